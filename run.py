@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""Install xiaozhi-persona into .venv/ and start it. Needs nothing but Python 3.10 or newer.
+
+    python3 run.py          装好，演示一轮对话，然后开始服务
+    python3 run.py --once   装好，演示一轮对话，把回答存到 out/reply.wav，结束
+    python3 run.py test     装好测试所需，跑全部测试和检查
+
+Other arguments go to `xiaozhi-persona`, such as `python3 run.py talk --text 你好`.
+"""
+
+import ctypes.util
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+STAMP = VENV / "installed.txt"
+
+EXTRAS = ["bridge", "asr", "espeak"]
+# funasr-onnx pins numpy < 1.27, which has no wheel for Python 3.13. It runs with newer ones; this is what it imports.
+FUNASR_ONNX_313 = ["kaldi-native-fbank", "sentencepiece", "librosa", "scipy", "lazy_loader", "jieba", "onnxruntime"]
+
+
+def main(arguments):
+    if sys.version_info < (3, 10):
+        return f"需要 Python 3.10 或更新的版本，现在是 {sys.version.split()[0]}。"
+    testing = arguments[:1] == ["test"]
+    problem = install(EXTRAS + ["test"] * testing)
+    if problem:
+        return problem
+    if testing:
+        return run_tests(arguments[1:])
+    if arguments[:1] == ["--once"]:
+        arguments = ["serve", "--demo", "--once", *arguments[1:]]
+    elif not arguments or arguments[0].startswith("--"):
+        arguments = ["serve", "--demo", *arguments]
+    try:
+        return subprocess.call([str(PYTHON), "-m", "xiaozhi_persona", *arguments], cwd=ROOT)
+    except KeyboardInterrupt:
+        return 130
+
+
+def install(extras):
+    """Make .venv/ hold the project with its extras; return what went wrong, if anything."""
+    wanted = fingerprint(extras)
+    have = STAMP.read_text(encoding="utf-8").splitlines() if STAMP.exists() else []
+    if wanted in have:
+        return None
+    started = time.monotonic()
+    if not PYTHON.exists():
+        say("建立虚拟环境 .venv")
+        made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True)
+        if made.returncode:
+            version = f"{sys.version_info.major}.{sys.version_info.minor}"
+            return (
+                f"这个 Python 没有 venv 或 ensurepip。请运行：sudo apt install python{version}-venv\n"
+                f"{made.stdout}{made.stderr}".strip()
+            )
+    steps = [
+        (
+            "安装 xiaozhi-persona 和它用到的包（第一次要一两分钟）",
+            ["-e", f".[{','.join(extras)}]", "--config-settings", "editable_mode=strict"],
+        ),
+        # The wheel declares torch, which only its own loader needs; we take the model file out of it.
+        ("安装语音端点检测模型（silero-vad）", ["--no-deps", "silero-vad>=6"]),
+    ]
+    if venv_version() >= (3, 13):
+        steps.append(("安装语音识别（funasr-onnx）", ["--no-deps", "funasr-onnx>=0.4.1"]))
+        steps.append(("安装语音识别用到的包", FUNASR_ONNX_313))
+    if ctypes.util.find_library("opus") is None:
+        steps.append(("系统没有 libopus，改用 PyAV 带的", ["av"]))
+    for number, (label, what) in enumerate(steps, 1):
+        say(f"[{number}/{len(steps)}] {label}")
+        problem = pip(what)
+        if problem:
+            return problem
+    STAMP.write_text("\n".join([*have[-8:], wanted]) + "\n", encoding="utf-8")
+    say(f"安装完成，用时 {time.monotonic() - started:.0f} 秒")
+    return None
+
+
+def fingerprint(extras):
+    """What the installation depends on: the packaging files, the names of our files, Python, the extras."""
+    digest = hashlib.sha256(f"{sys.version_info[:2]} {sorted(extras)} {ROOT}".encode())
+    for file in ("pyproject.toml", "setup.cfg", "run.py"):
+        digest.update((ROOT / file).read_bytes())
+    for folder in ("src", "memory", "roles", "providers", "bridge"):
+        for path in sorted((ROOT / folder).rglob("*")):
+            if "__pycache__" not in path.parts and not path.name.endswith(".pyc") and ".egg-info" not in str(path):
+                digest.update(str(path.relative_to(ROOT)).encode())
+    return digest.hexdigest()
+
+
+def venv_version():
+    """The Python of .venv/, which may be another one than this."""
+    text = subprocess.check_output([str(PYTHON), "-c", "import sys; print(*sys.version_info[:2])"], text=True)
+    return tuple(int(part) for part in text.split())
+
+
+def pip(what):
+    command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *what]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode == 0:
+        return None
+    tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-12:])
+    return f"安装失败，多半是网络问题；再运行一次会接着装。命令：{' '.join(command)}\n{tail}"
+
+
+def run_tests(more):
+    """Every check, each shown; the exit code tells whether all were well."""
+    checks = [
+        ("ruff", ["ruff", "check", "."]),
+        ("ruff format", ["ruff", "format", "--check", "."]),
+        ("mypy", ["mypy", "-p", "xiaozhi_persona"]),
+        ("pytest", ["pytest", *more]),
+    ]
+    failed = []
+    for name, command in checks:
+        say(name)
+        if subprocess.call([str(PYTHON), "-m", *command], cwd=ROOT):
+            failed.append(name)
+    return f"没有通过：{'、'.join(failed)}" if failed else 0
+
+
+def say(line):
+    print(f"· {line}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Sound: Opus packets, resampling, WAV files. Mono throughout."""

@@ -1,0 +1,97 @@
+"""Opus packets with libopus (RFC 6716), mono.
+
+libopus comes from the system; where there is none, from the copy that the PyAV wheel carries.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import functools
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from xiaozhi_persona.errors import PackageMissing, PersonaError
+from xiaozhi_persona.spine import Samples
+
+MAX_PACKET_MS = 120
+"""The longest packet Opus allows (RFC 6716, section 3.1)."""
+
+_HINT = "找不到 libopus：Debian/Ubuntu/树莓派运行 sudo apt install libopus0，macOS 运行 brew install opus，或者 pip install av"
+
+
+class OpusError(PersonaError):
+    """A packet that is no Opus packet, or sound that is no whole frame."""
+
+
+class OpusDecoder:
+    """Decodes the packets of one stream to mono sound at `sample_rate_hz`, whatever their duration."""
+
+    def __init__(self, sample_rate_hz: int = 16000) -> None:
+        self._max_samples = sample_rate_hz * MAX_PACKET_MS // 1000
+        self._opus = _library()
+        self._decoder = self._opus.Decoder(sample_rate_hz, 1)
+
+    def decode(self, packet: bytes) -> Samples:
+        """Return the samples of one packet. Raises OpusError for what is no Opus packet."""
+        if not packet:  # libopus would take it as a lost packet and make up 120 ms
+            raise OpusError("空的 Opus 包")
+        try:
+            pcm: bytes = self._decoder.decode(packet, self._max_samples)
+        except self._opus.OpusError as exc:
+            raise OpusError(f"不是有效的 Opus 包（{len(packet)} 字节）") from exc
+        return np.frombuffer(pcm, dtype=np.int16)
+
+
+class OpusEncoder:
+    """Encodes one stream of mono sound into packets of exactly `frame_ms`."""
+
+    def __init__(self, sample_rate_hz: int = 24000, frame_ms: int = 60) -> None:
+        self.frame_samples = sample_rate_hz * frame_ms // 1000
+        self._opus = _library()
+        self._encoder = self._opus.Encoder(sample_rate_hz, 1, "audio")
+
+    def encode(self, frame: Samples) -> bytes:
+        """Encode exactly one frame of `frame_samples`. Raises OpusError for any other length."""
+        if len(frame) != self.frame_samples:  # libopus reads past the end of a short buffer
+            raise OpusError(f"一帧应为 {self.frame_samples} 个采样，得到 {len(frame)} 个")
+        packet: bytes = self._encoder.encode(frame.tobytes(), self.frame_samples)
+        return packet
+
+
+@functools.cache
+def _library() -> ModuleType:
+    """Import opuslib_next, showing it the libopus of PyAV where the system has none.
+
+    The binding looks for the library once, at import, through ctypes.util.find_library.
+    """
+    find_library = ctypes.util.find_library
+    try:
+        if find_library("opus") is None:
+            carried = _libopus_of_pyav()
+            if carried is None:
+                raise PackageMissing(_HINT)
+            ctypes.util.find_library = lambda name: carried if name == "opus" else find_library(name)
+        import opuslib_next
+    except PackageMissing:
+        raise
+    except Exception as exc:  # it raises a bare Exception when it finds no library
+        raise PackageMissing(f"{_HINT}（{exc}）") from exc
+    finally:
+        ctypes.util.find_library = find_library
+    module: ModuleType = opuslib_next
+    return module
+
+
+def _libopus_of_pyav() -> str | None:
+    """Return the path of the libopus inside an installed PyAV wheel, without importing it."""
+    spec = importlib.util.find_spec("av")
+    if spec is None or spec.origin is None:
+        return None
+    package = Path(spec.origin).parent
+    for folder in (package.parent / "av.libs", package / ".dylibs"):  # Linux and Windows, macOS
+        for file in sorted(folder.glob("*opus*")):
+            return str(file)
+    return None

@@ -1,0 +1,57 @@
+"""The errors of the project, named by what a caller can do about them.
+
+::
+
+    PersonaError
+     +-- SettingsError        the user mends config.yaml, a role or the command line (exit code 2)
+     +-- PackageMissing       the user installs an optional package
+     +-- ServiceError         a model or a server that we asked
+          +-- ServiceUnavailable   (retryable) not reached, or failed while working
+          |    +-- ServiceTimeout  (retryable) reached, but silent for longer than the deadline
+          +-- ServiceRejected      asking again with the same words will not help
+          +-- ServiceBroken        it began to answer and broke off
+
+Messages are Chinese and end with the next step, since people read them as they are.
+"""
+
+from __future__ import annotations
+
+
+class PersonaError(Exception):
+    """Anything that a person is told in one or two lines and without a traceback."""
+
+    exit_code = 1
+
+
+class SettingsError(PersonaError):
+    """Wrong use or wrong settings: names the file, the key and what is allowed."""
+
+    exit_code = 2
+
+
+class PackageMissing(PersonaError):
+    """An optional package or a model file is not there; says how to get it."""
+
+
+class ServiceError(PersonaError):
+    """Something went wrong between us and a model or a server."""
+
+    retryable = False
+
+
+class ServiceUnavailable(ServiceError):
+    """The service cannot be reached, or failed while working."""
+
+    retryable = True
+
+
+class ServiceTimeout(ServiceUnavailable):
+    """The service was reached, but nothing came within the deadline."""
+
+
+class ServiceRejected(ServiceError):
+    """The service refused the request; the same request will be refused again."""
+
+
+class ServiceBroken(ServiceError):
+    """The service began to answer and broke off; what came before may have been used already."""

@@ -1,0 +1,141 @@
+"""The types that the parts hand to each other: what is heard, said, spoken and remembered.
+
+A recognizer, a chat model, a synthesizer and a memory are anything that has the one method named here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[np.int16]
+"""Mono sound: signed 16-bit samples, shape (n,)."""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose memory this is."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What a recognizer heard. Tags of the model are in their fields, never in the text."""
+
+    text: str
+    language: str = ""
+    """Language code as the model gives it (zh, en, yue, ja, ko), "" when it gives none."""
+    emotion: str = ""
+    """How the speaker sounded: one of the 21 device emotions, "" when unknown."""
+    event: str = ""
+    """Other sound that was heard (speech, bgm, laughter, applause ...), "" when unknown."""
+    speaker: str = ""
+
+
+class SpeechRecognizer(Protocol):
+    """Turns one utterance into text."""
+
+    async def transcribe(self, pcm16k: Samples) -> Transcript:
+        """Recognize one utterance of 16 kHz mono sound. Raises ServiceError."""
+        ...
+
+
+@dataclass(frozen=True)
+class Clip:
+    """How a sentence is to sound: the emotion asked for, and later the reference that carries it."""
+
+    emotion: str = ""
+    """Label of the emotion (高兴, 悲伤 ...), "" for the voice's own neutral way."""
+    face: str = "neutral"
+    """The same emotion as one of the 21 device emotions."""
+
+
+@dataclass(frozen=True)
+class PcmChunk:
+    """A piece of synthesized speech."""
+
+    samples: Samples
+    sample_rate_hz: int
+
+
+class SpeechSynthesizer(Protocol):
+    """Turns one sentence into sound."""
+
+    def synthesize(self, text: str, clip: Clip) -> AsyncIterator[PcmChunk]:
+        """Yield the sound of `text` as it is made; closing the iterator ends the request.
+
+        Raises ServiceError while iterating.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message of a conversation, as chat models take them."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A tool that the chat model wants to be called, with its whole arguments."""
+
+    id: str
+    name: str
+    arguments: str
+    """JSON text, as the model wrote it."""
+
+
+@dataclass(frozen=True)
+class ChatDelta:
+    """A piece of a reply: text as it is written, or a complete tool call."""
+
+    text: str = ""
+    tool_call: ToolCall | None = None
+
+
+class ChatModel(Protocol):
+    """Writes the reply."""
+
+    def stream(
+        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()
+    ) -> AsyncIterator[ChatDelta]:
+        """Yield the reply as it is written; closing the iterator ends the request. Raises ServiceError."""
+        ...
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one side said, and when."""
+
+    who: Literal["user", "assistant"]
+    text: str
+    at: datetime
+    """Time zone aware."""
+
+
+@dataclass(frozen=True)
+class Recollection:
+    """What a memory found for a question: `text` goes into the prompt, `items` are its parts."""
+
+    text: str = ""
+    items: Sequence[Turn] = field(default=())
+
+
+class Memory(Protocol):
+    """Remembers what was said. Every call names the owner."""
+
+    async def remember(self, owner: Owner, turns: Sequence[Turn]) -> None:
+        """Keep the turns."""
+        ...
+
+    async def recall(self, owner: Owner, question: str, now: datetime) -> Recollection:
+        """Return what helps to answer `question` asked at `now`; empty when nothing does."""
+        ...
