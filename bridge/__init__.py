@@ -1,1 +1,1 @@
-"""."""
+"""The bridge: serves xiaozhi devices over their own protocol."""

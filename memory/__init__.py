@@ -1,1 +1,1 @@
-"""."""
+"""Memory: what was said, kept for each owner."""

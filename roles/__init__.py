@@ -1,1 +1,1 @@
-"""."""
+"""Roles: who the device is."""

@@ -1,1 +1,1 @@
-"""."""
+"""Speech recognizers."""

@@ -1,1 +1,1 @@
-"""."""
+"""The speech pipeline: from the text of a reply to Opus packets."""

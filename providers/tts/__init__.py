@@ -1,1 +1,1 @@
-"""."""
+"""Speech synthesizers."""

@@ -59,7 +59,9 @@ def _entry(name: str, field: FieldInfo) -> list[str]:
     allowed = _allowed(name, field)
     comment = f"{field.description}（{allowed}）" if allowed else str(field.description)
     default = field.get_default(call_default_factory=True)
-    value = yaml.safe_dump(default, allow_unicode=True, default_flow_style=True, width=10_000, sort_keys=False)
+    value = yaml.safe_dump(
+        default, allow_unicode=True, default_flow_style=True, width=10_000, sort_keys=False
+    )
     return [f"# {comment}", f"{name}: {value.removesuffix('...' + chr(10)).strip()}"]
 
 
@@ -70,7 +72,9 @@ def _allowed(name: str, field: FieldInfo) -> str:
     """Say in words what a field takes, with its unit; "" for free text."""
     if get_origin(field.annotation) is Literal:
         return "可选 " + "、".join(str(choice) for choice in get_args(field.annotation))
-    limits = {key: getattr(rule, key) for rule in field.metadata for key in ("ge", "le") if hasattr(rule, key)}
+    limits = {
+        key: getattr(rule, key) for rule in field.metadata for key in ("ge", "le") if hasattr(rule, key)
+    }
     unit = _UNITS.get(name.rpartition("_")[2], "")
     return f"{limits['ge']} 到 {limits['le']} {unit}".strip() if limits else ""
 
@@ -162,7 +166,8 @@ def _explain(error: Any, origin: Mapping[tuple[str, ...], str], file: Path | Non
     """Turn one finding of pydantic into: where, which key, what is allowed."""
     path = tuple(str(part) for part in error["loc"])
     place = next(
-        (f"环境变量 {variable}" for key, variable in origin.items() if path[: len(key)] == key), str(file or "默认设置")
+        (f"环境变量 {variable}" for key, variable in origin.items() if path[: len(key)] == key),
+        str(file or "默认设置"),
     )
     key = ".".join(path)
     kind = error["type"]

@@ -18,7 +18,9 @@ class PathSettings(Section):
     """路径"""
 
     data: str = Field(
-        "./data", min_length=1, description="数据文件夹：导入的角色、记忆、模型、缓存。相对路径从本文件所在的文件夹算起"
+        "./data",
+        min_length=1,
+        description="数据文件夹：导入的角色、记忆、模型、缓存。相对路径从本文件所在的文件夹算起",
     )
 
 
@@ -33,7 +35,9 @@ class LogSettings(Section):
 class BridgeSettings(Section):
     """桥：设备连接的服务"""
 
-    host: str = Field("0.0.0.0", min_length=1, description="监听地址；0.0.0.0 为本机所有网卡，127.0.0.1 为只限本机")
+    host: str = Field(
+        "0.0.0.0", min_length=1, description="监听地址；0.0.0.0 为本机所有网卡，127.0.0.1 为只限本机"
+    )
     websocket_port: int = Field(8000, ge=1, le=65535, description="WebSocket 端口")
     http_port: int = Field(8003, ge=1, le=65535, description="HTTP 端口（OTA 与健康检查）")
     websocket_url: str = Field(
@@ -52,10 +56,16 @@ class SessionSettings(Section):
         ["你好小智", "小智小智", "小智", "你好小明", "嘿你好呀", "hi esp", "hi lily", "hey wanda", "jarvis"],
         description="唤醒词。设备上报的文字是其中之一时只算唤醒，其他文字当作打字输入",
     )
-    start_gap_ms: int = Field(150, ge=0, le=2000, description="tts start 到第一包声音至少相隔的时间，设备要用它切换状态")
-    lead_packets: int = Field(5, ge=1, le=20, description="声音领先播放的包数（每包 60 毫秒）；越大越抗抖动，打断越慢")
+    start_gap_ms: int = Field(
+        150, ge=0, le=2000, description="tts start 到第一包声音至少相隔的时间，设备要用它切换状态"
+    )
+    lead_packets: int = Field(
+        5, ge=1, le=20, description="声音领先播放的包数（每包 60 毫秒）；越大越抗抖动，打断越慢"
+    )
     stop_margin_ms: int = Field(200, ge=0, le=3000, description="设备放完之后再等多久发 tts stop")
-    idle_s: float = Field(100.0, ge=5.0, le=115.0, description="没有人说话多久后断开连接；设备在 120 秒没有消息时会当连接已死")
+    idle_s: float = Field(
+        100.0, ge=5.0, le=115.0, description="没有人说话多久后断开连接；设备在 120 秒没有消息时会当连接已死"
+    )
     hello_timeout_s: float = Field(10.0, ge=1.0, le=60.0, description="连接后等待设备 hello 的时间")
 
 
@@ -92,7 +102,8 @@ class LlmSettings(Section):
     api_key: str = Field("", description="密钥，可写成 ${环境变量}")
     model: str = Field("", description="模型名")
     extra_body: dict[str, Any] = Field(
-        default_factory=dict, description="随请求发出的其他参数，如 {temperature: 0.7, enable_thinking: false}"
+        default_factory=dict,
+        description="随请求发出的其他参数，如 {temperature: 0.7, enable_thinking: false}",
     )
     connect_timeout_s: float = Field(5.0, ge=0.5, le=60.0, description="连接的时限")
     first_token_timeout_s: float = Field(15.0, ge=1.0, le=120.0, description="等第一个字的时限")
@@ -103,7 +114,9 @@ class LlmSettings(Section):
 class TtsSettings(Section):
     """语音合成（eSpeak NG）"""
 
-    voice: str = Field("cmn-latn-pinyin", min_length=1, description="中文的 eSpeak 语音名；英文和日文的句子自动换语音")
+    voice: str = Field(
+        "cmn-latn-pinyin", min_length=1, description="中文的 eSpeak 语音名；英文和日文的句子自动换语音"
+    )
     rate_wpm: int = Field(175, ge=80, le=450, description="语速，每分钟词数")
     pitch: int = Field(50, ge=0, le=99, description="音高")
     timeout_s: float = Field(10.0, ge=1.0, le=60.0, description="一句话等第一段声音的时限")
@@ -112,6 +125,7 @@ class TtsSettings(Section):
 class PhraseSettings(Section):
     """出错时说的话"""
 
+    not_understood: str = Field("[困惑]抱歉，我没有听清。", description="语音识别出错时")
     chat_failed: str = Field("[悲伤]抱歉，我现在连不上大脑，请稍后再试。", description="对话模型没有回答时")
 
 

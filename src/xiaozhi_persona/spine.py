@@ -6,7 +6,7 @@ A recognizer, a chat model, a synthesizer and a memory are anything that has the
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
@@ -123,10 +123,10 @@ class Turn:
 
 @dataclass(frozen=True)
 class Recollection:
-    """What a memory found for a question: `text` goes into the prompt, `items` are its parts."""
+    """What a memory found for a question: `text` goes into the prompt, `items` stand before the question."""
 
     text: str = ""
-    items: Sequence[Turn] = field(default=())
+    items: Sequence[Turn] = ()
 
 
 class Memory(Protocol):

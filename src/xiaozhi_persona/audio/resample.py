@@ -25,7 +25,9 @@ class Resampler:
 
     def finish(self) -> Samples:
         """Return the rest."""
-        return np.zeros(0, np.int16) if self._stream is None else self._convert(np.zeros(0, np.int16), last=True)
+        return (
+            np.zeros(0, np.int16) if self._stream is None else self._convert(np.zeros(0, np.int16), last=True)
+        )
 
     def _convert(self, samples: Samples, last: bool) -> Samples:
         assert self._stream is not None

@@ -1,0 +1,57 @@
+"""Opus packets inside binary websocket frames, protocol versions 1, 2 and 3. No I/O.
+
+Source: 78/xiaozhi-esp32 2.4, main/protocols/protocol.h and websocket_protocol.cc. All numbers are big-endian.
+
+======= ==========================================================================================
+version layout
+======= ==========================================================================================
+1       the packet alone
+2       u16 version (2), u16 type (0 Opus, 1 JSON), u32 reserved, u32 timestamp ms, u32 size, packet
+3       u8 type (0 Opus), u8 reserved, u16 size, packet
+======= ==========================================================================================
+
+The device checks neither type nor size of what it receives, so a wrong size would make it read past the frame.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from xiaozhi_persona.bridge.messages import ProtocolError
+
+VERSIONS = (1, 2, 3)
+_V2 = struct.Struct(">HHIII")
+_V3 = struct.Struct(">BBH")
+
+
+def pack(packet: bytes, version: int, timestamp_ms: int = 0) -> bytes:
+    """Return the binary frame of one Opus packet. Raises ProtocolError for an empty or too long packet."""
+    if not packet:
+        raise ProtocolError("空的 Opus 包")
+    if version == 2:
+        return _V2.pack(2, 0, 0, timestamp_ms & 0xFFFFFFFF, len(packet)) + packet
+    if version == 3:
+        if len(packet) > 0xFFFF:
+            raise ProtocolError(f"版本 3 的一帧最多 65535 字节，得到 {len(packet)} 字节")
+        return _V3.pack(0, 0, len(packet)) + packet
+    return packet
+
+
+def unpack(frame: bytes, version: int) -> bytes:
+    """Return the Opus packet of a binary frame; b"" for a frame without sound. Raises ProtocolError."""
+    if version == 1 or not frame:
+        return frame
+    header = _V2 if version == 2 else _V3
+    if len(frame) < header.size:
+        raise ProtocolError(f"版本 {version} 的帧头要 {header.size} 字节，得到 {len(frame)} 字节")
+    if version == 2:
+        named, kind, _, _, size = _V2.unpack_from(frame)
+        if named != 2:
+            raise ProtocolError(f"帧头写的版本是 {named}，约定的是 2")
+    else:
+        kind, _, size = _V3.unpack_from(frame)
+    if kind != 0:
+        raise ProtocolError(f"帧的类型 {kind} 不是声音")
+    if size != len(frame) - header.size:
+        raise ProtocolError(f"帧头写的长度是 {size}，实际是 {len(frame) - header.size}")
+    return frame[header.size :]

@@ -1,0 +1,33 @@
+"""The wire to one device: messages as text frames, Opus packets as binary frames."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from xiaozhi_persona.bridge.binary import pack
+from xiaozhi_persona.bridge.messages import Message, encode
+
+
+class Link:
+    """Sends to one device. A closed connection makes sending do nothing: the receiving side sees it too."""
+
+    def __init__(self, websocket: ServerConnection) -> None:
+        self._websocket = websocket
+        self.session_id = uuid.uuid4().hex
+        self.binary_version = 1
+
+    async def send(self, message: Message) -> None:
+        """Send a message."""
+        await self._send(encode(message, self.session_id))
+
+    async def send_packet(self, packet: bytes, timestamp_ms: int) -> None:
+        """Send an Opus packet. Raises ProtocolError when it does not fit the binary version."""
+        await self._send(pack(packet, self.binary_version, timestamp_ms))
+
+    async def _send(self, frame: str | bytes) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            await self._websocket.send(frame)

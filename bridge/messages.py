@@ -1,0 +1,250 @@
+"""The JSON messages of the xiaozhi protocol, both directions. No I/O.
+
+Source: 78/xiaozhi-esp32 2.4, main/protocols/protocol.cc and main/application.cc (what the device sends and reads).
+Messages with fields of wrong types are refused; unknown types are not an error, since both sides ignore them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+from xiaozhi_persona.errors import PersonaError
+
+ListenMode = Literal["auto", "manual", "realtime"]
+"""auto: the server finds the end of speech; manual: push to talk; realtime: the microphone stays open."""
+LISTEN_MODES: tuple[ListenMode, ...] = ("auto", "manual", "realtime")
+
+
+class ProtocolError(PersonaError):
+    """A message or a frame that does not follow the protocol."""
+
+
+@dataclass(frozen=True)
+class AudioParams:
+    """What a side says about the Opus packets it sends, and the other is to expect."""
+
+    sample_rate_hz: int = 16000
+    frame_ms: int = 60
+
+
+@dataclass(frozen=True)
+class Hello:
+    """First message of both sides. Every field but the type may be missing in a device's hello."""
+
+    version: int = 0
+    """Binary protocol version, 0 when not said (a device's)."""
+    session_id: str = ""
+    """The server's name for the connection (a server's)."""
+    audio: AudioParams | None = None
+    features: frozenset[str] = frozenset()
+    """Names of the features that are true (a device's): mcp, aec, glyph_push."""
+    transport: str = "websocket"
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of the message."""
+        audio = self.audio or AudioParams()
+        message: dict[str, Any] = {"type": "hello", "version": self.version or 1, "transport": self.transport}
+        if self.features:
+            message["features"] = dict.fromkeys(sorted(self.features), True)
+        message["audio_params"] = {
+            "format": "opus",
+            "sample_rate": audio.sample_rate_hz,
+            "channels": 1,
+            "frame_duration": audio.frame_ms,
+        }
+        return message
+
+
+@dataclass(frozen=True)
+class Listen:
+    """Device: the microphone opens or closes, or it has something in words.
+
+    With state detect, `text` is the wake word, or what was typed (py-xiaozhi, the host's web page).
+    """
+
+    state: Literal["start", "stop", "detect"]
+    mode: ListenMode = "auto"
+    text: str = ""
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of the message."""
+        fields: dict[str, Any] = {"type": "listen", "state": self.state}
+        if self.state == "start":
+            fields["mode"] = self.mode
+        elif self.state == "detect":
+            fields["text"] = self.text
+        return fields
+
+
+@dataclass(frozen=True)
+class Abort:
+    """Device: stop speaking."""
+
+    reason: str = ""
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of the message."""
+        return {"type": "abort", **({"reason": self.reason} if self.reason else {})}
+
+
+@dataclass(frozen=True)
+class Mcp:
+    """Either side: a JSON-RPC 2.0 message."""
+
+    payload: dict[str, Any] = field(default_factory=dict)
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of the message."""
+        return {"type": "mcp", "payload": self.payload}
+
+
+@dataclass(frozen=True)
+class Tts:
+    """Server: speaking begins, the next sentence with its subtitle, speaking has ended."""
+
+    state: Literal["start", "sentence_start", "stop"]
+    text: str = ""
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of the message."""
+        return {"type": "tts", "state": self.state, **({"text": self.text} if self.text else {})}
+
+
+@dataclass(frozen=True)
+class Stt:
+    """Server: what was heard."""
+
+    text: str
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of the message."""
+        return {"type": "stt", "text": self.text}
+
+
+@dataclass(frozen=True)
+class Face:
+    """Server: the face to show. `emotion` is one of the 21 names, `emoji` what clients without art show."""
+
+    emotion: str
+    emoji: str = ""
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of the message."""
+        return {"type": "llm", "emotion": self.emotion, "text": self.emoji}
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A message of a type that this side does not read."""
+
+    type: str
+
+
+DeviceMessage = Hello | Listen | Abort | Mcp | Unknown
+ServerMessage = Hello | Tts | Stt | Face | Mcp | Unknown
+Message = Hello | Listen | Abort | Mcp | Tts | Stt | Face
+
+
+def encode(message: Message, session_id: str = "") -> str:
+    """Return the text frame of a message."""
+    return json.dumps(
+        {**message.fields(), "session_id": session_id}, ensure_ascii=False, separators=(",", ":")
+    )
+
+
+def decode_device_message(text: str) -> DeviceMessage:
+    """Read what a device sent. Raises ProtocolError."""
+    data = _object(text)
+    kind = data["type"]
+    if kind == "hello":
+        return _hello(data)
+    if kind == "listen":
+        state = _text(data, "state")
+        if state == "start":
+            mode = _text(data, "mode", "auto")
+            if mode not in LISTEN_MODES:
+                raise ProtocolError(f"listen 的 mode 不认识：{mode[:20]!r}")
+            return Listen("start", mode)
+        if state == "stop":
+            return Listen("stop")
+        if state == "detect":
+            return Listen("detect", text=_text(data, "text", ""))
+        raise ProtocolError(f"listen 的 state 不认识：{state[:20]!r}")
+    if kind == "abort":
+        return Abort(_text(data, "reason", ""))
+    if kind == "mcp":
+        return Mcp(_dict(data, "payload"))
+    return Unknown(kind)
+
+
+def decode_server_message(text: str) -> ServerMessage:
+    """Read what a server sent. Raises ProtocolError."""
+    data = _object(text)
+    kind = data["type"]
+    if kind == "hello":
+        return _hello(data)
+    if kind == "tts":
+        state = _text(data, "state")
+        if state not in ("start", "sentence_start", "stop"):
+            return Unknown(f"tts {state}")
+        return Tts(cast(Literal["start", "sentence_start", "stop"], state), _text(data, "text", ""))
+    if kind == "stt":
+        return Stt(_text(data, "text", ""))
+    if kind == "llm":
+        return Face(_text(data, "emotion", ""), _text(data, "text", ""))
+    if kind == "mcp":
+        return Mcp(_dict(data, "payload"))
+    return Unknown(kind)
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise ProtocolError("不是有效的 JSON") from exc
+    if not isinstance(data, dict):
+        raise ProtocolError("消息应是 JSON 对象")
+    _text(data, "type")
+    return data
+
+
+def _hello(data: dict[str, Any]) -> Hello:
+    audio = None
+    if data.get("audio_params") is not None:
+        params = _dict(data, "audio_params")
+        default = AudioParams()
+        audio = AudioParams(
+            _whole(params, "sample_rate", default.sample_rate_hz),
+            _whole(params, "frame_duration", default.frame_ms),
+        )
+    features = _dict(data, "features") if data.get("features") is not None else {}
+    return Hello(
+        version=_whole(data, "version", 0),
+        session_id=_text(data, "session_id", ""),
+        audio=audio,
+        features=frozenset(name for name, on in features.items() if on is True),
+        transport=_text(data, "transport", ""),
+    )
+
+
+def _text(data: dict[str, Any], key: str, default: str | None = None) -> str:
+    value = data.get(key, default)
+    if not isinstance(value, str):
+        raise ProtocolError(f"{key} 应是文字")
+    return value
+
+
+def _dict(data: dict[str, Any], key: str) -> dict[str, Any]:
+    value = data.get(key)
+    if not isinstance(value, dict):
+        raise ProtocolError(f"{key} 应是 JSON 对象")
+    return value
+
+
+def _whole(data: dict[str, Any], key: str, default: int) -> int:
+    value = data.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
+        raise ProtocolError(f"{key} 应是整数")
+    return int(value)

@@ -1,0 +1,135 @@
+"""The bridge as a whole: the websocket server for devices and the HTTP server beside it."""
+
+from __future__ import annotations
+
+import errno
+import hmac
+import http
+import itertools
+import logging
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from urllib.parse import parse_qs, urlsplit
+
+from aiohttp import web
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.http11 import Request, Response
+
+from xiaozhi_persona.bridge.http_api import make_app
+from xiaozhi_persona.bridge.parts import Parts
+from xiaozhi_persona.bridge.session import Session
+from xiaozhi_persona.bridge.turn import TurnTimeline
+from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.settings import Settings
+from xiaozhi_persona.spine import Owner
+
+log = logging.getLogger(__name__)
+
+WEBSOCKET_PATH = "/xiaozhi/v1/"
+
+_MAX_FRAME_BYTES = 256 * 1024
+_CLOSE_TIMEOUT_S = 1.0  # the device does not answer a close frame (78/esp-ml307, src/web_socket.cc)
+
+
+class Bridge:
+    """Listens while its `async with` block runs. Raises SettingsError when a port is taken."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        parts: Parts,
+        on_turn: Callable[[TurnTimeline], None] = lambda timeline: None,
+    ) -> None:
+        self._settings = settings
+        self._parts = parts
+        self._on_turn = on_turn
+        self._stack = AsyncExitStack()
+        self._nameless = itertools.count(1)
+        self._devices = 0
+
+    async def __aenter__(self) -> Bridge:
+        bridge = self._settings.bridge
+        async with AsyncExitStack() as stack:
+            try:
+                port = bridge.websocket_port
+                server = await stack.enter_async_context(
+                    serve(
+                        self._serve_device,
+                        bridge.host,
+                        port,
+                        process_request=self._admit,
+                        compression=None,  # Opus does not shrink, and each device would cost 190 KiB
+                        max_size=_MAX_FRAME_BYTES,
+                        close_timeout=_CLOSE_TIMEOUT_S,
+                    )
+                )
+                self.websocket_port = _port(server)
+                runner = web.AppRunner(make_app(self._settings, self.websocket_port, lambda: self._devices))
+                await runner.setup()
+                stack.push_async_callback(runner.cleanup)
+                port = bridge.http_port
+                site = web.TCPSite(runner, bridge.host, port)
+                await site.start()
+                self.http_port = runner.addresses[0][1]
+            except OSError as exc:
+                raise _cannot_listen(exc, bridge.host, port) from exc
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Refuse a wrong path or token before the connection is made."""
+        if urlsplit(request.path).path.rstrip("/") != WEBSOCKET_PATH.rstrip("/"):
+            return connection.respond(http.HTTPStatus.NOT_FOUND, f"WebSocket 的路径是 {WEBSOCKET_PATH}\n")
+        token = self._settings.bridge.token
+        given = _parameter(request, "Authorization").removeprefix("Bearer ").strip()
+        if token and not hmac.compare_digest(token.encode(), given.encode()):
+            return connection.respond(
+                http.HTTPStatus.UNAUTHORIZED, "令牌不对，见 config.yaml 的 bridge.token\n"
+            )
+        return None
+
+    async def _serve_device(self, websocket: ServerConnection) -> None:
+        request = websocket.request
+        assert request is not None
+        device_id = _parameter(request, "Device-Id") or f"无名设备{next(self._nameless)}"
+        version = _parameter(request, "Protocol-Version")
+        self._devices += 1
+        log.info("设备 %s 已连接", device_id[:64])
+        try:
+            session = Session(
+                websocket,
+                Owner(device_id),
+                int(version) if version.isdecimal() and len(version) < 4 else 1,
+                self._parts,
+                self._settings,
+                self._on_turn,
+            )
+            await session.run()
+        finally:
+            self._devices -= 1
+            log.info("设备 %s 已断开", device_id[:64])
+
+
+def _parameter(request: Request, name: str) -> str:
+    """Return a header, or the query parameter of that name: a browser cannot set headers of a websocket."""
+    values = request.headers.get_all(name) or parse_qs(urlsplit(request.path).query).get(name.lower(), [])
+    return values[0] if values else ""
+
+
+def _port(server: Server) -> int:
+    port: int = next(iter(server.sockets)).getsockname()[1]
+    return port
+
+
+def _cannot_listen(exc: OSError, host: str, port: int) -> SettingsError:
+    if exc.errno == errno.EADDRINUSE or "address already in use" in str(exc):
+        return SettingsError(
+            f"端口 {port} 已被占用：是不是 xiaozhi-esp32-server 或另一个 xiaozhi-persona 正在运行？"
+            "先停掉它，或在 config.yaml 里改 bridge.websocket_port 和 bridge.http_port。"
+        )
+    return SettingsError(
+        f"不能在 {host} 的端口 {port} 上监听：{exc}。请检查 config.yaml 的 bridge.host 和端口。"
+    )

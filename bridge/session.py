@@ -1,0 +1,224 @@
+"""One device's connection: hello, listening in its three modes, turns and their interruption."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import unicodedata
+from collections.abc import Callable
+
+import numpy as np
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from xiaozhi_persona.audio.opus import OpusDecoder, OpusError
+from xiaozhi_persona.bridge.binary import VERSIONS, unpack
+from xiaozhi_persona.bridge.link import Link
+from xiaozhi_persona.bridge.messages import (
+    Abort,
+    AudioParams,
+    DeviceMessage,
+    Hello,
+    Listen,
+    ListenMode,
+    ProtocolError,
+    Tts,
+    Unknown,
+    decode_device_message,
+)
+from xiaozhi_persona.bridge.parts import Parts
+from xiaozhi_persona.bridge.turn import Turn, TurnTimeline
+from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, SAMPLE_RATE_HZ
+from xiaozhi_persona.providers.vad.detector import SAMPLE_RATE_HZ as UPLINK_RATE_HZ
+from xiaozhi_persona.providers.vad.detector import VadStream
+from xiaozhi_persona.providers.vad.endpointing import Endpointer
+from xiaozhi_persona.settings import Settings
+from xiaozhi_persona.spine import Owner, Samples
+from xiaozhi_persona.tasks import cancel_and_wait
+
+log = logging.getLogger(__name__)
+
+
+class Session:
+    """Serves one connection with one turn at a time."""
+
+    def __init__(
+        self,
+        websocket: ServerConnection,
+        owner: Owner,
+        header_version: int,
+        parts: Parts,
+        settings: Settings,
+        on_turn: Callable[[TurnTimeline], None],
+    ) -> None:
+        self._websocket = websocket
+        self._owner = owner
+        self._header_version = header_version
+        self._parts = parts
+        self._settings = settings
+        self._on_turn = on_turn
+        self._link = Link(websocket)
+        self._greeted = asyncio.Event()
+        self._mode: ListenMode | None = None  # None: the microphone is closed
+        self._endpointer = Endpointer(settings.vad)
+        self._vad_stream = VadStream()
+        self._decoder = OpusDecoder(UPLINK_RATE_HZ)
+        self._held: list[Samples] = []  # what was said while the button is held
+        self._turn: Turn | None = None
+        self._turn_task: asyncio.Task[None] | None = None
+        self._active_at_s = time.monotonic()
+        self._complained: set[str] = set()
+        self._wake_words = {_plain(word) for word in settings.session.wake_words}
+
+    async def run(self) -> None:
+        """Serve until the connection ends. Leaves nothing running."""
+        watch = asyncio.create_task(self._watch(), name="session-watch")
+        try:
+            async for frame in self._websocket:
+                try:
+                    await self._receive(frame)
+                except (ProtocolError, OpusError) as exc:
+                    self._complain(f"{type(exc).__name__} {exc}")
+        except ConnectionClosed:
+            pass
+        finally:
+            await cancel_and_wait(watch)
+            await self._cancel_turn()
+
+    async def _watch(self) -> None:
+        """Close a connection without hello, and one where nobody has spoken for long."""
+        limits = self._settings.session
+        try:
+            await asyncio.wait_for(self._greeted.wait(), limits.hello_timeout_s)
+        except asyncio.TimeoutError:
+            log.warning("设备没有发 hello，断开")
+            await self._websocket.close(1008, "no hello")
+            return
+        while self._turn_runs or time.monotonic() < self._active_at_s + limits.idle_s:  # noqa: ASYNC110
+            # Speech is heard many times a second: looking at a time now and then costs less than an event for each.
+            await asyncio.sleep(max(1.0, self._active_at_s + limits.idle_s - time.monotonic()))
+        log.info("没有人说话，断开")
+        await self._websocket.close(1000, "idle")
+
+    @property
+    def _turn_runs(self) -> bool:
+        return self._turn_task is not None and not self._turn_task.done()
+
+    async def _receive(self, frame: str | bytes) -> None:
+        if isinstance(frame, bytes):
+            if self._greeted.is_set():
+                await self._hear(frame)
+            return
+        message = decode_device_message(frame)
+        self._active_at_s = time.monotonic()
+        if not isinstance(message, Hello) and not self._greeted.is_set():
+            self._complain("消息在 hello 之前")
+            return
+        await self._obey(message)
+
+    async def _obey(self, message: DeviceMessage) -> None:
+        if isinstance(message, Hello):
+            await self._greet(message)
+        elif isinstance(message, Abort):
+            await self._stop_turn()
+        elif isinstance(message, Listen):
+            if message.state == "start":
+                await self._start_listening(message.mode)
+            elif message.state == "stop":
+                await self._stop_listening()
+            else:
+                await self._detected(message.text)
+        elif isinstance(message, Unknown):
+            self._complain(f"不认识的消息类型 {message.type[:40]!r}")
+
+    async def _greet(self, hello: Hello) -> None:
+        version = hello.version or self._header_version
+        if version not in VERSIONS:
+            self._complain(f"不认识的二进制协议版本 {version}")
+            version = 1
+        self._link.binary_version = version
+        audio = AudioParams(SAMPLE_RATE_HZ, FRAME_MS)
+        await self._link.send(Hello(version=version, session_id=self._link.session_id, audio=audio))
+        self._greeted.set()
+
+    async def _start_listening(self, mode: ListenMode) -> None:
+        if mode == "manual" and self._turn_runs:
+            await self._stop_turn()  # the button is pressed for a new question
+        self._mode = mode
+        self._hear_anew()
+
+    async def _stop_listening(self) -> None:
+        held, manual = self._held, self._mode == "manual"
+        self._mode = None
+        self._hear_anew()
+        if manual and held:
+            await self._begin_turn(np.concatenate(held))
+
+    async def _detected(self, text: str) -> None:
+        """A wake word, which only wakes, or a text that was typed."""
+        if text.strip() and _plain(text) not in self._wake_words:
+            await self._begin_turn(text.strip())
+
+    async def _hear(self, frame: bytes) -> None:
+        packet = unpack(frame, self._link.binary_version)
+        # While a turn runs the microphone of a device in auto mode is closed; a web page may still send its echo.
+        if not packet or self._mode is None or (self._mode == "auto" and self._turn_runs):
+            return
+        samples = self._decoder.decode(packet)
+        if self._mode == "manual":
+            if sum(map(len, self._held)) < self._settings.vad.max_utterance_s * UPLINK_RATE_HZ:
+                self._held.append(samples)
+            return
+        probabilities = await self._parts.vad.probabilities(self._vad_stream, samples)
+        utterance = self._endpointer.feed(samples, probabilities)
+        if self._endpointer.speaking:
+            self._active_at_s = time.monotonic()
+        if self._endpointer.confirmed and self._turn_runs:
+            await self._stop_turn()  # realtime: the user speaks into the answer
+        if utterance is not None:
+            await self._begin_turn(utterance)
+
+    def _hear_anew(self) -> None:
+        self._held = []
+        self._endpointer.reset()
+        self._vad_stream = VadStream()
+
+    async def _begin_turn(self, heard: Samples | str) -> None:
+        await self._stop_turn(quietly=True)
+        self._turn = turn = Turn(self._link, self._owner, self._parts, self._settings)
+        self._turn_task = asyncio.create_task(turn.run(heard), name=f"turn-{turn.timeline.turn_id}")
+        self._turn_task.add_done_callback(lambda _: self._turn_ended(turn))
+
+    def _turn_ended(self, turn: Turn) -> None:
+        self._active_at_s = time.monotonic()
+        self._on_turn(turn.timeline)
+        if self._mode == "auto":
+            self._hear_anew()
+
+    async def _stop_turn(self, quietly: bool = False) -> None:
+        """End the turn and tell the device at once; `quietly` leaves out a stop for what has not begun."""
+        task, turn = self._turn_task, self._turn
+        if task:
+            task.cancel()
+        if not quietly or (turn and turn.speaking):
+            await self._link.send(Tts("stop"))
+        if turn:
+            turn.speaking = False
+        await self._cancel_turn()
+
+    async def _cancel_turn(self) -> None:
+        if self._turn_task:
+            await cancel_and_wait(self._turn_task)
+            self._turn_task = self._turn = None
+
+    def _complain(self, what: str) -> None:
+        """Log each kind of complaint once a connection."""
+        if what not in self._complained and len(self._complained) < 20:
+            self._complained.add(what)
+            log.warning("忽略设备的消息：%s", what)
+
+
+def _plain(text: str) -> str:
+    """Bring a wake word to the form that is compared: letter case, width, spaces and punctuation do not count."""
+    return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())

@@ -1,0 +1,190 @@
+"""One turn: what was heard, or typed, is answered and spoken."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from xiaozhi_persona.bridge.link import Link
+from xiaozhi_persona.bridge.messages import Face, Stt, Tts
+from xiaozhi_persona.bridge.pacing import Pacer
+from xiaozhi_persona.bridge.parts import Parts
+from xiaozhi_persona.errors import ServiceError
+from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, Sentence, SpeechPipeline
+from xiaozhi_persona.settings import Settings
+from xiaozhi_persona.spine import Message, Owner, Samples, Transcript
+from xiaozhi_persona.spine import Turn as Said
+from xiaozhi_persona.tasks import cancel_and_wait
+from xiaozhi_persona.text.emotions import FACES
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class TurnTimeline:
+    """Where the time of a turn went: milliseconds since it began (the end of speech was found)."""
+
+    turn_id: str
+    began_s: float
+    marks_ms: dict[str, float] = field(default_factory=dict)
+    outcome: str = "running"
+
+    def mark(self, name: str) -> None:
+        """Note the time of the first event of this name."""
+        self.marks_ms.setdefault(name, round((time.monotonic() - self.began_s) * 1000, 1))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the timeline as one JSON object."""
+        return {"turn": self.turn_id, "outcome": self.outcome, **self.marks_ms}
+
+
+class Turn:
+    """Owns all that one answer needs. Cancelling the task that runs it ends all of it.
+
+    A turn that is cancelled sends nothing more; who cancels it sends the `tts stop`.
+    """
+
+    def __init__(self, link: Link, owner: Owner, parts: Parts, settings: Settings) -> None:
+        self.timeline = TurnTimeline(uuid.uuid4().hex[:8], time.monotonic())
+        self.speaking = False
+        """Whether the device was told that speaking begins, and not yet that it ended."""
+        self._link = link
+        self._owner = owner
+        self._parts = parts
+        self._settings = settings
+        self._pacer = Pacer(FRAME_MS, settings.session.lead_packets)
+        self._packets_sent = 0
+        self._face = ""
+        self._label = ""
+        self._said: list[str] = []
+
+    async def run(self, heard: Samples | str) -> None:
+        """Answer an utterance (16 kHz) or a typed text. Never raises but when it is cancelled."""
+        try:
+            await self._answer(heard)
+            self.timeline.outcome = "done"
+        except asyncio.CancelledError:
+            self.timeline.outcome = "cancelled"
+            raise
+        except Exception:
+            self.timeline.outcome = "failed"
+            log.exception("这一轮出错了")
+            await self._stop_speaking()
+        finally:
+            if self._said:
+                said = Said("assistant", "".join(self._said), datetime.now().astimezone())
+                await self._parts.memory.remember(self._owner, [said])
+
+    async def _answer(self, heard: Samples | str) -> None:
+        try:
+            transcript = (
+                Transcript(heard)
+                if isinstance(heard, str)
+                else await self._parts.recognizer.transcribe(heard)
+            )
+        except ServiceError as exc:
+            log.warning("%s", exc)
+            transcript = None
+        self.timeline.mark("stt_ms")
+        if transcript and not transcript.text:
+            return  # no words in it: the device goes on listening
+        if transcript:
+            await self._link.send(Stt(transcript.text))
+        await self._link.send(Tts("start"))
+        self.speaking = True
+        self._audio_from_s = time.monotonic() + self._settings.session.start_gap_ms / 1000
+        self.timeline.mark("tts_start_ms")
+        pipeline = SpeechPipeline(
+            self._parts.synthesizer, self._parts.role.emotion_names, timeout_s=self._settings.tts.timeout_s
+        )
+        writer = asyncio.create_task(self._write(transcript, pipeline), name=f"reply-{self.timeline.turn_id}")
+        try:
+            async for sentence in pipeline:
+                await self._speak(sentence)
+        finally:
+            await cancel_and_wait(writer)
+            await pipeline.aclose()
+        await self._play_out()
+        await self._stop_speaking()
+
+    async def _write(self, transcript: Transcript | None, pipeline: SpeechPipeline) -> None:
+        """Feed the pipeline with the reply, or with an apology."""
+        phrases = self._settings.phrases
+        try:
+            if transcript is None:
+                pipeline.feed(phrases.not_understood)
+            else:
+                await self._reply(transcript, pipeline)
+        except ServiceError as exc:
+            log.warning("%s", exc)
+            if "first_token_ms" not in self.timeline.marks_ms:
+                pipeline.feed(phrases.chat_failed)
+        except Exception:
+            log.exception("对话模型出错")
+            pipeline.feed(phrases.chat_failed)
+        finally:
+            pipeline.finish()
+
+    async def _reply(self, transcript: Transcript, pipeline: SpeechPipeline) -> None:
+        parts, now = self._parts, datetime.now().astimezone()
+        remembered = await parts.memory.recall(self._owner, transcript.text, now)
+        await parts.memory.remember(self._owner, [Said("user", transcript.text, now)])
+        messages = [
+            Message("system", parts.role.system_prompt(now, remembered)),
+            *(Message(item.who, item.text) for item in remembered.items),
+            Message("user", transcript.text),
+        ]
+        async with contextlib.aclosing(parts.chat_model.stream(messages)) as deltas:  # type: ignore[type-var]
+            async for delta in deltas:
+                if delta.text:
+                    self.timeline.mark("first_token_ms")
+                    pipeline.feed(delta.text)
+
+    async def _speak(self, sentence: Sentence) -> None:
+        self.timeline.mark("first_sentence_ms")
+        announced = False
+        async with contextlib.aclosing(sentence.packets()) as packets:  # type: ignore[type-var]
+            async for packet in packets:
+                await self._until(max(self._audio_from_s, self._pacer.due_s(time.monotonic())))
+                if not announced:
+                    announced = True
+                    await self._announce(sentence)
+                await self._link.send_packet(packet, self._packets_sent * FRAME_MS)
+                self.timeline.mark("first_audio_ms")
+                self._packets_sent += 1
+                self._pacer.sent(time.monotonic())
+        if not announced:
+            await self._announce(sentence)  # it has no sound, but it can be read
+
+    async def _announce(self, sentence: Sentence) -> None:
+        """Show the face and the subtitle of a sentence just before its sound."""
+        if sentence.clip.face != self._face:
+            self._face = sentence.clip.face
+            await self._link.send(Face(self._face, FACES[self._face]))
+        await self._link.send(Tts("sentence_start", sentence.subtitle))
+        tag = "" if sentence.clip.emotion == self._label else f"【{sentence.clip.emotion}】"
+        self._label = sentence.clip.emotion
+        self._said.append(tag + sentence.subtitle)  # with its tags, so that the chat model goes on using them
+
+    async def _play_out(self) -> None:
+        """Wait until the device has played what it was sent: clients drop what is left at `tts stop`."""
+        if self._packets_sent:
+            await self._until(self._pacer.playback_end_s + self._settings.session.stop_margin_ms / 1000)
+
+    async def _stop_speaking(self) -> None:
+        if self.speaking:
+            self.speaking = False
+            await self._link.send(Tts("stop"))
+            self.timeline.mark("tts_stop_ms")
+
+    @staticmethod
+    async def _until(when_s: float) -> None:
+        delay_s = when_s - time.monotonic()
+        if delay_s > 0:
+            await asyncio.sleep(delay_s)

@@ -1,0 +1,137 @@
+"""eSpeak NG from the wheel `espeakng-loader`: a robotic voice that needs no server and no model.
+
+API: espeak-ng, src/include/espeak-ng/speak_lib.h.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import functools
+import re
+import threading
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from xiaozhi_persona.errors import PackageMissing, ServiceUnavailable
+from xiaozhi_persona.settings import TtsSettings
+from xiaozhi_persona.spine import Clip, PcmChunk, Samples
+
+_JAPANESE = re.compile(r"[\u3040-\u30ff]")
+_CHINESE = re.compile(r"[\u3400-\u9fff]")
+
+
+@dataclass(frozen=True)
+class _Prosody:
+    """How an emotion changes the voice."""
+
+    pitch: int = 0
+    """Added to the pitch of 0 to 99."""
+    rate: float = 1.0
+    """Factor on the words per minute."""
+    range: int = 50
+    """Liveliness of the melody, 0 to 99."""
+    volume: int = 100
+
+
+_PROSODY = {
+    "高兴": _Prosody(18, 1.10, 75),
+    "悲伤": _Prosody(-20, 0.78, 25, 80),
+    "愤怒": _Prosody(-5, 1.15, 85, 130),
+    "惊讶": _Prosody(28, 1.08, 90),
+    "恐惧": _Prosody(22, 1.20, 40, 85),
+    "厌恶": _Prosody(-15, 0.92, 60),
+    "害羞": _Prosody(12, 0.88, 35, 75),
+    "兴奋": _Prosody(25, 1.22, 90, 115),
+    "舒适": _Prosody(-6, 0.88, 45, 90),
+    "紧张": _Prosody(12, 1.18, 35),
+    "爱慕": _Prosody(8, 0.90, 65, 90),
+    "委屈": _Prosody(6, 0.80, 30, 80),
+    "骄傲": _Prosody(-4, 0.96, 80, 110),
+    "困惑": _Prosody(10, 0.92, 70),
+}
+
+
+class EspeakSynthesizer:
+    """Speaks Chinese, English and Japanese sentences; the emotion changes pitch, speed, melody and loudness."""
+
+    def __init__(self, settings: TtsSettings) -> None:
+        self._settings = settings
+
+    async def synthesize(self, text: str, clip: Clip) -> AsyncIterator[PcmChunk]:
+        """Yield the whole sentence as one chunk: it is made a thousand times faster than it plays.
+
+        Raises PackageMissing without the wheel, ServiceUnavailable when eSpeak refuses.
+        """
+        prosody = _PROSODY.get(clip.emotion, _Prosody())
+        voice = self._voice(text)
+        rate = round(self._settings.rate_wpm * prosody.rate)
+        pitch = min(99, max(0, self._settings.pitch + prosody.pitch))
+        engine = await asyncio.to_thread(_engine)
+        samples = await asyncio.to_thread(
+            engine.speak, text, voice, rate, pitch, prosody.range, prosody.volume
+        )
+        if len(samples):
+            yield PcmChunk(samples, engine.sample_rate_hz)
+
+    def _voice(self, text: str) -> str:
+        if _JAPANESE.search(text):
+            return "ja"
+        return self._settings.voice if _CHINESE.search(text) else "en-us"
+
+
+class _Engine:
+    """The library. It keeps its state in globals, so there is one for the process, used by one thread at a time."""
+
+    _SYNCHRONOUS, _UTF8 = 2, 1
+    _RATE, _VOLUME, _PITCH, _RANGE = 1, 2, 3, 4
+    _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
+
+    def __init__(self, library: str, data: str) -> None:
+        self._lock = threading.Lock()
+        self._parts: list[Samples] = []
+        self._library = ctypes.CDLL(library)
+        self.sample_rate_hz: int = self._library.espeak_Initialize(self._SYNCHRONOUS, 0, data.encode(), 0)
+        if self.sample_rate_hz <= 0:
+            raise ServiceUnavailable(
+                f"eSpeak 启动不了，它的数据文件夹是 {data}。可重装：pip install -U espeakng-loader"
+            )
+        self._callback = self._Callback(self._take)  # must live as long as the library may call it
+        self._library.espeak_SetSynthCallback(self._callback)
+
+    def speak(
+        self, text: str, voice: str, rate_wpm: int, pitch: int, pitch_range: int, volume: int
+    ) -> Samples:
+        """Return the sound of `text`. Raises ServiceUnavailable for an unknown voice."""
+        with self._lock:
+            if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
+                raise ServiceUnavailable(f"eSpeak 没有语音 {voice!r}，请改 tts.voice，如 cmn-latn-pinyin")
+            for parameter, value in (
+                (self._RATE, rate_wpm),
+                (self._VOLUME, volume),
+                (self._PITCH, pitch),
+                (self._RANGE, pitch_range),
+            ):
+                self._library.espeak_SetParameter(parameter, value, 0)
+            self._parts = []
+            data = text.replace("\0", " ").encode("utf-8", "ignore") + b"\0"
+            if self._library.espeak_Synth(data, len(data), 0, 0, 0, self._UTF8, None, None) != 0:
+                raise ServiceUnavailable("eSpeak 没有合成这一句")
+            parts, self._parts = self._parts, []
+        return np.concatenate(parts) if parts else np.zeros(0, np.int16)
+
+    def _take(self, samples: ctypes._Pointer[ctypes.c_short], count: int, events: int) -> int:
+        if samples and count > 0:
+            self._parts.append(np.ctypeslib.as_array(samples, (count,)).copy())
+        return 0
+
+
+@functools.cache
+def _engine() -> _Engine:
+    try:
+        import espeakng_loader
+    except ImportError as exc:
+        raise PackageMissing("没有 eSpeak：运行 pip install espeakng-loader") from exc
+    return _Engine(espeakng_loader.get_library_path(), str(espeakng_loader.get_data_path()))

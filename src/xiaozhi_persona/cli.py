@@ -1,0 +1,75 @@
+"""The command `xiaozhi-persona`. Each subcommand is a module of xiaozhi_persona.commands, imported when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+
+import click
+
+from xiaozhi_persona import __version__
+from xiaozhi_persona.errors import PersonaError
+
+COMMANDS = {
+    "serve": "启动桥：设备连接的服务",
+    "talk": "当一台设备，和服务器说话",
+    "speak": "把一段话合成为声音",
+    "transcribe": "识别一个 WAV 文件",
+    "init": "写出一份 config.yaml",
+}
+
+
+class _Commands(click.Group):
+    """Finds the subcommands by name without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"xiaozhi_persona.commands.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("命令"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(version)s")
+def xiaozhi_persona() -> None:
+    """小智设备的声音、耳朵、记忆和性格。每个命令都可以加 --help。"""
+
+
+def main() -> None:
+    """Run the command; errors end in one or two lines and exit code 1 (a failure) or 2 (wrong use or settings)."""
+    try:
+        code = xiaozhi_persona.main(prog_name="xiaozhi-persona", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except PersonaError as exc:
+        if "--debug" in sys.argv:
+            traceback.print_exc()
+        click.echo(f"错误：{exc}", err=True)
+        sys.exit(exc.exit_code)
+    except click.UsageError as exc:
+        where = exc.ctx.command_path if exc.ctx else "xiaozhi-persona"
+        click.echo(f"用法不对：{exc.format_message()}\n看看 {where} --help", err=True)
+        sys.exit(2)
+    except click.ClickException as exc:
+        click.echo(f"错误：{exc.format_message()}", err=True)
+        sys.exit(1)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone
+        sys.exit(1)
+    except Exception as exc:
+        if "--debug" in sys.argv:
+            raise
+        click.echo(
+            f"出了意外的错误：{type(exc).__name__}: {exc}\n加上 --debug 再运行一次可看到细节。", err=True
+        )
+        sys.exit(1)
