@@ -27,10 +27,8 @@ class Pacer:
             self._burst = self._lead  # nothing left to play: the reply begins, or begins again after a gap
         if self._burst > 0:
             return now_s
-        due = self.playback_end_s - (self._lead - 1) * self._frame_s
-        if due < now_s:
-            due = self._last_s + self._frame_s / _RESTORE
-        return max(now_s, due)
+        on_schedule = self.playback_end_s - (self._lead - 1) * self._frame_s
+        return max(now_s, on_schedule, self._last_s + self._frame_s / _RESTORE)
 
     def sent(self, now_s: float) -> None:
         """A packet was sent."""

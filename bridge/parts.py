@@ -27,8 +27,8 @@ class Parts:
     chat_model: ChatModel
     synthesizer: SpeechSynthesizer
     memory: Memory
-    embedded: dict[str, str] = field(default_factory=dict)
-    """Which parts are the embedded ones, and what takes their place: {part: setting}."""
+    described: list[tuple[str, str, str]]
+    """For people: each part, what it is now, and how an embedded one is replaced."""
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     async def aclose(self) -> None:
@@ -45,9 +45,6 @@ async def build_parts(settings: Settings) -> Parts:
     vad_file = settings.path(settings.vad.model) if settings.vad.model else None
     vad_model, _ = await asyncio.gather(asyncio.to_thread(load_vad_model, vad_file), recognizer.load())
     vad = VoiceActivityDetector(vad_model)
-    embedded = {"语音合成 eSpeak NG": "", "记忆（最近几轮）": ""}
-    if not own_model:
-        embedded["语音识别 自带小模型，只认识演示的句子"] = "asr.model"
     closers: list[Callable[[], Awaitable[None]]] = [recognizer.aclose, vad.aclose]
     chat_model: ChatModel
     if settings.llm.base_url:
@@ -55,7 +52,6 @@ async def build_parts(settings: Settings) -> Parts:
         closers.append(online.aclose)
     else:
         chat_model = OfflineChatModel()
-        embedded["对话模型 离线应答"] = "llm.base_url"
     return Parts(
         role=role,
         vad=vad,
@@ -63,6 +59,30 @@ async def build_parts(settings: Settings) -> Parts:
         chat_model=chat_model,
         synthesizer=EspeakSynthesizer(settings.tts),
         memory=RecentMemory(max_turns=2 * settings.llm.history_turns),
-        embedded=embedded,
+        described=_describe(settings, vad.name),
         closers=closers,
     )
+
+
+def _describe(settings: Settings, vad: str) -> list[tuple[str, str, str]]:
+    own = "你设置的"
+    return [
+        ("端点检测", vad, own if settings.vad.model else ""),
+        (
+            ("语音识别", f"FunASR SenseVoice（{settings.asr.model}）", own)
+            if settings.asr.model
+            else (
+                "语音识别",
+                "FunASR，自带的小模型：只认识演示的句子",
+                "asr.model 设为 SenseVoiceSmall 的 ONNX 文件夹",
+            )
+        ),
+        (
+            ("对话模型", settings.llm.model or settings.llm.base_url, own)
+            if settings.llm.base_url
+            else ("对话模型", "自带的离线应答：只会简单的话", "llm.base_url 设为 OpenAI 兼容接口的地址")
+        ),
+        ("语音合成", "eSpeak NG（自带）", ""),
+        ("记忆", "最近几轮对话，重启后就没有了", ""),
+        ("角色", settings.role, "role"),
+    ]

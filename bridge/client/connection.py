@@ -1,0 +1,362 @@
+"""A device's connection: what the model decides, done over a websocket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+import numpy as np
+from websockets.asyncio.client import ClientConnection
+
+from xiaozhi_persona.audio.opus import OpusDecoder, OpusError
+from xiaozhi_persona.bridge.binary import pack, unpack
+from xiaozhi_persona.bridge.client import mcp
+from xiaozhi_persona.bridge.client.device import DeviceModel, DeviceState, packet_duration_s
+from xiaozhi_persona.bridge.client.handshake import open_websocket
+from xiaozhi_persona.bridge.client.link import Link, cancel
+from xiaozhi_persona.bridge.client.sound import FRAME_MS, MIC_RATE_HZ, Microphone, Speaker, WavMicrophone
+from xiaozhi_persona.bridge.client.timeline import Timeline, TurnLog
+from xiaozhi_persona.bridge.client.uplink import Uplink
+from xiaozhi_persona.bridge.messages import (
+    AudioParams,
+    Face,
+    Hello,
+    Listen,
+    ListenMode,
+    Mcp,
+    Message,
+    ProtocolError,
+    ServerMessage,
+    Stt,
+    Tts,
+    decode_server_message,
+    encode,
+)
+from xiaozhi_persona.errors import ServiceBroken, ServiceTimeout, ServiceUnavailable
+from xiaozhi_persona.spine import Samples
+
+DEFAULT_AUDIO = AudioParams(sample_rate_hz=24000, frame_ms=60)
+"""What the firmware expects of a server whose hello does not say."""
+OPUS_RATES_HZ = (8000, 12000, 16000, 24000, 48000)
+
+HELLO_TIMEOUT_S = 10.0
+REPLY_TIMEOUT_S = 60.0
+
+_RECEIVED_KEPT = 20_000
+_TIMER_MARGIN_S = 0.001  # event loops may call a timer a clock tick early
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Received:
+    """A frame from the server. `at` is the event loop's time."""
+
+    at: float
+    frame: str | bytes
+    content: ServerMessage | bytes | None
+    """The message, or the Opus packet; None for what follows no protocol."""
+
+
+class DeviceConnection:
+    """A device that is connected. Made by `open`; used by one task at a time."""
+
+    def __init__(
+        self, websocket: ClientConnection, url: str, mode: ListenMode, version: int, speaker: Speaker | None
+    ) -> None:
+        self.model = DeviceModel(mode)
+        self.url = url
+        self.version = version
+        self.server_hello: Hello | None = None
+        self.received: deque[Received] = deque(maxlen=_RECEIVED_KEPT)
+        """What the server sent, with times; the last 20,000 frames."""
+        self._speaker = speaker
+        self._decoder: OpusDecoder | None = None
+        self._refused_hello: Hello | None = None
+        self._loop = asyncio.get_running_loop()
+        self._changed = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._turn = TurnLog("", typed=False, zero_at=self._now())
+        self._dropped_before = 0
+        self._silence: asyncio.Task[None] | None = None
+        self._link = Link(websocket, self._take, self._lose)
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(
+        cls,
+        url: str,
+        *,
+        mode: ListenMode = "auto",
+        version: int = 1,
+        device_id: str = "02:00:00:00:00:01",
+        client_id: str = "5c4f2f0e-0d7b-4c57-9d5e-0a6f0e3b7a11",
+        token: str = "",
+        speaker: Speaker | None = None,
+        hello_timeout_s: float = HELLO_TIMEOUT_S,
+    ) -> AsyncIterator[DeviceConnection]:
+        """Connect and exchange hellos; leaving the block closes the connection.
+
+        The device then is in connecting, where it refuses `tts start`, until the first `say` or `type_text`.
+        Raises as `open_websocket` does, and ServiceTimeout or ServiceUnavailable when no usable hello comes.
+        """
+        websocket = await open_websocket(url, version, device_id, client_id, token)
+        device = cls(websocket, url, mode, version, speaker)
+        try:
+            await device._exchange_hellos(hello_timeout_s)
+            yield device
+        finally:
+            await device.close()
+
+    @property
+    def state(self) -> DeviceState:
+        """The device's state."""
+        return self.model.state
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is gone, whoever ended it."""
+        return self._link.closed
+
+    @property
+    def audio(self) -> AudioParams:
+        """What the server said about its packets, with the firmware's defaults."""
+        return (self.server_hello and self.server_hello.audio) or DEFAULT_AUDIO
+
+    async def say(self, sound: Samples | Microphone, name: str = "") -> None:
+        """Begin a turn: send 16 kHz sound in real time, as 60 ms frames, and return when it has been sent.
+
+        It ends early when the device closes its microphone because the reply begins (auto), or the connection is
+        gone. Then manual mode sends `listen stop`; else silence follows until the device begins to speak (auto)
+        or `say` is called again (realtime).
+
+        Raises RuntimeError while the device speaks, realtime mode excepted, and ServiceUnavailable when the
+        connection is gone.
+        """
+        microphone = WavMicrophone(sound) if isinstance(sound, np.ndarray) else sound
+        await self._end_silence()
+        self._begin_turn(name, typed=False)
+        uplink = Uplink(self._send_packet, lambda: self.model.mic_open, self._note_speech)
+        if not await uplink.speak(microphone):
+            return
+        if self.model.mode == "manual":
+            self.model.stop_listening(self._now())
+            self._update()
+        else:
+            self._silence = asyncio.create_task(uplink.stay_silent(), name="device-silence")
+
+    def type_text(self, text: str) -> None:
+        """Begin a turn: send `text` as typed, as py-xiaozhi does. Raises as `say` does."""
+        self._begin_turn(text, typed=True)
+        self.send(Listen("detect", text=text))
+
+    def abort(self, reason: str = "") -> None:
+        """Interrupt the reply, as a button does, or with `device.WAKE_WORD`, as the wake word does.
+
+        Raises RuntimeError when the device does not speak.
+        """
+        self.model.abort(self._now(), reason)
+        self._update()
+
+    async def reply(self, timeout_s: float = REPLY_TIMEOUT_S) -> Timeline:
+        """Wait until the reply of this turn has been played, and return the turn.
+
+        Raises ServiceTimeout (no answer, or one without end), ServiceUnavailable (connection lost before any
+        answer) and ServiceBroken (connection lost during the reply).
+        """
+        turn = self._turn
+        await self._wait(lambda: self._is_over(turn), timeout_s)
+        if turn.ends_at is not None:  # the rest of the playback is known, even with the connection gone
+            turn.dropped_not_speaking = self.model.dropped_not_speaking - self._dropped_before
+            return turn.timeline()
+        if self.closed:
+            if turn.answered:
+                raise ServiceBroken(
+                    f"{self.url} 在回答中途断开了连接（{self._link.ending}）。请看服务器的日志"
+                )
+            raise ServiceUnavailable(
+                f"{self.url} 没有回答就断开了连接（{self._link.ending}）。请看服务器的日志"
+            )
+        if turn.answered:
+            raise ServiceTimeout(
+                f"{self.url} 的回答在 {timeout_s:g} 秒内没有结束（没有收到 tts stop）。请看服务器的日志"
+            )
+        cause = "看服务器的日志" if turn.typed else "确认录音里有人说话，并看服务器的日志"
+        raise ServiceTimeout(f"{self.url} 在 {timeout_s:g} 秒内没有回答。请{cause}")
+
+    async def until(self, condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+        """Wait until `condition` holds; it is asked after every frame and every change of state.
+
+        Raises ServiceTimeout, and ServiceUnavailable when the connection is gone and it still does not hold.
+        """
+        if await self._wait(condition, timeout_s):
+            return
+        if self.closed:
+            raise ServiceUnavailable(f"{self.url} 断开了连接（{self._link.ending}）。请看服务器的日志")
+        raise ServiceTimeout(f"等了 {timeout_s:g} 秒，没有等到 {self.url} 该有的消息。请看服务器的日志")
+
+    def send(self, message: Message) -> None:
+        """Send a message, as it is, with the server's session id."""
+        self.send_frame(encode(message, self.server_hello.session_id if self.server_hello else ""))
+
+    def send_frame(self, frame: str | bytes) -> None:
+        """Send any text or binary frame, as it is."""
+        self._link.send(frame)
+
+    async def hang_up(self) -> None:
+        """End the connection as the firmware does: TCP is closed, without a close frame."""
+        await self._end_silence()
+        await self._link.hang_up()
+
+    async def close(self) -> None:
+        """Close the connection politely; leaves no task behind."""
+        try:
+            await self._end_silence()
+        finally:
+            await self._link.close()
+            if self._timer is not None:
+                self._timer.cancel()
+
+    async def _exchange_hellos(self, timeout_s: float) -> None:
+        self.model.connect(self._now())
+        hello = Hello(self.version, features=frozenset({"mcp"}), audio=AudioParams(MIC_RATE_HZ, FRAME_MS))
+        self.send_frame(json.dumps(hello.fields()))
+        if await self._wait(lambda: self.server_hello is not None, timeout_s):
+            return
+        if self.closed:
+            raise ServiceUnavailable(
+                f"{self.url} 没有打招呼（hello）就断开了连接（{self._link.ending}）。"
+                "请检查服务器的日志，以及这台设备和令牌（--token）是否被允许"
+            )
+        if self._refused_hello is not None:
+            raise ServiceTimeout(
+                f"{self.url} 的 hello 里 transport 是 {self._refused_hello.transport[:20]!r}，应为 'websocket'。"
+                "ESP32 不会接受，请检查服务器"
+            )
+        raise ServiceTimeout(
+            f"{self.url} 连上了，但 {timeout_s:g} 秒内没有等到 hello。请确认对方是小智服务器"
+        )
+
+    # What comes in.
+
+    def _take(self, frame: str | bytes) -> None:
+        at = self._now()
+        self.model.advance(at)
+        content: ServerMessage | bytes | None
+        try:
+            content = decode_server_message(frame) if isinstance(frame, str) else unpack(frame, self.version)
+        except ProtocolError as exc:
+            _log.debug("a frame of %d that follows no protocol: %s", len(frame), exc)
+            content = None
+        self.received.append(Received(at, frame, content))
+        if isinstance(content, bytes):
+            self._play(at, content)
+        elif isinstance(content, Hello):
+            if content.transport == "websocket":
+                self.server_hello = content
+            else:
+                self._refused_hello = content
+        elif isinstance(content, Tts):
+            self._tts(at, content)
+        elif isinstance(content, Stt):
+            self._turn.stt(at, content.text)
+        elif isinstance(content, Face):
+            self._turn.face(content.emotion)
+        elif isinstance(content, Mcp):
+            answer = mcp.answer(content.payload)
+            if answer is not None:
+                self.send(Mcp(answer))
+        self._update()
+
+    def _lose(self) -> None:
+        self.model.disconnect(self._now())
+        self._update()
+
+    def _tts(self, at: float, message: Tts) -> None:
+        if message.state == "start":
+            if self.model.tts_start(at):
+                self._turn.tts_start(at)
+                if self._speaker is not None:
+                    rate_hz = self.audio.sample_rate_hz
+                    rate_hz = rate_hz if rate_hz in OPUS_RATES_HZ else DEFAULT_AUDIO.sample_rate_hz
+                    self._decoder = OpusDecoder(rate_hz)
+                    self._speaker.begin(rate_hz, at)
+        elif message.state == "sentence_start":
+            self._turn.sentence(at, message.text)
+        elif self.model.tts_stop(at):
+            self._turn.tts_stop(at, self.model.playback)
+
+    def _play(self, at: float, packet: bytes) -> None:
+        duration_s = packet_duration_s(packet)
+        played = self.model.audio(at, packet, duration_s) if duration_s else None
+        if played is not None and self._speaker is not None and self._decoder is not None:
+            with contextlib.suppress(OpusError):
+                self._speaker.play(self._decoder.decode(packet), played.at)
+
+    # What goes out.
+
+    def _begin_turn(self, asked: str, typed: bool) -> None:
+        if self.closed:
+            raise ServiceUnavailable(f"{self.url} 断开了连接（{self._link.ending}）。请重新连接")
+        now = self._now()
+        self.model.advance(now)
+        interrupts = self.model.state == "speaking"
+        if not (interrupts and self.model.mic_open):
+            self.model.start_listening(now)
+        self._turn = TurnLog(asked, typed, zero_at=now, interrupts=interrupts)
+        self._dropped_before = self.model.dropped_not_speaking
+        self._update()
+
+    def _send_packet(self, packet: bytes) -> None:
+        self.send_frame(pack(packet, self.version))
+
+    def _note_speech(self) -> None:
+        self._turn.zero_at = self._now()
+
+    async def _end_silence(self) -> None:
+        if self._silence is not None:
+            await cancel(self._silence)
+            self._silence = None
+
+    # Waiting.
+
+    def _now(self) -> float:
+        return self._loop.time()
+
+    def _is_over(self, turn: TurnLog) -> bool:
+        ends_at = turn.ends_at
+        return ends_at is not None and self._now() >= ends_at and self.model.drained_at is None
+
+    def _update(self) -> None:
+        """Send what the model wants to be sent, set the timer to what falls due next, wake who waits."""
+        for message in self.model.take_messages():
+            self.send(message)
+        due = [] if self.model.drained_at is None else [self.model.drained_at]
+        if self._turn.ends_at is not None and self._turn.ends_at > self._now():
+            due.append(self._turn.ends_at)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(min(due) + _TIMER_MARGIN_S, self._tick) if due else None
+        self._changed.set()
+
+    def _tick(self) -> None:
+        self.model.advance(self._now())
+        self._update()
+
+    async def _wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Return True when `condition` holds, False at the deadline or when the connection is gone."""
+        deadline = self._now() + timeout_s
+        while not condition():
+            if self.closed:
+                return False
+            self._changed.clear()
+            try:
+                await asyncio.wait_for(self._changed.wait(), deadline - self._now())
+            except asyncio.TimeoutError:
+                return condition()
+        return True

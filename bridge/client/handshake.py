@@ -1,0 +1,71 @@
+"""Opens the websocket as the firmware does, and says in words why it did not open."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
+
+from xiaozhi_persona.errors import ServiceTimeout, ServiceUnavailable, SettingsError
+
+PATH = "/xiaozhi/v1/"
+"""Where both xiaozhi-esp32-server and our bridge serve devices."""
+
+CONNECT_TIMEOUT_S = 10.0
+CLOSE_TIMEOUT_S = 1.0
+"""Servers that do not answer a close frame are not waited for."""
+
+
+async def open_websocket(
+    url: str, version: int, device_id: str, client_id: str, token: str
+) -> ClientConnection:
+    """Connect with the firmware's headers: no compression, no pings of our own.
+
+    Raises SettingsError for what is no websocket address, ServiceTimeout and ServiceUnavailable (not reached, no
+    websocket server, or refused: wrong path, wrong token).
+    """
+    headers = {"Protocol-Version": str(version), "Device-Id": device_id, "Client-Id": client_id}
+    if token:
+        headers["Authorization"] = token if " " in token else f"Bearer {token}"
+    # Devices know no proxy. Before websockets 15 there is none to switch off.
+    options: dict[str, Any] = {"proxy": None} if "proxy" in inspect.signature(connect).parameters else {}
+    try:
+        return await connect(
+            url,
+            additional_headers=headers,
+            user_agent_header=None,
+            compression=None,
+            ping_interval=None,
+            open_timeout=CONNECT_TIMEOUT_S,
+            close_timeout=CLOSE_TIMEOUT_S,
+            **options,
+        )
+    except (InvalidURI, ValueError) as exc:
+        raise SettingsError(f"{url!r} 不是 WebSocket 地址，应像 ws://192.168.1.5:8000{PATH}") from exc
+    except InvalidStatus as exc:
+        raise ServiceUnavailable(_refusal(url, exc.response.status_code)) from exc
+    except InvalidHandshake as exc:
+        raise ServiceUnavailable(
+            f"{url} 有服务在运行，但不是 WebSocket 服务。请检查端口，默认是 8000（8003 是 OTA）"
+        ) from exc
+    except (asyncio.TimeoutError, TimeoutError) as exc:
+        raise ServiceTimeout(
+            f"{url} 在 {CONNECT_TIMEOUT_S:.0f} 秒内没有应答。请检查地址、防火墙，以及两台机器是否在同一个网络"
+        ) from exc
+    except (OSError, EOFError) as exc:
+        raise ServiceUnavailable(
+            f"连不上 {url}（{exc}）。请确认服务已经启动（xiaozhi-persona serve），地址和端口没有写错"
+        ) from exc
+
+
+def _refusal(url: str, status: int) -> str:
+    if status in (401, 403):
+        return f"{url} 不接受这个令牌（HTTP {status}）。请用 --token 给出服务器设置的令牌"
+    if status == 404:
+        return f"{url} 没有这个路径（HTTP 404）。路径一般是 {PATH}"
+    if status >= 500:
+        return f"{url} 的服务器出错（HTTP {status}）。请看服务器的日志"
+    return f"{url} 不接受 WebSocket 连接（HTTP {status}）。请检查端口（默认 8000）和路径（一般是 {PATH}）"

@@ -1,0 +1,93 @@
+"""Where the client's sound comes from and goes to, and WAV files in both places."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from xiaozhi_persona.audio.wav import write_wav
+from xiaozhi_persona.spine import Samples
+
+MIC_RATE_HZ = 16000
+FRAME_MS = 60
+FRAME_SAMPLES = MIC_RATE_HZ * FRAME_MS // 1000
+
+SPEECH_DBFS = -45.0
+"""What is louder counts as speech when the end of speech is looked for."""
+_SPEECH_LEVEL = 32768 * 10 ** (SPEECH_DBFS / 20)
+
+
+class Microphone(Protocol):
+    """Gives what is to be sent to the server."""
+
+    def listen(self) -> AsyncGenerator[Samples, None]:
+        """Yield 16 kHz mono sound in pieces of any length, at once or as it is heard.
+
+        When it ends, silence follows for as long as the device listens.
+        """
+        ...
+
+
+class Speaker(Protocol):
+    """Takes what the server says. Times are seconds of one clock."""
+
+    def begin(self, sample_rate_hz: int, at: float) -> None:
+        """A reply begins; what has not begun to play is thrown away."""
+        ...
+
+    def play(self, samples: Samples, at: float) -> None:
+        """Play the next packet of the reply; `at` is when an ESP32 would."""
+        ...
+
+
+class WavMicrophone:
+    """Speaks a recording."""
+
+    def __init__(self, samples: Samples) -> None:
+        self.samples = samples
+
+    async def listen(self) -> AsyncGenerator[Samples, None]:
+        """Yield the recording second by second."""
+        for start in range(0, len(self.samples), MIC_RATE_HZ):
+            yield self.samples[start : start + MIC_RATE_HZ]
+
+
+class WavSpeaker:
+    """Keeps what is played: the replies one behind the other, the gaps inside a reply as silence."""
+
+    def __init__(self) -> None:
+        self.sample_rate_hz = 24000
+        self._pieces: list[tuple[float, Samples]] = []
+        self._silent_from: float | None = None
+
+    def begin(self, sample_rate_hz: int, at: float) -> None:
+        """Take back what has not begun to play; what follows adjoins without silence."""
+        while self._pieces and self._pieces[-1][0] >= at:
+            self._pieces.pop()
+        self.sample_rate_hz = sample_rate_hz
+        self._silent_from = None
+
+    def play(self, samples: Samples, at: float) -> None:
+        """Keep a packet's sound, with silence before it when it did not follow at once."""
+        if self._silent_from is not None:
+            gap = round((at - self._silent_from) * self.sample_rate_hz)
+            if gap > 0:
+                self._pieces.append((self._silent_from, np.zeros(gap, np.int16)))
+        self._pieces.append((at, samples))
+        self._silent_from = at + len(samples) / self.sample_rate_hz
+
+    def recorded(self) -> Samples:
+        """Return everything that was played."""
+        return np.concatenate([np.zeros(0, np.int16), *(samples for _, samples in self._pieces)])
+
+    def save(self, path: Path) -> None:
+        """Write everything that was played as a WAV file."""
+        write_wav(path, self.recorded(), self.sample_rate_hz)
+
+
+def is_speech(samples: Samples) -> bool:
+    """Tell whether any sample is louder than SPEECH_DBFS."""
+    return bool(np.any(np.abs(samples.astype(np.int32)) > _SPEECH_LEVEL))

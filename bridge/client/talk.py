@@ -1,0 +1,110 @@
+"""The command `talk`: speaks recordings and typed text to a server, one turn after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from xiaozhi_persona.audio.wav import read_wav
+from xiaozhi_persona.bridge.client.connection import REPLY_TIMEOUT_S, DeviceConnection
+from xiaozhi_persona.bridge.client.sound import MIC_RATE_HZ, SPEECH_DBFS, WavSpeaker, is_speech
+from xiaozhi_persona.bridge.client.timeline import Timeline
+from xiaozhi_persona.bridge.messages import ListenMode
+from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.spine import Samples
+
+
+def machine_id() -> str:
+    """Return this machine's MAC address as devices write it: lower case, with colons.
+
+    Where none can be read, one that follows from the host name.
+    """
+    node = uuid.getnode()
+    if node >> 40 & 1:  # the multicast bit marks a number that was drawn for this process only
+        node = uuid.uuid5(uuid.NAMESPACE_DNS, platform.node()).int & 0xFFFFFFFFFF | 0x02 << 40
+    digits = f"{node:012x}"
+    return ":".join(digits[i : i + 2] for i in range(0, 12, 2))
+
+
+@dataclass(frozen=True)
+class TalkOptions:
+    """What is said to which server, and as which device."""
+
+    url: str
+    wavs: tuple[Path, ...] = ()
+    """PCM WAV files of any rate, spoken first."""
+    texts: tuple[str, ...] = ()
+    """Typed after that."""
+    save: Path | None = None
+    """WAV file for what was played, all turns."""
+    mode: ListenMode = "auto"
+    binary_version: int = 1
+    device_id: str = field(default_factory=machine_id)
+    client_id: str = ""
+    """"" for one that follows from the device id."""
+    token: str = ""
+    turn_timeout_s: float = REPLY_TIMEOUT_S
+    """How long a turn may last from the end of the recording, or the sending of the text."""
+
+
+async def talk(options: TalkOptions, on_turn: Callable[[Timeline], None]) -> list[Timeline]:
+    """Run the turns over one connection, each until its reply has been played; `on_turn` gets each at once.
+
+    What was played is saved even when a turn fails. Raises SettingsError (nothing to say, files that cannot be
+    read or written, no speech in a recording), and ServiceError as `DeviceConnection.open` and `reply` do.
+    """
+    sounds = await asyncio.to_thread(_read, options)
+    speaker = WavSpeaker() if options.save is not None else None
+    timelines: list[Timeline] = []
+
+    async def end_turn(device: DeviceConnection) -> None:
+        timelines.append(await device.reply(options.turn_timeout_s))
+        on_turn(timelines[-1])
+
+    try:
+        async with DeviceConnection.open(
+            options.url,
+            mode=options.mode,
+            version=options.binary_version,
+            device_id=options.device_id,
+            client_id=options.client_id or str(uuid.uuid5(uuid.NAMESPACE_OID, options.device_id)),
+            token=options.token,
+            speaker=speaker,
+        ) as device:
+            for path, samples in zip(options.wavs, sounds, strict=True):
+                await device.say(samples, path.name)
+                await end_turn(device)
+            for text in options.texts:
+                device.type_text(text)
+                await end_turn(device)
+    finally:
+        if speaker is not None and options.save is not None:
+            await asyncio.to_thread(_save, speaker, options.save)
+    return timelines
+
+
+def _read(options: TalkOptions) -> list[Samples]:
+    if not options.wavs and not any(options.texts):
+        raise SettingsError("没有要说的话。请用 --wav 给出录音，或用 --text 给出文字")
+    if not all(text.strip() for text in options.texts):
+        raise SettingsError("--text 是空的。请给出文字")
+    sounds = [read_wav(path, MIC_RATE_HZ) for path in options.wavs]
+    for path, samples in zip(options.wavs, sounds, strict=True):
+        if not is_speech(samples):
+            raise SettingsError(
+                f"{path} 里没有声音（没有高于 {SPEECH_DBFS:g} dBFS 的采样）。请换一个录音，或把音量调大"
+            )
+    return sounds
+
+
+def _save(speaker: WavSpeaker, path: Path) -> None:
+    if not len(speaker.recorded()):
+        return
+    try:
+        speaker.save(path)
+    except OSError as exc:
+        raise SettingsError(f"写不了 {path}（{exc.strerror}）。请换一个地方") from exc

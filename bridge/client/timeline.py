@@ -1,0 +1,192 @@
+"""When what happened in one turn, in milliseconds from the end of speech."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from xiaozhi_persona.bridge.client.device import Playback
+
+
+@dataclass(frozen=True)
+class SpokenSentence:
+    """A sentence of the reply, by its subtitle."""
+
+    text: str
+    emotion: str
+    """The face that was set when the subtitle came; "" when none was."""
+    at_ms: float
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """One turn. Times are milliseconds from the last spoken sample sent, for typed text from its sending.
+
+    None stands for what did not happen.
+    """
+
+    asked: str
+    """What was typed, or the name of the recording."""
+    typed: bool
+    heard: str | None
+    """What the server understood."""
+    stt_ms: float | None
+    tts_start_ms: float | None
+    first_audio_ms: float | None
+    """When the first packet played, as the device plays it at once."""
+    sentences: tuple[SpokenSentence, ...]
+    tts_stop_ms: float | None
+    playback_end_ms: float | None
+    gaps: int
+    gaps_ms: float
+    """Silence between the packets, in all."""
+    dropped_full: int
+    """Packets that were lost because the device's queue was full."""
+    dropped_not_speaking: int
+    """Packets that were lost because they came before `tts start` or after `tts stop`."""
+
+    @property
+    def dropped(self) -> int:
+        """Packets lost in all."""
+        return self.dropped_full + self.dropped_not_speaking
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the turn as JSON values; times are rounded to 0.1 ms."""
+        return {
+            "asked": self.asked,
+            "typed": self.typed,
+            "heard": self.heard,
+            "stt_ms": _rounded(self.stt_ms),
+            "tts_start_ms": _rounded(self.tts_start_ms),
+            "first_audio_ms": _rounded(self.first_audio_ms),
+            "sentences": [
+                {"text": s.text, "emotion": s.emotion, "at_ms": _rounded(s.at_ms)} for s in self.sentences
+            ],
+            "tts_stop_ms": _rounded(self.tts_stop_ms),
+            "playback_end_ms": _rounded(self.playback_end_ms),
+            "gaps": self.gaps,
+            "gaps_ms": _rounded(self.gaps_ms),
+            "dropped": self.dropped,
+            "dropped_full": self.dropped_full,
+            "dropped_not_speaking": self.dropped_not_speaking,
+        }
+
+    def table(self) -> Table:
+        """Return the turn for people, in order of time."""
+        rows: list[tuple[float | None, str, str]] = [
+            (0.0, "发出文字" if self.typed else "说完", self.asked),
+            (self.stt_ms, "听到的", self.heard or ""),
+            (self.tts_start_ms, "开始回答", ""),
+            (self.first_audio_ms, "第一声", ""),
+            *((s.at_ms, f"字幕（{s.emotion}）" if s.emotion else "字幕", s.text) for s in self.sentences),
+            (self.tts_stop_ms, "回答结束", ""),
+            (self.playback_end_ms, "放完", ""),
+        ]
+        table = Table(title_justify="left", caption_justify="left", caption=self._sound())
+        table.add_column("毫秒", justify="right")
+        table.add_column("事件")
+        table.add_column("内容", overflow="fold")
+        for at_ms, event, content in sorted(
+            (row for row in rows if row[0] is not None), key=lambda row: row[0] or 0.0
+        ):
+            table.add_row(f"{at_ms:.0f}", Text(event), Text(content))
+        return table
+
+    def _sound(self) -> str:
+        if self.first_audio_ms is None:
+            sound = "没有收到能播放的声音"
+        else:
+            sound = f"断音 {self.gaps} 次，共 {self.gaps_ms:.0f} 毫秒" if self.gaps else "没有断音"
+        if not self.dropped:
+            return f"{sound}；没有丢包"
+        return f"{sound}；丢包 {self.dropped} 个（队列满 {self.dropped_full}，不在播放时 {self.dropped_not_speaking}）"
+
+
+@dataclass
+class TurnLog:
+    """Collects one turn as it happens; times are seconds of any one clock."""
+
+    asked: str
+    typed: bool
+    zero_at: float
+    """End of speech, or when the text was sent."""
+    interrupts: bool = False
+    """The device was still speaking: up to `tts stop`, what is spoken belongs to the turn before."""
+    stopped_at: float | None = None
+    """When the reply ended with `tts stop`."""
+    dropped_not_speaking: int = 0
+    _playback: Playback = field(default_factory=Playback)
+    _heard: tuple[float, str] | None = None
+    _started_at: float | None = None
+    _emotion: str = ""
+    _sentences: list[tuple[float, str, str]] = field(default_factory=list)
+
+    @property
+    def answered(self) -> bool:
+        """Whether the server reacted in any way."""
+        return self._heard is not None or self._started_at is not None
+
+    @property
+    def ends_at(self) -> float | None:
+        """When the last sound of the stopped reply ends, or the stop came if that was later; None before the stop."""
+        if self.stopped_at is None:
+            return None
+        return max(self.stopped_at, self._playback.ends_at or self.stopped_at)
+
+    def stt(self, at: float, text: str) -> None:
+        """The server says what it heard; what it sends later under that name are its tools."""
+        self._heard = self._heard or (at, text)
+
+    def face(self, emotion: str) -> None:
+        """The face changes."""
+        if not self.interrupts:
+            self._emotion = emotion
+
+    def tts_start(self, at: float) -> None:
+        """The device begins to speak."""
+        if self._started_at is None:
+            self._started_at = at
+
+    def sentence(self, at: float, text: str) -> None:
+        """A subtitle came."""
+        if not self.interrupts and text:
+            self._sentences.append((at, text, self._emotion))
+
+    def tts_stop(self, at: float, playback: Playback) -> None:
+        """The reply ends; `playback` is what the device makes of it."""
+        if self.interrupts:
+            self.interrupts = False
+        elif self.stopped_at is None:
+            self.stopped_at, self._playback = at, playback
+
+    def timeline(self) -> Timeline:
+        """Return the turn so far."""
+        packets, gaps = self._playback.packets, self._playback.gaps
+        return Timeline(
+            asked=self.asked,
+            typed=self.typed,
+            heard=self._heard[1] if self._heard else None,
+            stt_ms=self._ms(self._heard[0] if self._heard else None),
+            tts_start_ms=self._ms(self._started_at),
+            first_audio_ms=self._ms(packets[0].at if packets else None),
+            sentences=tuple(
+                SpokenSentence(text, emotion, (at - self.zero_at) * 1000)
+                for at, text, emotion in self._sentences
+            ),
+            tts_stop_ms=self._ms(self.stopped_at),
+            playback_end_ms=self._ms(self._playback.ends_at),
+            gaps=len(gaps),
+            gaps_ms=sum(gap.duration_s for gap in gaps) * 1000,
+            dropped_full=self._playback.dropped,
+            dropped_not_speaking=self.dropped_not_speaking,
+        )
+
+    def _ms(self, at: float | None) -> float | None:
+        return None if at is None else (at - self.zero_at) * 1000
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)

@@ -1,0 +1,118 @@
+"""`xiaozhi-persona serve`: the bridge, with a first spoken turn by a simulated device when asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import tempfile
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from xiaozhi_persona.bridge.client.talk import TalkOptions, talk
+from xiaozhi_persona.bridge.http_api import OTA_PATH, lan_addresses
+from xiaozhi_persona.bridge.parts import Parts, build_parts
+from xiaozhi_persona.bridge.server import WEBSOCKET_PATH, Bridge
+from xiaozhi_persona.bridge.turn import TurnTimeline
+from xiaozhi_persona.commands.common import common_options, prepare, print_json
+from xiaozhi_persona.commands.talk import print_turn, print_turn_json
+from xiaozhi_persona.settings import Settings
+
+DEMO_SENTENCE = "我今天很开心"
+DEMO_REPLY = Path("out/reply.wav")
+
+
+@click.command("serve")
+@click.option("--demo", is_flag=True, help="启动后先由一台模拟的设备说一句话")
+@click.option(
+    "--once", is_flag=True, help="与 --demo 一起：说完这一句就结束，用空闲的端口，不影响正在运行的服务"
+)
+@common_options
+def command(demo: bool, once: bool, config: Path | None, as_json: bool, debug: bool) -> None:
+    """启动桥，ESP32 和树莓派的设备都可以连上来。按 Ctrl+C 结束。"""
+    settings = prepare(config, debug)
+    if demo and once:
+        bridge = settings.bridge.model_copy(
+            update={"host": "127.0.0.1", "websocket_port": 0, "http_port": 0, "websocket_url": ""}
+        )
+        settings = settings.model_copy(update={"bridge": bridge})
+    asyncio.run(_serve(settings, demo, once, as_json))
+
+
+async def _serve(settings: Settings, demo: bool, once: bool, as_json: bool) -> None:
+    started = time.monotonic()
+    parts = await build_parts(settings)
+
+    def on_turn(timeline: TurnTimeline) -> None:
+        if as_json:
+            print_json(timeline.to_json())
+
+    async with contextlib.aclosing(parts), Bridge(settings, parts, on_turn) as bridge:
+        ready_s = time.monotonic() - started
+        if as_json:
+            print_json(
+                {"listening": bridge.websocket_port, "http": bridge.http_port, "ready_s": round(ready_s, 2)}
+            )
+        else:
+            _print_parts(parts)
+        if demo:
+            await _demo(bridge, parts, settings, as_json)
+        if demo and once:
+            return
+        if not as_json:
+            _print_addresses(bridge, settings)
+        await _until_stopped()
+
+
+async def _demo(bridge: Bridge, parts: Parts, settings: Settings, as_json: bool) -> None:
+    """Let a simulated device say a sentence in the embedded voice, and show what came back."""
+    from xiaozhi_persona.audio.wav import write_wav
+    from xiaozhi_persona.providers.tts.espeak import EspeakSynthesizer
+    from xiaozhi_persona.settings import TtsSettings
+    from xiaozhi_persona.spine import Clip
+
+    with tempfile.TemporaryDirectory() as folder:
+        wav = Path(folder) / f"{DEMO_SENTENCE}.wav"
+        async for chunk in EspeakSynthesizer(TtsSettings()).synthesize(DEMO_SENTENCE, Clip()):
+            write_wav(wav, chunk.samples, chunk.sample_rate_hz)
+        if not as_json:
+            click.echo(f"\n一台模拟的设备说：{DEMO_SENTENCE}")
+        url = f"ws://127.0.0.1:{bridge.websocket_port}{WEBSOCKET_PATH}"
+        options = TalkOptions(url, wavs=(wav,), save=DEMO_REPLY, token=settings.bridge.token)
+        await talk(options, print_turn_json if as_json else print_turn)
+    if not as_json:
+        click.echo(f"它听到的回答存在 {DEMO_REPLY}")
+
+
+def _print_parts(parts: Parts) -> None:
+    table = Table(title="用到的部件", title_justify="left")
+    table.add_column("部件")
+    table.add_column("现在是")
+    table.add_column("换成更好的")
+    for row in parts.described:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _print_addresses(bridge: Bridge, settings: Settings) -> None:
+    click.echo("\n正在服务。按 Ctrl+C 结束。")
+    hosts = [settings.bridge.host] if settings.bridge.host != "0.0.0.0" else lan_addresses() or ["127.0.0.1"]
+    for host in hosts:
+        click.echo(f"  ESP32 的 OTA 地址：  http://{host}:{bridge.http_port}{OTA_PATH}")
+        click.echo(
+            f"  树莓派或电脑运行：  xiaozhi-persona talk ws://{host}:{bridge.websocket_port}{WEBSOCKET_PATH} --text 你好"
+        )
+
+
+async def _until_stopped() -> None:
+    """Wait for Ctrl+C or SIGTERM."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl+C raises KeyboardInterrupt instead
+            loop.add_signal_handler(number, stop.set)
+    await stop.wait()

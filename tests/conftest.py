@@ -1,0 +1,42 @@
+"""A test that leaks a task or a thread fails."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+
+# Threads that live as long as the event loop or the process.
+_SHARED_THREADS = ("asyncio_", "MainThread", "pytest_timeout")
+
+
+@pytest.fixture(autouse=True)
+def _no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = set(threading.enumerate())
+    if inspect.iscoroutinefunction(getattr(request.node, "obj", None)):
+        request.getfixturevalue("_no_leaked_tasks")
+    yield
+    left = [
+        thread.name
+        for thread in set(threading.enumerate()) - before
+        if not thread.name.startswith(_SHARED_THREADS)
+    ]
+    assert not left, f"threads left: {left}"
+
+
+@pytest_asyncio.fixture
+async def _no_leaked_tasks() -> AsyncIterator[None]:
+    before = asyncio.all_tasks()
+    yield
+    for _ in range(3):  # what has just been cancelled ends in the loop's next rounds
+        await asyncio.sleep(0)
+    left = [
+        task.get_name()
+        for task in asyncio.all_tasks() - before
+        if task is not asyncio.current_task() and not task.done()
+    ]
+    assert not left, f"tasks left: {left}"
