@@ -22,8 +22,10 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "installed.txt"
 
 EXTRAS = ["bridge", "asr", "espeak"]
-# funasr-onnx pins numpy < 1.27, which has no wheel for Python 3.13. It runs with newer ones; this is what it imports.
-FUNASR_ONNX_313 = ["kaldi-native-fbank", "sentencepiece", "librosa", "scipy", "lazy_loader", "jieba", "onnxruntime"]
+# funasr-onnx pins numpy < 1.27, which has no wheel for Python 3.13. It runs with newer ones. It imports librosa
+# without using it for arrays, so librosa's heavy dependencies are left out.
+UNPINNED = ["funasr-onnx>=0.4.1", "librosa"]
+IMPORTED = ["kaldi-native-fbank", "sentencepiece", "jieba", "lazy_loader", "onnxruntime"]
 
 
 def main(arguments):
@@ -70,8 +72,8 @@ def install(extras):
         ("安装语音端点检测模型（silero-vad）", ["--no-deps", "silero-vad>=6"]),
     ]
     if venv_version() >= (3, 13):
-        steps.append(("安装语音识别（funasr-onnx）", ["--no-deps", "funasr-onnx>=0.4.1"]))
-        steps.append(("安装语音识别用到的包", FUNASR_ONNX_313))
+        steps.append(("安装语音识别用到的包", IMPORTED))
+        steps.append(("安装语音识别（funasr-onnx）", ["--no-deps", *UNPINNED]))
     if ctypes.util.find_library("opus") is None:
         steps.append(("系统没有 libopus，改用 PyAV 带的", ["av"]))
     for number, (label, what) in enumerate(steps, 1):
@@ -91,7 +93,11 @@ def fingerprint(extras):
         digest.update((ROOT / file).read_bytes())
     for folder in ("src", "memory", "roles", "providers", "bridge"):
         for path in sorted((ROOT / folder).rglob("*")):
-            if "__pycache__" not in path.parts and not path.name.endswith(".pyc") and ".egg-info" not in str(path):
+            if (
+                "__pycache__" not in path.parts
+                and not path.name.endswith(".pyc")
+                and ".egg-info" not in str(path)
+            ):
                 digest.update(str(path.relative_to(ROOT)).encode())
     return digest.hexdigest()
 

@@ -1,1 +1,1 @@
-"""A tiny SenseVoice recognizer of our own: the sentences it knows, the script that makes it, and the model."""
+"""A tiny SenseVoice recognizer of our own: its sentences, the scripts that make it, and the model."""

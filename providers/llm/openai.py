@@ -1,0 +1,287 @@
+"""Chat models behind an OpenAI-compatible interface: streaming chat completions over HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import json
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import anyio
+import httpx
+
+from xiaozhi_persona.errors import (
+    ServiceBroken,
+    ServiceError,
+    ServiceRejected,
+    ServiceTimeout,
+    ServiceUnavailable,
+    SettingsError,
+)
+from xiaozhi_persona.providers.llm.openai_reply import Complaint, CompletionReader, complaint_in
+from xiaozhi_persona.settings import LlmSettings
+from xiaozhi_persona.spine import ChatDelta, Message
+
+_log = logging.getLogger(__name__)
+
+KEEP_ALIVE_S = 60.0
+"""How long an unused connection is kept: longer than the pause between two questions."""
+
+TAIL_S = 0.5
+"""How long to wait for the body's end once the reply is complete, so that its connection can be kept."""
+
+RETRY_PAUSE_S = 0.3
+
+LONGEST_ERROR_BYTES = 64 * 1024
+
+
+class OpenAiChatModel:
+    """A ChatModel. Made for one event loop: the HTTP client is made at the first question and kept."""
+
+    def __init__(self, settings: LlmSettings) -> None:
+        """Raises SettingsError for an address, a key or extra parameters that cannot be sent."""
+        self._settings = settings
+        self._url = completions_url(settings.base_url)
+        self._place = self._url.netloc.decode("ascii")
+        self._key = settings.api_key.strip()
+        if not (self._key.isascii() and self._key.isprintable()):
+            raise SettingsError(
+                "llm.api_key 里有密钥不会有的字（中文、换行等）。请把服务商给的密钥原样填入。"
+            )
+        try:
+            json.dumps(settings.extra_body, allow_nan=False)
+        except (TypeError, ValueError) as exc:
+            raise SettingsError(f"llm.extra_body 不能写成 JSON：{exc}。日期等请加上引号。") from exc
+        self._client: httpx.AsyncClient | None = None
+
+    async def stream(
+        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()
+    ) -> AsyncGenerator[ChatDelta, None]:
+        """Yield the reply's text as it comes, then the tool calls, each whole. Reasoning is left out.
+
+        `tools` are in OpenAI's form. `first_token_timeout_s` counts from the call to the first text or tool call, a
+        retry included, and `token_timeout_s` from one to the next: keep-alives and reasoning do not count. A refused
+        or dropped connection and the statuses 502 and 503 are tried once more, before the first token only.
+
+        Raises ServiceUnavailable (not reached, failed before the first token, empty reply), ServiceTimeout (nothing
+        before the first token), ServiceRejected, and ServiceBroken: it broke off, fell silent or failed after the
+        first token, or ended without saying that the reply is complete.
+        """
+        body = request_body(self._settings, messages, tools)
+        deadline = anyio.current_time() + self._settings.first_token_timeout_s
+        for is_last_try in (False, True):
+            reader = CompletionReader()
+            try:
+                async with contextlib.aclosing(self._attempt(body, deadline, reader)) as deltas:
+                    async for delta in deltas:
+                        yield delta
+                return
+            except _GatewayError:
+                if is_last_try:
+                    raise
+                pause_s = RETRY_PAUSE_S
+            except httpx.RequestError as exc:
+                if is_last_try or reader.pieces or isinstance(exc, httpx.TimeoutException):
+                    raise self._lost(exc, reader) from exc
+                # A kept connection that the server has dropped meanwhile: a new one works at once.
+                dropped = isinstance(exc, httpx.RemoteProtocolError | httpx.ReadError | httpx.WriteError)
+                pause_s = 0.0 if dropped else RETRY_PAUSE_S
+            _log.warning("对话模型 %s 没有接上，再试一次", self._place)
+            await anyio.sleep(pause_s)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        client, self._client = self._client, None
+        if client:
+            await client.aclose()
+
+    async def _attempt(
+        self, body: Mapping[str, Any], deadline: float, reader: CompletionReader
+    ) -> AsyncGenerator[ChatDelta, None]:
+        headers = {"Accept": "text/event-stream"}
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
+        client = self._connected()
+        request = client.build_request("POST", self._url, json=body, headers=headers)
+        try:
+            with _until(deadline):
+                response = await client.send(request, stream=True)
+        except TimeoutError as exc:
+            raise self._silent(reader) from exc
+        async with contextlib.aclosing(response):
+            chunks = response.aiter_bytes()
+            if not response.is_success:
+                raise await self._refusal(response, chunks, deadline)
+            at_end = False
+            while not at_end:
+                try:
+                    with _until(deadline):
+                        data = await anext(chunks, b"")
+                except TimeoutError as exc:
+                    if reader.finished:
+                        break
+                    raise self._silent(reader) from exc
+                except httpx.RequestError:
+                    if not reader.finished:
+                        raise
+                    break
+                at_end, before = not data, (reader.pieces, reader.finished)
+                for text in reader.end() if at_end else reader.feed(data):
+                    yield ChatDelta(text=text)
+                if reader.complaint:
+                    raise self._failure(reader.complaint, reader)
+                if (reader.pieces, reader.finished) != before:
+                    patience_s = TAIL_S if reader.finished else self._settings.token_timeout_s
+                    deadline = anyio.current_time() + patience_s
+        if not reader.finished or not reader.pieces:
+            raise self._incomplete(reader)
+        for call in reader.tool_calls():
+            yield ChatDelta(tool_call=call)
+
+    def _connected(self) -> httpx.AsyncClient:
+        if self._client is None:
+            connect_s = self._settings.connect_timeout_s
+            try:
+                self._client = httpx.AsyncClient(
+                    # Reading has its deadline in _attempt, since one per read would let keep-alives go on forever.
+                    timeout=httpx.Timeout(connect_s, read=None),
+                    limits=httpx.Limits(keepalive_expiry=KEEP_ALIVE_S),
+                    # The proxy of the environment is for the internet, not for a server in the house.
+                    trust_env=not _is_local(self._url.host),
+                )
+            except (ImportError, ValueError) as exc:
+                raise ServiceRejected(
+                    f"用不了环境变量里的代理：{exc}。检查 ALL_PROXY、HTTPS_PROXY，或改用 http:// 的代理。"
+                ) from exc
+        return self._client
+
+    async def _refusal(
+        self, response: httpx.Response, chunks: AsyncIterator[bytes], deadline: float
+    ) -> ServiceError:
+        data = b""
+        with contextlib.suppress(TimeoutError, httpx.RequestError), _until(deadline):
+            while len(data) < LONGEST_ERROR_BYTES and (chunk := await anext(chunks, b"")):
+                data += chunk
+        reason = complaint_in(data).reason
+        if response.has_redirect_location:
+            reason = f"地址转到了 {response.headers['location']}"
+        return self._refused(response.status_code, reason)
+
+    def _refused(self, status: int, reason: str) -> ServiceError:
+        kind, advice = _STATUS.get(status) or (_SERVER_FAILED if status >= 500 else _REFUSED)
+        did = "拒绝了请求" if kind is ServiceRejected else "没有回答"
+        said = f"：{self._masked(reason)}" if reason else ""
+        return kind(f"对话模型 {self._place} {did}（{status}）{said}。{advice}")
+
+    def _failure(self, complaint: Complaint, reader: CompletionReader) -> ServiceError:
+        """Return the error for a complaint in an answer that began as a success."""
+        reason = self._masked(complaint.reason)
+        if reader.pieces:
+            return ServiceBroken(f"对话模型 {self._place} 答到一半出错：{reason}。请再问一次。")
+        if complaint.status:
+            return self._refused(complaint.status, complaint.reason)
+        return ServiceUnavailable(
+            f"对话模型 {self._place} 出错：{reason}。稍后再试，再不行就检查 llm.model。"
+        )
+
+    def _lost(self, exc: httpx.RequestError, reader: CompletionReader) -> ServiceError:
+        reason = str(exc) or type(exc).__name__
+        if reader.pieces:
+            return ServiceBroken(f"对话模型 {self._place} 答到一半断开：{reason}。请再问一次。")
+        if isinstance(exc, httpx.ConnectTimeout):
+            reason = f"{self._settings.connect_timeout_s:g} 秒没有接通"
+        return ServiceUnavailable(f"连不上对话模型 {self._place}：{reason}。检查网络和 llm.base_url。")
+
+    def _silent(self, reader: CompletionReader) -> ServiceError:
+        if reader.pieces:
+            return ServiceBroken(
+                f"对话模型 {self._place} 停了 {self._settings.token_timeout_s:g} 秒没有说下去。"
+                "请再问一次，常有时调大 llm.token_timeout_s。"
+            )
+        limit = f"{self._settings.first_token_timeout_s:g} 秒"
+        if reader.thinking:
+            return ServiceTimeout(
+                f"对话模型 {self._place} 想了 {limit}还没有开口。"
+                "在 llm.extra_body 里关掉思考，或调大 llm.first_token_timeout_s。"
+            )
+        return ServiceTimeout(
+            f"对话模型 {self._place} 在 {limit}内没有回答。稍后再试，或调大 llm.first_token_timeout_s。"
+        )
+
+    def _incomplete(self, reader: CompletionReader) -> ServiceError:
+        if reader.pieces:
+            return ServiceBroken(f"对话模型 {self._place} 没有说完就结束了。请再问一次。")
+        if reader.is_foreign:
+            return ServiceRejected(
+                f"{self._place} 返回的不是对话接口的数据。检查 llm.base_url（一般以 /v1 结尾）。"
+            )
+        if reader.finish_reason == "content_filter":
+            return ServiceRejected(f"对话模型 {self._place} 的内容审查拦下了这句话。换一种说法再问。")
+        advice = "在 llm.extra_body 里关掉思考或调大 max_tokens" if reader.thinking else "检查 llm.model"
+        return ServiceUnavailable(f"对话模型 {self._place} 的回答是空的。再试一次，再不行就{advice}。")
+
+    def _masked(self, reason: str) -> str:
+        # Some servers repeat the key that they refuse.
+        return (reason.replace(self._key, "***") if self._key else reason).rstrip("。. ")
+
+
+def completions_url(base_url: str) -> httpx.URL:
+    """Return the address to post to, for a base address with or without /chat/completions. Raises SettingsError."""
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL as exc:
+        raise SettingsError(f"llm.base_url 不是有效的地址：{exc}。应如 https://api.deepseek.com/v1") from exc
+    if not url.host or (url.port or 0) > 65535:
+        raise SettingsError("llm.base_url 的主机名或端口不对。应如 https://api.deepseek.com/v1")
+    path = url.path.rstrip("/")
+    return url.copy_with(path=path if path.endswith("/chat/completions") else path + "/chat/completions")
+
+
+def request_body(
+    settings: LlmSettings, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return what is posted; extra_body may set anything but the messages and streaming."""
+    body: dict[str, Any] = {"model": settings.model} if settings.model else {}
+    if tools:  # some servers refuse an empty list
+        body["tools"] = [dict(tool) for tool in tools]
+    conversation = [{"role": message.role, "content": message.content} for message in messages]
+    return {**body, **settings.extra_body, "messages": conversation, "stream": True}
+
+
+class _GatewayError(ServiceUnavailable):
+    """A status with which a gateway says that the model did not begin, so that trying again is safe."""
+
+
+_CHECK_KEY = "检查 llm.api_key。"
+_REFUSED = (ServiceRejected, "检查 llm.model 和 llm.extra_body。")
+_SERVER_FAILED = (ServiceUnavailable, "稍后再试。")
+_STATUS: Mapping[int, tuple[type[ServiceError], str]] = {
+    **dict.fromkeys((301, 302, 303, 307, 308), (ServiceRejected, "把正确的地址填入 llm.base_url。")),
+    401: (ServiceRejected, _CHECK_KEY),
+    402: (ServiceRejected, "给账户充值，或换一个 llm.api_key。"),
+    403: (ServiceRejected, _CHECK_KEY + "账户也要有权使用 llm.model。"),
+    404: (ServiceRejected, "检查 llm.base_url（一般以 /v1 结尾）和 llm.model。"),
+    405: (ServiceRejected, "检查 llm.base_url（一般以 /v1 结尾）。"),
+    408: (ServiceTimeout, "稍后再试。"),
+    413: (ServiceRejected, "对话太长了，调小 llm.history_turns。"),
+    429: (ServiceUnavailable, "问得太快或额度用完了，稍后再试，并查看账户的额度。"),
+    502: (_GatewayError, "稍后再试。"),
+    503: (_GatewayError, "服务正忙，稍后再试。"),
+    504: (ServiceTimeout, "稍后再试。"),
+}
+
+
+def _until(deadline: float) -> contextlib.AbstractContextManager[Any]:
+    # Not asyncio.wait_for: before Python 3.12 it can swallow a cancellation that comes together with the result.
+    return anyio.fail_after(max(0.0, deadline - anyio.current_time()))
+
+
+def _is_local(host: str) -> bool:
+    if host == "localhost" or host.endswith(".local"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return False
