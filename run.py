@@ -49,14 +49,17 @@ def main(arguments):
 
 def install(extras):
     """Make .venv/ hold the project with its extras; return what went wrong, if anything."""
-    wanted = fingerprint(extras)
-    have = STAMP.read_text(encoding="utf-8").splitlines() if STAMP.exists() else []
-    if wanted in have:
+    state = fingerprint()
+    have = STAMP.read_text(encoding="utf-8").split() if STAMP.exists() else []
+    if PYTHON.exists() and have[:1] == [state] and set(extras) <= set(have[1:]):
         return None
     started = time.monotonic()
-    if not PYTHON.exists():
+    if have:
+        STAMP.unlink()  # if this is interrupted, the next start does it again
+    if not venv_works():
         say("建立虚拟环境 .venv")
-        made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True)
+        command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
+        made = subprocess.run(command, capture_output=True, text=True)
         if made.returncode:
             version = f"{sys.version_info.major}.{sys.version_info.minor}"
             return (
@@ -81,14 +84,14 @@ def install(extras):
         problem = pip(what)
         if problem:
             return problem
-    STAMP.write_text("\n".join([*have[-8:], wanted]) + "\n", encoding="utf-8")
+    STAMP.write_text("\n".join([state, *extras]) + "\n", encoding="utf-8")
     say(f"安装完成，用时 {time.monotonic() - started:.0f} 秒")
     return None
 
 
-def fingerprint(extras):
-    """What the installation depends on: the packaging files, the names of our files, Python, the extras."""
-    digest = hashlib.sha256(f"{sys.version_info[:2]} {sorted(extras)} {ROOT}".encode())
+def fingerprint():
+    """What the installation depends on: the packaging files, the names of our files, Python, the folder."""
+    digest = hashlib.sha256(f"{sys.version_info[:2]} {ROOT}".encode())
     for file in ("pyproject.toml", "setup.cfg", "run.py"):
         digest.update((ROOT / file).read_bytes())
     for folder in ("src", "memory", "roles", "providers", "bridge"):
@@ -100,6 +103,12 @@ def fingerprint(extras):
             ):
                 digest.update(str(path.relative_to(ROOT)).encode())
     return digest.hexdigest()
+
+
+def venv_works():
+    """Whether .venv/ has a Python with pip: one that broke off half-made, or lost its Python to an upgrade, has not."""
+    command = [str(PYTHON), "-m", "pip", "--version"]
+    return PYTHON.exists() and subprocess.run(command, capture_output=True).returncode == 0
 
 
 def venv_version():

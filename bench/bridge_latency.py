@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,8 @@ from xiaozhi_persona.bridge.parts import Parts
 from xiaozhi_persona.bridge.server import Bridge
 from xiaozhi_persona.bridge.turn import TurnTimeline
 from xiaozhi_persona.memory.recent import RecentMemory
+from xiaozhi_persona.providers.speech.casting import Casting
 from xiaozhi_persona.providers.vad.detector import VoiceActivityDetector, load_vad_model
-from xiaozhi_persona.roles.role import load_role
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import ChatDelta, Clip, Message, PcmChunk, Samples, Transcript
 from xiaozhi_persona.tasks import cancel_and_wait
@@ -40,11 +40,11 @@ class InstantEngines:
 
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()
-    ) -> AsyncIterator[ChatDelta]:
+    ) -> AsyncGenerator[ChatDelta, None]:
         for piece in ("【高兴】你好", "呀，", "今天", "过得", "怎么样？"):
             yield ChatDelta(piece)
 
-    async def synthesize(self, text: str, clip: Clip) -> AsyncIterator[PcmChunk]:
+    async def synthesize(self, text: str, clip: Clip) -> AsyncGenerator[PcmChunk, None]:
         yield PcmChunk(np.resize(TONE, 24000 * 60 * len(text) // 1000), 24000)
 
 
@@ -60,7 +60,7 @@ async def measure(turns: int, listeners: int) -> list[TurnTimeline]:
     settings = settings.model_copy(update={"bridge": bridge_settings})
     engines = InstantEngines()
     vad = VoiceActivityDetector(await asyncio.to_thread(load_vad_model, None))
-    parts = Parts(load_role("default"), vad, engines, engines, engines, RecentMemory(20), [], [vad.aclose])
+    parts = Parts(Casting(settings), vad, engines, engines, engines, RecentMemory(20), [], [vad.aclose])
     done: list[TurnTimeline] = []
     frames = await asyncio.to_thread(
         _frames, np.concatenate((read_wav(SPEECH, 16000), np.zeros(16000, np.int16)))

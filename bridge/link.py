@@ -15,8 +15,11 @@ from xiaozhi_persona.bridge.messages import Message, encode
 class Link:
     """Sends to one device. A closed connection makes sending do nothing: the receiving side sees it too."""
 
-    def __init__(self, websocket: ServerConnection) -> None:
+    def __init__(self, websocket: ServerConnection, device_id: str, stop_margin_ms: int) -> None:
         self._websocket = websocket
+        self.device_id = device_id
+        self.stop_margin_ms = stop_margin_ms
+        """How long after the end of playback `tts stop` may come, so that it cuts nothing off."""
         self.session_id = uuid.uuid4().hex
         self.binary_version = 1
 

@@ -142,6 +142,8 @@ class Unknown:
     type: str
 
 
+_UPLINK, _DOWNLINK = AudioParams(16000, 60), AudioParams(24000, 60)  # the firmware's, where a hello says less
+
 DeviceMessage = Hello | Listen | Abort | Mcp | Unknown
 ServerMessage = Hello | Tts | Stt | Face | Mcp | Unknown
 Message = Hello | Listen | Abort | Mcp | Tts | Stt | Face
@@ -159,7 +161,7 @@ def decode_device_message(text: str) -> DeviceMessage:
     data = _object(text)
     kind = data["type"]
     if kind == "hello":
-        return _hello(data)
+        return _hello(data, _UPLINK)
     if kind == "listen":
         state = _text(data, "state")
         if state == "start":
@@ -184,7 +186,7 @@ def decode_server_message(text: str) -> ServerMessage:
     data = _object(text)
     kind = data["type"]
     if kind == "hello":
-        return _hello(data)
+        return _hello(data, _DOWNLINK)
     if kind == "tts":
         state = _text(data, "state")
         if state not in ("start", "sentence_start", "stop"):
@@ -210,11 +212,10 @@ def _object(text: str) -> dict[str, Any]:
     return data
 
 
-def _hello(data: dict[str, Any]) -> Hello:
+def _hello(data: dict[str, Any], default: AudioParams) -> Hello:
     audio = None
     if data.get("audio_params") is not None:
         params = _dict(data, "audio_params")
-        default = AudioParams()
         audio = AudioParams(
             _whole(params, "sample_rate", default.sample_rate_hz),
             _whole(params, "frame_duration", default.frame_ms),

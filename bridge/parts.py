@@ -10,9 +10,9 @@ from xiaozhi_persona.memory.recent import RecentMemory
 from xiaozhi_persona.providers.asr.sensevoice import TINY_MODEL, SenseVoiceRecognizer
 from xiaozhi_persona.providers.llm.offline import OfflineChatModel
 from xiaozhi_persona.providers.llm.openai import OpenAiChatModel
-from xiaozhi_persona.providers.tts.espeak import EspeakSynthesizer
+from xiaozhi_persona.providers.speech.casting import Casting
+from xiaozhi_persona.providers.tts.engine import open_synthesizer
 from xiaozhi_persona.providers.vad.detector import VoiceActivityDetector, load_vad_model
-from xiaozhi_persona.roles.role import Role, load_role
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import ChatModel, Memory, SpeechRecognizer, SpeechSynthesizer
 
@@ -21,7 +21,7 @@ from xiaozhi_persona.spine import ChatModel, Memory, SpeechRecognizer, SpeechSyn
 class Parts:
     """What a conversation is made with. Shared by all devices."""
 
-    role: Role
+    casting: Casting
     vad: VoiceActivityDetector
     recognizer: SpeechRecognizer
     chat_model: ChatModel
@@ -39,13 +39,16 @@ class Parts:
 
 async def build_parts(settings: Settings) -> Parts:
     """Load every engine; models load in threads. Raises SettingsError or PackageMissing with the next step."""
-    role = load_role(settings.role)
+    casting = Casting(settings)
+    synthesizer, close_synthesizer = open_synthesizer(settings)
     own_model = settings.asr.model
     recognizer = SenseVoiceRecognizer(settings.asr, settings.path(own_model) if own_model else TINY_MODEL)
     vad_file = settings.path(settings.vad.model) if settings.vad.model else None
     vad_model, _ = await asyncio.gather(asyncio.to_thread(load_vad_model, vad_file), recognizer.load())
     vad = VoiceActivityDetector(vad_model)
     closers: list[Callable[[], Awaitable[None]]] = [recognizer.aclose, vad.aclose]
+    if close_synthesizer:
+        closers.append(close_synthesizer)
     chat_model: ChatModel
     if settings.llm.base_url:
         chat_model = online = OpenAiChatModel(settings.llm)
@@ -53,11 +56,11 @@ async def build_parts(settings: Settings) -> Parts:
     else:
         chat_model = OfflineChatModel()
     return Parts(
-        role=role,
+        casting=casting,
         vad=vad,
         recognizer=recognizer,
         chat_model=chat_model,
-        synthesizer=EspeakSynthesizer(settings.tts),
+        synthesizer=synthesizer,
         memory=RecentMemory(max_turns=2 * settings.llm.history_turns),
         described=_describe(settings, vad.name),
         closers=closers,
@@ -82,7 +85,11 @@ def _describe(settings: Settings, vad: str) -> list[tuple[str, str, str]]:
             if settings.llm.base_url
             else ("对话模型", "自带的离线应答：只会简单的话", "llm.base_url 设为 OpenAI 兼容接口的地址")
         ),
-        ("语音合成", "eSpeak NG（自带）", ""),
+        (
+            ("语音合成", f"GPT-SoVITS（{'、'.join(settings.gpt_sovits.servers)}）", own)
+            if settings.tts.engine == "gpt_sovits"
+            else ("语音合成", "eSpeak NG：机器声", "tts.engine 设为 gpt_sovits")
+        ),
         ("记忆", "最近几轮对话，重启后就没有了", ""),
-        ("角色", settings.role, "role"),
+        ("角色", settings.role, "role 设为别的角色" if settings.role == "default" else own),
     ]

@@ -101,6 +101,7 @@ class Bridge:
         try:
             session = Session(
                 websocket,
+                device_id,
                 Owner(device_id),
                 int(version) if version.isdecimal() and len(version) < 4 else 1,
                 self._parts,

@@ -8,6 +8,7 @@ import time
 import unicodedata
 from collections.abc import Callable
 
+import anyio
 import numpy as np
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
@@ -39,6 +40,9 @@ from xiaozhi_persona.tasks import cancel_and_wait
 
 log = logging.getLogger(__name__)
 
+# The host's web page, told by its bare hello, begins to play 400 ms late and drops what is left at `tts stop`.
+_WEB_PAGE_STOP_MARGIN_MS = 500
+
 
 class Session:
     """Serves one connection with one turn at a time."""
@@ -46,6 +50,7 @@ class Session:
     def __init__(
         self,
         websocket: ServerConnection,
+        device_id: str,
         owner: Owner,
         header_version: int,
         parts: Parts,
@@ -58,7 +63,7 @@ class Session:
         self._parts = parts
         self._settings = settings
         self._on_turn = on_turn
-        self._link = Link(websocket)
+        self._link = Link(websocket, device_id, settings.session.stop_margin_ms)
         self._greeted = asyncio.Event()
         self._mode: ListenMode | None = None  # None: the microphone is closed
         self._endpointer = Endpointer(settings.vad)
@@ -90,8 +95,9 @@ class Session:
         """Close a connection without hello, and one where nobody has spoken for long."""
         limits = self._settings.session
         try:
-            await asyncio.wait_for(self._greeted.wait(), limits.hello_timeout_s)
-        except asyncio.TimeoutError:
+            with anyio.fail_after(limits.hello_timeout_s):
+                await self._greeted.wait()
+        except TimeoutError:
             log.warning("设备没有发 hello，断开")
             await self._websocket.close(1008, "no hello")
             return
@@ -104,6 +110,10 @@ class Session:
     @property
     def _turn_runs(self) -> bool:
         return self._turn_task is not None and not self._turn_task.done()
+
+    @property
+    def _speaking(self) -> bool:
+        return self._turn is not None and self._turn.speaking
 
     async def _receive(self, frame: str | bytes) -> None:
         if isinstance(frame, bytes):
@@ -122,6 +132,7 @@ class Session:
             await self._greet(message)
         elif isinstance(message, Abort):
             await self._stop_turn()
+            self._hear_anew()
         elif isinstance(message, Listen):
             if message.state == "start":
                 await self._start_listening(message.mode)
@@ -138,13 +149,19 @@ class Session:
             self._complain(f"不认识的二进制协议版本 {version}")
             version = 1
         self._link.binary_version = version
+        if not hello.transport and hello.audio is None:
+            self._link.stop_margin_ms = max(self._link.stop_margin_ms, _WEB_PAGE_STOP_MARGIN_MS)
         audio = AudioParams(SAMPLE_RATE_HZ, FRAME_MS)
         await self._link.send(Hello(version=version, session_id=self._link.session_id, audio=audio))
         self._greeted.set()
 
     async def _start_listening(self, mode: ListenMode) -> None:
-        if mode == "manual" and self._turn_runs:
-            await self._stop_turn()  # the button is pressed for a new question
+        if mode == "manual":
+            # The button is pressed for a new question. The device has left its speaking state by itself, and
+            # a `tts stop` would end py-xiaozhi's listening.
+            await self._cancel_turn()
+        elif mode == self._mode and self._endpointer.speaking:
+            return  # sent again, as py-xiaozhi does after an abort: what is being said goes on
         self._mode = mode
         self._hear_anew()
 
@@ -162,8 +179,8 @@ class Session:
 
     async def _hear(self, frame: bytes) -> None:
         packet = unpack(frame, self._link.binary_version)
-        # While a turn runs the microphone of a device in auto mode is closed; a web page may still send its echo.
-        if not packet or self._mode is None or (self._mode == "auto" and self._turn_runs):
+        # While it speaks, the microphone of a device in auto mode is closed; a web page may still send its echo.
+        if not packet or self._mode is None or (self._mode == "auto" and self._speaking):
             return
         samples = self._decoder.decode(packet)
         if self._mode == "manual":
@@ -174,8 +191,8 @@ class Session:
         utterance = self._endpointer.feed(samples, probabilities)
         if self._endpointer.speaking:
             self._active_at_s = time.monotonic()
-        if self._endpointer.confirmed and self._turn_runs:
-            await self._stop_turn()  # realtime: the user speaks into the answer
+        if self._mode == "realtime" and self._endpointer.confirmed and self._turn_runs:
+            await self._stop_turn(quietly=True)  # the user speaks into the answer
         if utterance is not None:
             await self._begin_turn(utterance)
 
@@ -192,8 +209,9 @@ class Session:
 
     def _turn_ended(self, turn: Turn) -> None:
         self._active_at_s = time.monotonic()
+        log.info("%s", turn.timeline)
         self._on_turn(turn.timeline)
-        if self._mode == "auto":
+        if self._mode == "auto" and turn.answered:
             self._hear_anew()
 
     async def _stop_turn(self, quietly: bool = False) -> None:

@@ -39,6 +39,10 @@ class TurnTimeline:
         """Note the time of the first event of this name."""
         self.marks_ms.setdefault(name, round((time.monotonic() - self.began_s) * 1000, 1))
 
+    def __str__(self) -> str:
+        marks = "，".join(f"{name.removesuffix('_ms')} {ms:.0f}" for name, ms in self.marks_ms.items())
+        return f"一轮 {self.turn_id} {self.outcome}（毫秒）：{marks}"
+
     def to_json(self) -> dict[str, Any]:
         """Return the timeline as one JSON object."""
         return {"turn": self.turn_id, "outcome": self.outcome, **self.marks_ms}
@@ -54,6 +58,8 @@ class Turn:
         self.timeline = TurnTimeline(uuid.uuid4().hex[:8], time.monotonic())
         self.speaking = False
         """Whether the device was told that speaking begins, and not yet that it ended."""
+        self.answered = False
+        """Whether it came to an answer: there were words to answer."""
         self._link = link
         self._owner = owner
         self._parts = parts
@@ -92,16 +98,19 @@ class Turn:
             log.warning("%s", exc)
             transcript = None
         self.timeline.mark("stt_ms")
+        log.debug("听到：%s", transcript)
         if transcript and not transcript.text:
             return  # no words in it: the device goes on listening
         if transcript:
             await self._link.send(Stt(transcript.text))
         await self._link.send(Tts("start"))
-        self.speaking = True
+        self.speaking = self.answered = True
         self._audio_from_s = time.monotonic() + self._settings.session.start_gap_ms / 1000
         self.timeline.mark("tts_start_ms")
         pipeline = SpeechPipeline(
-            self._parts.synthesizer, self._parts.role.emotion_names, timeout_s=self._settings.tts.timeout_s
+            self._parts.synthesizer,
+            self._parts.casting.emotion_choice(self._link.device_id),
+            timeout_s=self._settings.tts.timeout_s,
         )
         writer = asyncio.create_task(self._write(transcript, pipeline), name=f"reply-{self.timeline.turn_id}")
         try:
@@ -136,11 +145,11 @@ class Turn:
         remembered = await parts.memory.recall(self._owner, transcript.text, now)
         await parts.memory.remember(self._owner, [Said("user", transcript.text, now)])
         messages = [
-            Message("system", parts.role.system_prompt(now, remembered)),
+            Message("system", parts.casting.role(self._link.device_id).system_prompt(now, remembered)),
             *(Message(item.who, item.text) for item in remembered.items),
             Message("user", transcript.text),
         ]
-        async with contextlib.aclosing(parts.chat_model.stream(messages)) as deltas:  # type: ignore[type-var]
+        async with contextlib.aclosing(parts.chat_model.stream(messages)) as deltas:
             async for delta in deltas:
                 if delta.text:
                     self.timeline.mark("first_token_ms")
@@ -149,7 +158,7 @@ class Turn:
     async def _speak(self, sentence: Sentence) -> None:
         self.timeline.mark("first_sentence_ms")
         announced = False
-        async with contextlib.aclosing(sentence.packets()) as packets:  # type: ignore[type-var]
+        async with contextlib.aclosing(sentence.packets()) as packets:
             async for packet in packets:
                 await self._until(max(self._audio_from_s, self._pacer.due_s(time.monotonic())))
                 if not announced:
@@ -175,7 +184,7 @@ class Turn:
     async def _play_out(self) -> None:
         """Wait until the device has played what it was sent: clients drop what is left at `tts stop`."""
         if self._packets_sent:
-            await self._until(self._pacer.playback_end_s + self._settings.session.stop_margin_ms / 1000)
+            await self._until(self._pacer.playback_end_s + self._link.stop_margin_ms / 1000)
 
     async def _stop_speaking(self) -> None:
         if self.speaking:

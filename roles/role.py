@@ -1,19 +1,29 @@
-"""A role: its name, its prompt, the emotions it can show, and the system prompt made of them."""
+"""A role: who the device is, how it sounds, the emotions it can show, and the system prompt made of them."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
-import yaml
-
 from xiaozhi_persona.errors import SettingsError
-from xiaozhi_persona.spine import Recollection
-from xiaozhi_persona.text.emotions import LABELS, EmotionNames, built_in_names
+from xiaozhi_persona.roles.files import inside, safe_name
+from xiaozhi_persona.roles.pack import EmotionSource, RoleSheet, read_sheet
+from xiaozhi_persona.roles.references import RoleClip, find_clips, server_path
+from xiaozhi_persona.spine import Recollection, Reference, Voice
+from xiaozhi_persona.text.emotions import LABELS, Emotion, EmotionNames, built_in_names
+from xiaozhi_persona.text.reply import ReplyReader
 
-_PACKS = Path(__file__).parent / "packs"
+PACKS = Path(__file__).resolve().parent / "packs"
+"""The bundled packs."""
+
 _WEEKDAYS = "一二三四五六日"
+_SPOKEN = "你的话会被念出来：用口语，每次一到三句，不用 Markdown、列表、网址和表情符号。"
+_PLACEHOLDER = re.compile(r"\{\{\s*(char|user)\s*\}\}", re.IGNORECASE)
+_FILLED = ("description", "personality", "mask", "examples", "openings", "prompt")
 
 
 @dataclass(frozen=True)
@@ -21,20 +31,105 @@ class Role:
     """Who the device is."""
 
     id: str
-    name: str
-    prompt: str
+    folder: Path
+    sheet: RoleSheet
+    """All of role.yaml, {{char}} and {{user}} replaced."""
+    clips: tuple[RoleClip, ...]
 
     @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.sheet.name
+
+    @cached_property
     def emotion_names(self) -> EmotionNames:
         """The words that this role takes as emotion tags."""
-        return built_in_names()
+        own = {clip.name: clip.emotion for clip in self.clips if clip.emotion}
+        return _names(self.folder, self.sheet).extended(own)
+
+    @cached_property
+    def tags(self) -> tuple[str, ...]:
+        """The emotion tags that the chat model is taught: those with a reference clip, else the 15 labels."""
+        own = [name for name, emotion in self.sheet.emotions.items() if emotion.face]
+        tags = dict.fromkeys([clip.name for clip in self.clips if clip.name] + own)
+        if not any(clip.name for clip in self.clips):
+            return tuple(dict.fromkeys([*LABELS, *own]))
+        if not any(emotion and emotion.label == "中性" for emotion in map(self.emotion_names.get, tags)):
+            tags["中性"] = None  # without it the model could not come back from a feeling
+        return tuple(sorted(tags, key=lambda tag: LABELS.index(tag) if tag in LABELS else len(LABELS)))
+
+    @cached_property
+    def references(self) -> Mapping[Emotion | None, tuple[Reference, ...]]:
+        """The clips of each emotion; those of None are the default."""
+        found: dict[Emotion | None, tuple[Reference, ...]] = {}
+        for clip in self.clips:
+            found[clip.emotion] = (*found.get(clip.emotion, ()), clip.reference)
+        return found
+
+    @cached_property
+    def voice(self) -> Voice:
+        """What the role asks of GPT-SoVITS beside the reference."""
+        sheet = self.sheet
+        return Voice(
+            sheet.language,
+            self._weights(sheet.gpt_weights),
+            self._weights(sheet.sovits_weights),
+            sheet.parameters,
+        )
+
+    @cached_property
+    def default_emotion(self) -> Emotion | None:
+        """The feeling of sentences for which nothing tells one."""
+        return self.emotion_names.get(self.sheet.default_emotion) if self.sheet.default_emotion else None
+
+    @property
+    def emotion_sources(self) -> tuple[EmotionSource, ...]:
+        """Where the feeling of a sentence is taken from, the first first."""
+        return tuple(self.sheet.emotion_sources)
+
+    @property
+    def classifier_dir(self) -> Path | None:
+        """The folder of the role's text classifier, None when it has none."""
+        folder = self.folder / self.sheet.classifier
+        return folder if self.sheet.classifier and folder.is_dir() else None
+
+    @cached_property
+    def openings(self) -> tuple[str, ...]:
+        """What it may say first, with its emotion tags."""
+        return tuple(self.sheet.openings)
+
+    @cached_property
+    def fixed_sentences(self) -> frozenset[str]:
+        """The sentences of the openings, cut as they are spoken."""
+        return frozenset(
+            text for opening in self.openings for text in sentences_of(opening, self.emotion_names)
+        )
+
+    @cached_property
+    def lore_files(self) -> tuple[Path, ...]:
+        """The lore books."""
+        files = (file for pattern in ("*.yaml", "*.yml") for file in (self.folder / "lore").glob(pattern))
+        return tuple(sorted(files))
+
+    def speed(self, emotion: Emotion | None) -> float:
+        """Return how fast it speaks with that feeling, 1 being the voice's own speed."""
+        speeds = {self.emotion_names.get(name): speed for name, speed in self.sheet.speeds.items()}
+        of_label = {key.label: speed for key, speed in speeds.items() if key}
+        if emotion is None:
+            return speeds.get(None, self.sheet.speed)
+        return speeds.get(emotion, of_label.get(emotion.label, self.sheet.speed))
+
+    def fill(self, text: str) -> str:
+        """Put the names where {{char}} and {{user}} stand."""
+        return _fill(text, self.sheet.name, self.sheet.user)
 
     def system_prompt(self, now: datetime, remembered: Recollection) -> str:
         """Return what the chat model is told before the conversation. What is remembered is marked as data."""
+        example = self.tags[0]
         parts = [
-            self.prompt.replace("{{char}}", self.name).strip(),
-            "每句话的感情用句首的标签表示，标签写在【】里，只能是：" + "、".join(LABELS) + "。"
-            "例如：【高兴】你回来啦！感情变了就换标签，没变就不写。标签不会被念出来。",
+            *self._character(),
+            "每句话的感情用句首的标签表示，标签写在【】里，只能是：" + "、".join(self.tags) + "。"
+            f"例如：【{example}】你回来啦！感情变了就换标签，没变就不写。标签不会被念出来。",
             f"现在是 {now:%Y-%m-%d %H:%M}，星期{_WEEKDAYS[now.weekday()]}。",
         ]
         if remembered.text:
@@ -45,11 +140,86 @@ class Role:
             )
         return "\n\n".join(parts)
 
+    def _character(self) -> Iterator[str]:
+        sheet = self.sheet
+        yield f"你是{sheet.name}。" + (f"你称呼和你说话的人“{sheet.user}”。" if sheet.user else "") + _SPOKEN
+        examples = "\n".join(f"- {example}" for example in sheet.examples)
+        for title, text in (
+            ("你的设定：", sheet.description),
+            ("你的性格：", sheet.personality),
+            ("和你说话的人：", sheet.mask),
+            ("你说话的样子（学它的语气，不要照抄）：", examples),
+        ):
+            if text.strip():
+                yield f"{title}\n{text.strip()}"
+        if sheet.prompt.strip():
+            yield sheet.prompt.strip()
 
-def load_role(role_id: str) -> Role:
-    """Load a bundled role. Raises SettingsError that names the roles there are."""
-    packs = sorted(path.parent.name for path in _PACKS.glob("*/role.yaml"))
+    def _weights(self, text: str) -> str:
+        path = inside(text)
+        file = self.folder / path if path else None
+        return server_path(self.folder, file, self.sheet.server_dir) if file and file.is_file() else text
+
+
+def load_role(role_id: str, data_dir: Path | None = None) -> Role:
+    """Load a role from <data_dir>/roles, else a bundled one. Raises SettingsError that names the roles there are."""
+    packs = role_folders(data_dir)
     if role_id not in packs:
         raise SettingsError(f"没有角色 {role_id!r}。现有的角色：{'、'.join(packs)}")
-    data = yaml.safe_load((_PACKS / role_id / "role.yaml").read_text(encoding="utf-8"))
-    return Role(role_id, str(data["name"]), str(data["prompt"]))
+    return load_pack(packs[role_id], role_id)
+
+
+def load_pack(folder: Path, role_id: str = "") -> Role:
+    """Load the role pack in `folder`. Raises SettingsError that names file, key and what is allowed."""
+    sheet = read_sheet(folder / "role.yaml")
+    filled = {key: _filled(getattr(sheet, key), sheet) for key in _FILLED}
+    sheet = sheet.model_copy(update=filled)
+    names = _names(folder, sheet)
+    role = Role(role_id or folder.name, folder, sheet, find_clips(folder, sheet, names))
+    used = {"default_emotion": [sheet.default_emotion], "speeds": [*sheet.speeds]}
+    for key, words in used.items():
+        for word in words:
+            if word not in ("", "default", "默认") and role.emotion_names.get(word) is None:
+                raise SettingsError(
+                    f"{folder / 'role.yaml'}：{key} 里的 {word!r} 不是感情。可用的：{'、'.join(role.tags)}"
+                )
+    return role
+
+
+def role_folders(data_dir: Path | None = None) -> dict[str, Path]:
+    """Return the folder of every role by its id; an imported role hides the bundled one of the same id."""
+    found: dict[str, Path] = {}
+    for folder in (PACKS, data_dir / "roles" if data_dir else None):
+        for file in sorted(folder.glob("*/role.yaml")) if folder else ():
+            if safe_name(file.parent.name) == file.parent.name:
+                found[file.parent.name] = file.parent
+    return found
+
+
+def sentences_of(text: str, names: EmotionNames) -> list[str]:
+    """Return the sentences of a text as the speech pipeline cuts them."""
+    reader = ReplyReader(names)
+    return [segment.text for segment in reader.feed(text) + reader.finish()]
+
+
+def _names(folder: Path, sheet: RoleSheet) -> EmotionNames:
+    """Return the built-in names with those that role.yaml adds."""
+    names, own = built_in_names(), {}
+    for name, emotion in sheet.emotions.items():
+        like = names.get(emotion.like) if emotion.like else None
+        if emotion.like and like is None or not (emotion.like or emotion.face):
+            raise SettingsError(
+                f"{folder / 'role.yaml'}：emotions.{name} 要写内置的感情（{'、'.join(LABELS)}）作 like，或写 face。"
+            )
+        own[name] = Emotion(name, emotion.face) if emotion.face else like
+    return names.extended({name: emotion for name, emotion in own.items() if emotion})
+
+
+def _filled(value: str | list[str], sheet: RoleSheet) -> str | list[str]:
+    if isinstance(value, list):
+        return [_fill(text, sheet.name, sheet.user) for text in value]
+    return _fill(value, sheet.name, sheet.user)
+
+
+def _fill(text: str, char: str, user: str) -> str:
+    return _PLACEHOLDER.sub(lambda match: char if match[1].lower() == "char" else user or "用户", text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from fakes.bridge import make_settings, messages, running
 from fakes.parts import FakeChatModel, FakeRecognizer, FakeSynthesizer, make_parts, silence, speech
 
+from xiaozhi_persona.audio.opus import OpusEncoder
 from xiaozhi_persona.bridge.messages import Abort, Face, Listen, ListenMode, Stt, Tts
 from xiaozhi_persona.errors import ServiceUnavailable
 from xiaozhi_persona.settings import Settings
@@ -72,8 +74,6 @@ async def test_typed_text_is_answered_and_a_wake_word_is_not() -> None:
 async def test_wake_word_audio_before_listen_start_is_no_utterance() -> None:
     recognizer = FakeRecognizer()
     async with running(make_parts(recognizer=recognizer)) as rig, rig.device() as device:
-        from xiaozhi_persona.audio.opus import OpusEncoder
-
         encoder = OpusEncoder(16000, 60)
         for start in range(0, 16000, 960):
             device.send_frame(encoder.encode(np.resize(speech(1.0), 16320)[start : start + 960]))
@@ -143,14 +143,45 @@ async def test_speaking_into_the_answer_in_realtime_ends_it() -> None:
     assert rig.turns[0].outcome == "cancelled"
 
 
-async def test_pressing_the_button_again_is_a_new_question() -> None:
+async def test_pressing_the_button_again_is_a_new_question_without_a_stop_that_would_end_it() -> None:
     chat = FakeChatModel("这是很长很长很长很长很长的一句话。" * 4)
-    async with running(make_parts(chat)) as rig, rig.device("manual") as device:
-        await device.say(speech(0.3))
+    recognizer = FakeRecognizer()
+    async with running(make_parts(chat, recognizer)) as rig, rig.device("manual") as device:
+        device.type_text("讲")
         await device.until(lambda: len(device.model.playback.packets) > 6)
-        device.send(Listen("start", "manual"))
-        await device.until(lambda: messages(device)[-1] == Tts("stop"))
+        device.send(Listen("start", "manual"))  # py-xiaozhi sends no abort before it
+        encoder = OpusEncoder(16000, 60)
+        for start in range(0, 4800, 960):
+            device.send_frame(encoder.encode(speech(0.3)[start : start + 960]))
+        device.send(Listen("stop"))
+        await asyncio.wait_for(recognizer.asked.wait(), 5)
+        assert Tts("stop") not in messages(device)
     assert rig.turns[0].outcome == "cancelled"
+    assert len(recognizer.heard[0]) == 4800
+
+
+async def test_listen_start_that_comes_twice_loses_nothing_of_what_is_said() -> None:
+    recognizer = FakeRecognizer()
+    async with running(make_parts(recognizer=recognizer)) as rig, rig.device() as device:
+        device.model.start_listening(0.0)
+        device.send(Listen("start", "auto"))
+        encoder = OpusEncoder(16000, 60)
+        sound = np.concatenate((speech(0.6), silence(0.6)))
+        for start in range(0, len(sound), 960):
+            if start == 4800:
+                device.send(Listen("start", "auto"))
+            device.send_frame(encoder.encode(sound[start : start + 960]))
+        await asyncio.wait_for(recognizer.asked.wait(), 5)
+    assert len(recognizer.heard[0]) >= 9600
+
+
+async def test_the_web_page_gets_its_stop_later() -> None:
+    async with running(make_parts()) as rig, rig.device() as device:
+        device.send_frame('{"type":"hello","device_id":"page","features":{"mcp":true}}')
+        device.type_text("在吗")
+        timeline = await device.reply(10)
+    assert timeline.tts_stop_ms is not None and timeline.playback_end_ms is not None
+    assert 440 <= timeline.tts_stop_ms - timeline.playback_end_ms <= 700
 
 
 async def test_audio_begins_after_the_start_gap_and_stop_comes_after_the_end() -> None:

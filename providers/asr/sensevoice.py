@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import anyio
 import numpy as np
 
 from xiaozhi_persona.errors import PackageMissing, ServiceTimeout, ServiceUnavailable, SettingsError
@@ -54,8 +55,9 @@ class SenseVoiceRecognizer:
             return Transcript("")
         work = asyncio.get_running_loop().run_in_executor(self._executor, self._recognize, pcm16k)
         try:
-            transcript = read_tags(await asyncio.wait_for(work, self._timeout_s))
-        except asyncio.TimeoutError as exc:
+            with anyio.fail_after(self._timeout_s):
+                transcript = read_tags(await work)
+        except TimeoutError as exc:
             raise ServiceTimeout(
                 f"语音识别超过 {self._timeout_s:g} 秒，可调大 asr.timeout_s 或换小一些的模型"
             ) from exc

@@ -9,15 +9,17 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
+
+import anyio
 
 from xiaozhi_persona.audio.opus import OpusEncoder
 from xiaozhi_persona.audio.resample import Framer, Resampler
-from xiaozhi_persona.errors import ServiceError, ServiceTimeout
+from xiaozhi_persona.errors import PersonaError, ServiceError, ServiceTimeout
+from xiaozhi_persona.providers.speech.emotion_choice import FIRST_SENTENCE_WAIT_S, EmotionChoice
 from xiaozhi_persona.spine import Clip, PcmChunk, Samples, SpeechSynthesizer
 from xiaozhi_persona.tasks import cancel_and_wait
-from xiaozhi_persona.text.emotions import EmotionNames
 from xiaozhi_persona.text.reply import ReplyReader
 from xiaozhi_persona.text.sentences import Segment
 
@@ -26,7 +28,7 @@ log = logging.getLogger(__name__)
 SAMPLE_RATE_HZ = 24000
 FRAME_MS = 60
 MAX_REPLY_CHARACTERS = 8000
-"""A reply is cut off here: half an hour of speech."""
+"""A reply is cut off at the sentence that would go beyond this: half an hour of speech."""
 
 _SENTENCES_AHEAD = 2
 _FIRST_FRAMES = 5  # encoded by themselves, so that speech begins before the rest is encoded
@@ -41,14 +43,16 @@ class Sentence:
     clip: Clip
     """How it is to sound; its `face` is what the device shows."""
     requested_at_s: float = 0.0
-    """When its synthesis began (time.monotonic)."""
+    """When its synthesis began (time.monotonic), 0 before that."""
     first_audio_at_s: float = 0.0
     """When its first sound came, 0 before that."""
+    source: str = ""
+    """Who made its sound, as the synthesizer says."""
     _packets: asyncio.Queue[list[bytes] | None] = field(
         default_factory=asyncio.Queue
     )  # bounded by MAX_CHARACTERS
 
-    async def packets(self) -> AsyncIterator[bytes]:
+    async def packets(self) -> AsyncGenerator[bytes, None]:
         """Yield the Opus packets as they are made; none when the synthesizer failed."""
         while (batch := await self._packets.get()) is not None:
             for packet in batch:
@@ -64,35 +68,31 @@ class SpeechPipeline:
     def __init__(
         self,
         synthesizer: SpeechSynthesizer,
-        names: EmotionNames,
+        choice: EmotionChoice,
         *,
         timeout_s: float,
         sample_rate_hz: int = SAMPLE_RATE_HZ,
         frame_ms: int = FRAME_MS,
     ) -> None:
         self._synthesizer = synthesizer
+        self._choice = choice
         self._timeout_s = timeout_s
         self._sample_rate_hz = sample_rate_hz
-        self._reader = ReplyReader(names)
+        self._reader = ReplyReader(choice.names)
         self._encoder = OpusEncoder(sample_rate_hz, frame_ms)
         self._characters = 0
+        self._plays_until_s = 0.0  # when all that was synthesized so far has been played, if it plays at once
         self._segments: asyncio.Queue[Segment | None] = asyncio.Queue(MAX_REPLY_CHARACTERS + 1)
         self._sentences: asyncio.Queue[Sentence | None] = asyncio.Queue(_SENTENCES_AHEAD)
         self._worker = asyncio.create_task(self._synthesize_all(), name="speech-pipeline")
 
     def feed(self, chunk: str) -> None:
         """Take the next piece of the reply, cut anywhere."""
-        room = MAX_REPLY_CHARACTERS - self._characters
-        if len(chunk) > room >= 0:
-            log.warning("回答超过 %d 字，后面的不说了", MAX_REPLY_CHARACTERS)
-        self._characters += len(chunk)
-        for segment in self._reader.feed(chunk[: max(0, room)]):
-            self._segments.put_nowait(segment)
+        self._take(self._reader.feed(chunk))
 
     def finish(self) -> None:
         """The reply is complete."""
-        for segment in self._reader.finish():
-            self._segments.put_nowait(segment)
+        self._take(self._reader.finish())
         self._segments.put_nowait(None)
 
     def __aiter__(self) -> AsyncIterator[Sentence]:
@@ -107,16 +107,29 @@ class SpeechPipeline:
     async def aclose(self) -> None:
         """End the synthesis; the synthesizer's request is closed when this returns."""
         await cancel_and_wait(self._worker)
+        await self._choice.aclose()
+
+    def _take(self, segments: list[Segment]) -> None:
+        """Hand on what is to be spoken. Only that counts: a model may think for longer than it speaks."""
+        for segment in segments:
+            whole = self._characters <= MAX_REPLY_CHARACTERS
+            self._characters += len(segment.text)
+            if self._characters <= MAX_REPLY_CHARACTERS:
+                self._choice.begin(segment)
+                self._segments.put_nowait(segment)
+            elif whole:
+                log.warning("回答超过 %d 字，后面的不说了", MAX_REPLY_CHARACTERS)
 
     async def _synthesize_all(self) -> None:
         while (segment := await self._segments.get()) is not None:
-            emotion = segment.emotion
-            clip = Clip(emotion.label, emotion.face) if emotion else Clip()
-            sentence = Sentence(segment.text, clip, time.monotonic())
+            playing_s = self._plays_until_s - time.monotonic()
+            clip = await self._choice.clip(segment, max(FIRST_SENTENCE_WAIT_S, playing_s))
+            sentence = Sentence(segment.text, clip)
             await self._sentences.put(sentence)
+            sentence.requested_at_s = time.monotonic()
             try:
                 await self._synthesize(sentence)
-            except ServiceError as exc:
+            except PersonaError as exc:
                 log.warning("这一句合成不了，跳过：%s", exc)
             except Exception:
                 log.exception("合成语音时出错，跳过这一句")
@@ -127,10 +140,10 @@ class SpeechPipeline:
     async def _synthesize(self, sentence: Sentence) -> None:
         resampler, framer = Resampler(self._sample_rate_hz), Framer(self._encoder.frame_samples)
         chunks = self._synthesizer.synthesize(sentence.subtitle, sentence.clip)
-        async with contextlib.aclosing(chunks):  # type: ignore[type-var]  # every synthesizer is a generator
+        async with contextlib.aclosing(chunks):
             while (chunk := await self._next(chunks)) is not None:
                 if not sentence.first_audio_at_s:
-                    sentence.first_audio_at_s = time.monotonic()
+                    sentence.first_audio_at_s, sentence.source = time.monotonic(), chunk.source
                 await self._encode(framer.feed(resampler.feed(chunk)), sentence)
         await self._encode(framer.feed(resampler.finish()) + framer.finish(), sentence)
         if not sentence.first_audio_at_s:
@@ -138,10 +151,11 @@ class SpeechPipeline:
 
     async def _next(self, chunks: AsyncIterator[PcmChunk]) -> PcmChunk | None:
         try:
-            return await asyncio.wait_for(chunks.__anext__(), self._timeout_s)
+            with anyio.fail_after(self._timeout_s):
+                return await chunks.__anext__()
         except StopAsyncIteration:
             return None
-        except asyncio.TimeoutError as exc:
+        except TimeoutError as exc:
             raise ServiceTimeout(
                 f"语音合成 {self._timeout_s:g} 秒没有给出声音，可调大 tts.timeout_s"
             ) from exc
@@ -154,6 +168,8 @@ class SpeechPipeline:
             step = _FIRST_FRAMES if start == 0 else _FRAMES_PER_STEP
             batch = frames[start : start + step]
             sentence._packets.put_nowait(await loop.run_in_executor(None, self._encode_frames, batch))
+            played_s = len(batch) * self._encoder.frame_samples / self._sample_rate_hz
+            self._plays_until_s = max(self._plays_until_s, time.monotonic()) + played_s
             start += step
 
     def _encode_frames(self, frames: list[Samples]) -> list[bytes]:

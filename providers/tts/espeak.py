@@ -10,13 +10,13 @@ import ctypes
 import functools
 import re
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 import numpy as np
 
 from xiaozhi_persona.errors import PackageMissing, ServiceUnavailable
-from xiaozhi_persona.settings import TtsSettings
+from xiaozhi_persona.settings import EspeakSettings
 from xiaozhi_persona.spine import Clip, PcmChunk, Samples
 
 _JAPANESE = re.compile(r"[\u3040-\u30ff]")
@@ -57,10 +57,10 @@ _PROSODY = {
 class EspeakSynthesizer:
     """Speaks Chinese, English and Japanese sentences; the emotion changes pitch, speed, melody and loudness."""
 
-    def __init__(self, settings: TtsSettings) -> None:
+    def __init__(self, settings: EspeakSettings) -> None:
         self._settings = settings
 
-    async def synthesize(self, text: str, clip: Clip) -> AsyncIterator[PcmChunk]:
+    async def synthesize(self, text: str, clip: Clip) -> AsyncGenerator[PcmChunk, None]:
         """Yield the whole sentence as one chunk: it is made a thousand times faster than it plays.
 
         Raises PackageMissing without the wheel, ServiceUnavailable when eSpeak refuses.
@@ -74,7 +74,7 @@ class EspeakSynthesizer:
             engine.speak, text, voice, rate, pitch, prosody.range, prosody.volume
         )
         if len(samples):
-            yield PcmChunk(samples, engine.sample_rate_hz)
+            yield PcmChunk(samples, engine.sample_rate_hz, "eSpeak NG")
 
     def _voice(self, text: str) -> str:
         if _JAPANESE.search(text):
@@ -107,7 +107,7 @@ class _Engine:
         """Return the sound of `text`. Raises ServiceUnavailable for an unknown voice."""
         with self._lock:
             if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
-                raise ServiceUnavailable(f"eSpeak 没有语音 {voice!r}，请改 tts.voice，如 cmn-latn-pinyin")
+                raise ServiceUnavailable(f"eSpeak 没有语音 {voice!r}，请改 espeak.voice，如 cmn-latn-pinyin")
             for parameter, value in (
                 (self._RATE, rate_wpm),
                 (self._VOLUME, volume),
@@ -128,8 +128,16 @@ class _Engine:
         return 0
 
 
-@functools.cache
+_loading = threading.Lock()
+
+
 def _engine() -> _Engine:
+    with _loading:  # functools.cache alone lets two first callers in, and the library has one state
+        return _load_engine()
+
+
+@functools.cache
+def _load_engine() -> _Engine:
     try:
         import espeakng_loader
     except ImportError as exc:

@@ -27,7 +27,6 @@ class Endpointer:
         """Forget what was heard so far."""
         self._pre_roll.clear()
         self._sound: list[Samples] = []
-        self._windows = 0.0  # judged so far in this utterance
         self._speech_windows = 0
         self._silent_windows = 0
         self.speaking = False

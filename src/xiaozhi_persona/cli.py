@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 import traceback
 
@@ -16,6 +17,7 @@ COMMANDS = {
     "talk": "当一台设备，和服务器说话",
     "speak": "把一段话合成为声音",
     "transcribe": "识别一个 WAV 文件",
+    "roles": "角色包：列出、检查、修整、导入",
     "init": "写出一份 config.yaml",
 }
 
@@ -38,10 +40,28 @@ class _Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, message="%(version)s")
-def xiaozhi_persona() -> None:
+@click.pass_context
+def xiaozhi_persona(ctx: click.Context) -> int:
     """小智设备的声音、耳朵、记忆和性格。每个命令都可以加 --help。"""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+        return 2
+    return 0
+
+
+def _in_chinese(exc: click.UsageError) -> str:
+    if isinstance(exc, click.NoSuchOption):
+        return f"没有选项 {exc.option_name}"
+    if isinstance(exc, click.MissingParameter) and exc.param:
+        return f"缺少 {exc.param.get_error_hint(exc.ctx) if exc.ctx else exc.param.name}"
+    if isinstance(exc, click.BadParameter) and exc.param and exc.ctx:
+        return f"{exc.param.get_error_hint(exc.ctx)} 的值不对：{exc.message}"
+    unknown = re.match(r"No such command '(.+?)'", exc.message)
+    return f"没有命令 {unknown[1]}" if unknown else exc.format_message()
 
 
 def main() -> None:
@@ -56,7 +76,7 @@ def main() -> None:
         sys.exit(exc.exit_code)
     except click.UsageError as exc:
         where = exc.ctx.command_path if exc.ctx else "xiaozhi-persona"
-        click.echo(f"用法不对：{exc.format_message()}\n看看 {where} --help", err=True)
+        click.echo(f"用法不对：{_in_chinese(exc)}\n看看 {where} --help", err=True)
         sys.exit(2)
     except click.ClickException as exc:
         click.echo(f"错误：{exc.format_message()}", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -31,7 +32,7 @@ def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = 
     data = {} if file is None else _read(file)
     origin = dict(_overrides(data, environ))
     try:
-        settings = Settings.model_validate(_expand(data, environ, str(file)))
+        settings = Settings.model_validate(_expand(data, environ, str(file or "环境变量")))
     except ValidationError as exc:
         raise SettingsError("\n".join(_explain(error, origin, file) for error in exc.errors()[:5])) from exc
     return settings.at(file.resolve().parent if file else Path.cwd())
@@ -84,8 +85,10 @@ def _read(file: Path) -> dict[str, Any]:
         data = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as exc:
         raise SettingsError(f"没有设置文件 {file}。运行 xiaozhi-persona init 可写出一份。") from exc
-    except (OSError, UnicodeDecodeError) as exc:
-        raise SettingsError(f"读不了 {file}：{exc}。请存为 UTF-8 编码。") from exc
+    except UnicodeDecodeError as exc:
+        raise SettingsError(f"{file} 不是 UTF-8 编码（{exc}）。请另存为 UTF-8。") from exc
+    except OSError as exc:
+        raise SettingsError(f"读不了 {file}（{exc.strerror}）。请检查路径和权限。") from exc
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None)
         where = f"第 {mark.line + 1} 行第 {mark.column + 1} 列" if mark else ""
@@ -96,7 +99,7 @@ def _read(file: Path) -> dict[str, Any]:
         return {}
     if not isinstance(data, dict):
         raise SettingsError(f"{file} 的最外层应是“键: 值”，得到的是 {type(data).__name__}。")
-    return data
+    return {key: value for key, value in data.items() if value is not None}  # a section left without keys
 
 
 def _overrides(data: dict[str, Any], environ: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -114,15 +117,18 @@ def _overrides(data: dict[str, Any], environ: Mapping[str, str]) -> Iterator[tup
         try:
             target[path[-1]] = text if field is None or field.annotation is str else yaml.safe_load(text)
         except yaml.YAMLError as exc:
-            raise SettingsError(f"环境变量 {variable} 的值读不懂：{text!r}") from exc
+            raise SettingsError(f"环境变量 {variable} 的值读不懂：{text!r}。列表写成 [甲, 乙]。") from exc
         yield path, variable
 
 
 def _field(path: tuple[str, ...]) -> FieldInfo | None:
+    """Return the setting that `path` names or lies in, None when there is none."""
     model: Any = Settings
     field: FieldInfo | None = None
     for key in path:
-        fields = getattr(model, "model_fields", {})
+        fields = getattr(model, "model_fields", None)
+        if fields is None:
+            return field  # a key of a free mapping, an item of a list
         if key not in fields:
             return None
         field = fields[key]
@@ -133,19 +139,21 @@ def _field(path: tuple[str, ...]) -> FieldInfo | None:
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
-def _expand(value: Any, environ: Mapping[str, str], file: str) -> Any:
-    """Put environment variables where `${NAME}` stands."""
+def _expand(value: Any, environ: Mapping[str, str], place: str, path: str = "") -> Any:
+    """Put environment variables where `${NAME}` stands; `path` is the key of `value`, `place` where it was read."""
     if isinstance(value, dict):
-        return {key: _expand(inner, environ, file) for key, inner in value.items()}
+        return {key: _expand(inner, environ, place, f"{path}.{key}") for key, inner in value.items()}
     if isinstance(value, list):
-        return [_expand(inner, environ, file) for inner in value]
+        return [_expand(inner, environ, place, f"{path}.{i}") for i, inner in enumerate(value)]
     if not isinstance(value, str):
         return value
 
     def look_up(match: re.Match[str]) -> str:
         name = match[1]
         if name not in environ:
-            raise SettingsError(f"{file} 用到环境变量 ${{{name}}}，但没有设置它。先运行：export {name}=...")
+            raise SettingsError(
+                f"{place}：{path[1:]} 用到环境变量 ${{{name}}}，但没有设置它。先运行：export {name}=..."
+            )
         return environ[name]
 
     return _VARIABLE.sub(look_up, value)
@@ -166,23 +174,23 @@ def _explain(error: Any, origin: Mapping[tuple[str, ...], str], file: Path | Non
     """Turn one finding of pydantic into: where, which key, what is allowed."""
     path = tuple(str(part) for part in error["loc"])
     place = next(
-        (f"环境变量 {variable}" for key, variable in origin.items() if path[: len(key)] == key),
+        (f"环境变量 {name}" for key, name in origin.items() if all(map(operator.eq, path, key))),
         str(file or "默认设置"),
     )
     key = ".".join(path)
     kind = error["type"]
-    if kind == "extra_forbidden":
+    if kind in ("extra_forbidden", "invalid_key"):
         known = _field(path[:-1])
         model: Any = known.annotation if known else Settings
         keys = "、".join(getattr(model, "model_fields", Settings.model_fields))
         return f"{place}：没有 {key} 这一项。这里可用的有：{keys}"
     field = _field(path)
     allowed = _allowed(path[-1], field) if field else ""
-    if not allowed:
+    if kind == "string_pattern_mismatch" and field:
+        allowed = str(field.description)
+    elif kind == "string_too_short":
+        allowed = "不能留空"
+    elif kind.endswith("_type"):
         named = next((text for name, text in _KINDS.items() if kind.startswith(name + "_")), "")
-        allowed = named or str(error["msg"])
-        if kind == "string_pattern_mismatch":
-            allowed = str(field.description) if field else allowed
-        elif kind == "string_too_short":
-            allowed = "不能留空"
-    return f"{place}：{key} 的值 {error['input']!r} 不行，应为：{allowed}"
+        allowed = "，".join(part for part in (named, allowed) if part)
+    return f"{place}：{key} 的值 {error['input']!r} 不行，应为：{allowed or error['msg']}"

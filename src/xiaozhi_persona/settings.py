@@ -112,14 +112,73 @@ class LlmSettings(Section):
 
 
 class TtsSettings(Section):
-    """语音合成（eSpeak NG）"""
+    """语音合成"""
+
+    engine: Literal["espeak", "gpt_sovits"] = Field(
+        "espeak", description="espeak 为自带的机器声；gpt_sovits 为你的 GPT-SoVITS 服务器，见 gpt_sovits"
+    )
+    fallback: Literal["espeak", "none"] = Field(
+        "espeak", description="GPT-SoVITS 没有及时回答时由谁说这一句；none 为不说"
+    )
+    timeout_s: float = Field(10.0, ge=1.0, le=60.0, description="一句话等第一段声音的时限")
+
+
+class EspeakSettings(Section):
+    """eSpeak NG：自带的机器声"""
 
     voice: str = Field(
         "cmn-latn-pinyin", min_length=1, description="中文的 eSpeak 语音名；英文和日文的句子自动换语音"
     )
     rate_wpm: int = Field(175, ge=80, le=450, description="语速，每分钟词数")
     pitch: int = Field(50, ge=0, le=99, description="音高")
-    timeout_s: float = Field(10.0, ge=1.0, le=60.0, description="一句话等第一段声音的时限")
+
+
+class GptSovitsSettings(Section):
+    """GPT-SoVITS：它的 api.py（v1）或 api_v2.py（v2）"""
+
+    servers: list[str] = Field(
+        [],
+        description="服务器地址，可以几台，如 [http://192.168.1.9:9880]；留空时读环境变量 TTS_SERVICE_URL_GPTSoVITS",
+    )
+    api: Literal["auto", "v1", "v2"] = Field("auto", description="接口；auto 为自动分辨")
+    streaming_mode: Literal[0, 1, 2, 3, "fast"] = Field(
+        2,
+        description="v2 的流式方式：0 整句，1 逐句，2 句内分块，3 或 fast 更快而音质低些；老服务器不认 2、3 时自动用 1",
+    )
+    gpt_weights: str = Field("", description="默认的 GPT 权重，写服务器上的路径；角色没有自己的权重时用它")
+    sovits_weights: str = Field("", description="默认的 SoVITS 权重，写服务器上的路径")
+    parameters: dict[str, Any] = Field(
+        {},
+        description="默认的合成参数，两种接口的键名都可以用，如 {top_k: 15, temperature: 1.0, ref_audio_path: 参考音频, prompt_text: 它的文字, prompt_lang: zh}",
+    )
+    connect_timeout_s: float = Field(2.0, ge=0.1, le=30.0, description="连接的时限")
+    first_audio_timeout_s: float = Field(
+        8.0, ge=0.5, le=120.0, description="等第一段声音的时限，之后由 tts.fallback 来说"
+    )
+    audio_timeout_s: float = Field(8.0, ge=0.5, le=120.0, description="两段声音之间的时限")
+    retry_after_s: float = Field(30.0, ge=1.0, le=600.0, description="一台服务器失败后隔多久再试它")
+    cache_mb: int = Field(
+        64, ge=0, le=4096, description="固定句子的声音在磁盘上最多占多少，单位 MB；0 为不存"
+    )
+
+
+class MemorySettings(Section):
+    """记忆：日记、事实、世界书"""
+
+    dir: str = Field("", description="记忆的文件夹；留空时为数据文件夹里的 memory")
+    owners: dict[str, str] = Field(
+        {},
+        description="设备属于谁，同一个主人的几台设备共用一份记忆，如 {aa:bb:cc:dd:ee:ff: 小明}；没有写的设备各自一份",
+    )
+    retention_days: int = Field(
+        0, ge=0, le=36500, description="谈话记录保留的天数，更早的会被忘掉，仍然成立的事实留着；0 为一直保留"
+    )
+    recall_tokens: int = Field(800, ge=50, le=8000, description="回忆最多占提示词的多少 token")
+    recall_deadline_ms: int = Field(
+        20, ge=1, le=2000, description="回忆的时限，到时只用已经找到的；慢的机器上可以放宽"
+    )
+    lore_tokens: int = Field(400, ge=0, le=8000, description="世界书最多占提示词的多少 token")
+    lore_messages: int = Field(4, ge=0, le=50, description="除了问题，世界书还看最近几条消息里的词")
 
 
 class PhraseSettings(Section):
@@ -132,7 +191,10 @@ class PhraseSettings(Section):
 class Settings(Section):
     """All of config.yaml."""
 
-    role: str = Field("default", min_length=1, description="角色")
+    role: str = Field("default", min_length=1, description="角色；xiaozhi-persona roles list 列出现有的")
+    role_of_device: dict[str, str] = Field(
+        {}, description="个别设备用另外的角色，写设备编号（MAC 地址，小写），如 {'aa:bb:cc:dd:ee:ff': xiaoyu}"
+    )
     paths: PathSettings = Field(default_factory=PathSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     bridge: BridgeSettings = Field(default_factory=BridgeSettings)
@@ -141,6 +203,9 @@ class Settings(Section):
     asr: AsrSettings = Field(default_factory=AsrSettings)
     llm: LlmSettings = Field(default_factory=LlmSettings)
     tts: TtsSettings = Field(default_factory=TtsSettings)
+    espeak: EspeakSettings = Field(default_factory=EspeakSettings)
+    gpt_sovits: GptSovitsSettings = Field(default_factory=GptSovitsSettings)
+    memory: MemorySettings = Field(default_factory=MemorySettings)
     phrases: PhraseSettings = Field(default_factory=PhraseSettings)
 
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
@@ -153,6 +218,11 @@ class Settings(Section):
     def data_dir(self) -> Path:
         """The folder for imported roles, memory, models and caches."""
         return self.path(self.paths.data)
+
+    @property
+    def memory_dir(self) -> Path:
+        """The folder in which every owner has a memory."""
+        return self.path(self.memory.dir) if self.memory.dir else self.data_dir / "memory"
 
     def at(self, folder: Path) -> Settings:
         """Return the same settings, with relative paths starting at `folder`."""

@@ -5,8 +5,8 @@ A recognizer, a chat model, a synthesizer and a memory are anything that has the
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
@@ -47,13 +47,44 @@ class SpeechRecognizer(Protocol):
 
 
 @dataclass(frozen=True)
+class Reference:
+    """A recording that shows a synthesizer whose voice to take, and with which feeling."""
+
+    path: str
+    """As the synthesizer's machine sees it."""
+    text: str = ""
+    """What is said in it."""
+    language: str = ""
+    """The language of `text`, as a code or a Chinese name; "" for the synthesizer's default."""
+    aux_paths: tuple[str, ...] = ()
+    """More recordings of the same voice, which average its timbre."""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """What a role asks of GPT-SoVITS beside the reference. "" and missing keys stand for the settings' defaults."""
+
+    language: str = ""
+    """The language of what is spoken, as a code or a Chinese name."""
+    gpt_weights: str = ""
+    sovits_weights: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters of the API under either family of names, such as top_k, temperature, text_split_method, cut_punc."""
+
+
+@dataclass(frozen=True)
 class Clip:
-    """How a sentence is to sound: the emotion asked for, and later the reference that carries it."""
+    """How a sentence is to sound."""
 
     emotion: str = ""
     """Label of the emotion (高兴, 悲伤 ...), "" for the voice's own neutral way."""
     face: str = "neutral"
     """The same emotion as one of the 21 device emotions."""
+    reference: Reference | None = None
+    voice: Voice = field(default_factory=Voice)
+    speed: float = 1.0
+    fixed: bool = False
+    """Whether the text is a fixed phrase of the role or the settings, whose sound may be kept on disk."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +93,14 @@ class PcmChunk:
 
     samples: Samples
     sample_rate_hz: int
+    source: str = ""
+    """Who made it: the address of a server, or the name of an engine."""
 
 
 class SpeechSynthesizer(Protocol):
     """Turns one sentence into sound."""
 
-    def synthesize(self, text: str, clip: Clip) -> AsyncIterator[PcmChunk]:
+    def synthesize(self, text: str, clip: Clip) -> AsyncGenerator[PcmChunk, None]:
         """Yield the sound of `text` as it is made; closing the iterator ends the request.
 
         Raises ServiceError while iterating.
@@ -106,7 +139,7 @@ class ChatModel(Protocol):
 
     def stream(
         self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()
-    ) -> AsyncIterator[ChatDelta]:
+    ) -> AsyncGenerator[ChatDelta, None]:
         """Yield the reply as it is written; closing the iterator ends the request. Raises ServiceError."""
         ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,9 @@ import numpy as np
 from xiaozhi_persona.bridge.parts import Parts
 from xiaozhi_persona.errors import PersonaError, ServiceUnavailable
 from xiaozhi_persona.memory.recent import RecentMemory
+from xiaozhi_persona.providers.speech.casting import Casting
 from xiaozhi_persona.providers.vad.detector import VadStream, VoiceActivityDetector
-from xiaozhi_persona.roles.role import load_role
+from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import ChatDelta, Clip, Message, PcmChunk, Samples, Transcript
 
 
@@ -56,7 +57,7 @@ class FakeChatModel:
 
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()
-    ) -> AsyncIterator[ChatDelta]:
+    ) -> AsyncGenerator[ChatDelta, None]:
         self.asked.append(messages)
         self.began.set()
         try:
@@ -81,7 +82,7 @@ class FakeSynthesizer:
         self.asked: list[tuple[str, Clip]] = []
         self.running = 0
 
-    async def synthesize(self, text: str, clip: Clip) -> AsyncIterator[PcmChunk]:
+    async def synthesize(self, text: str, clip: Clip) -> AsyncGenerator[PcmChunk, None]:
         self.asked.append((text, clip))
         self.running += 1
         try:
@@ -111,7 +112,7 @@ def make_parts(
 ) -> Parts:
     vad = VoiceActivityDetector(LoudnessModel())
     return Parts(
-        role=load_role("default"),
+        casting=Casting(Settings()),
         vad=vad,
         recognizer=recognizer or FakeRecognizer(),
         chat_model=chat or FakeChatModel("【高兴】你好呀。", "今天真好！"),

@@ -74,8 +74,8 @@ def text_of(spoken: str) -> str:
 def nearest_sentence(text: str) -> str:
     """Return the sentence that was nearly or wholly recognized; "" for fragments, which other speech gives.
 
-    On speech of unseen voices this raised the share of right sentences from 93.5 to 97 %, and lowered
-    the share of other phrases that were answered from 13 to 1 %.
+    On speech of unseen voices this raised the share of right sentences from 92.9 to 96.5 % (of 650), and lowered
+    the share of other Chinese phrases that were answered from 13 to 3 % (of 90).
     """
     known = [text_of(spoken) for spoken, _ in SENTENCES]
     return next(iter(difflib.get_close_matches(text, known, n=1, cutoff=0.8)), "")

@@ -22,7 +22,7 @@ def read_wav(path: Path, sample_rate_hz: int) -> Samples:
             width, channels, rate = file.getsampwidth(), file.getnchannels(), file.getframerate()
             data = file.readframes(file.getnframes())
     except FileNotFoundError as exc:
-        raise SettingsError(f"没有这个文件：{path}") from exc
+        raise SettingsError(f"没有这个文件：{path}。请检查路径。") from exc
     except (wave.Error, EOFError, OSError) as exc:
         raise SettingsError(
             f"{path} 不是能读的 PCM WAV（{exc}）。可先转换：ffmpeg -i 原文件 -ar 16000 -ac 1 新文件.wav"
@@ -41,7 +41,8 @@ def read_wav(path: Path, sample_rate_hz: int) -> Samples:
 def write_wav(path: Path, samples: Samples, sample_rate_hz: int) -> None:
     """Write 16-bit mono, making the folder where needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with wave.open(str(path), "wb") as file:
+    # Opened here, since wave prints a complaint of its own about a path that it cannot open.
+    with path.open("wb") as raw, wave.open(raw, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(sample_rate_hz)

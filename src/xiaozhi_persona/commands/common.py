@@ -45,5 +45,6 @@ def prepare(config: Path | None, debug: bool) -> Settings:
 
 
 def print_json(data: Any) -> None:
-    """Print one line of JSON."""
-    click.echo(json.dumps(data, ensure_ascii=False))
+    """Print one line of JSON. Half a character (a lone surrogate), which UTF-8 cannot hold, is written as its escape."""
+    line = json.dumps(data, ensure_ascii=False)
+    click.echo(line.encode("utf-8", "backslashreplace").decode("utf-8"))

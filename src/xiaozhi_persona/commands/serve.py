@@ -40,10 +40,12 @@ def command(demo: bool, once: bool, config: Path | None, as_json: bool, debug: b
             update={"host": "127.0.0.1", "websocket_port": 0, "http_port": 0, "websocket_url": ""}
         )
         settings = settings.model_copy(update={"bridge": bridge})
-    asyncio.run(_serve(settings, demo, once, as_json))
+    with contextlib.suppress(asyncio.CancelledError):
+        asyncio.run(_serve(settings, demo, once, as_json))
 
 
 async def _serve(settings: Settings, demo: bool, once: bool, as_json: bool) -> None:
+    _stop_on_signals()
     started = time.monotonic()
     parts = await build_parts(settings)
 
@@ -65,19 +67,19 @@ async def _serve(settings: Settings, demo: bool, once: bool, as_json: bool) -> N
             return
         if not as_json:
             _print_addresses(bridge, settings)
-        await _until_stopped()
+        await asyncio.Event().wait()
 
 
 async def _demo(bridge: Bridge, parts: Parts, settings: Settings, as_json: bool) -> None:
     """Let a simulated device say a sentence in the embedded voice, and show what came back."""
     from xiaozhi_persona.audio.wav import write_wav
     from xiaozhi_persona.providers.tts.espeak import EspeakSynthesizer
-    from xiaozhi_persona.settings import TtsSettings
+    from xiaozhi_persona.settings import EspeakSettings
     from xiaozhi_persona.spine import Clip
 
     with tempfile.TemporaryDirectory() as folder:
         wav = Path(folder) / f"{DEMO_SENTENCE}.wav"
-        async for chunk in EspeakSynthesizer(TtsSettings()).synthesize(DEMO_SENTENCE, Clip()):
+        async for chunk in EspeakSynthesizer(EspeakSettings()).synthesize(DEMO_SENTENCE, Clip()):
             write_wav(wav, chunk.samples, chunk.sample_rate_hz)
         if not as_json:
             click.echo(f"\n一台模拟的设备说：{DEMO_SENTENCE}")
@@ -108,11 +110,10 @@ def _print_addresses(bridge: Bridge, settings: Settings) -> None:
         )
 
 
-async def _until_stopped() -> None:
-    """Wait for Ctrl+C or SIGTERM."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+def _stop_on_signals() -> None:
+    """Let Ctrl+C and SIGTERM cancel the running task, so that everything is closed on the way out."""
+    task = asyncio.current_task()
+    assert task is not None
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl+C raises KeyboardInterrupt instead
-            loop.add_signal_handler(number, stop.set)
-    await stop.wait()
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)

@@ -41,7 +41,9 @@ def command(
 ) -> None:
     """把 TEXT 说出来，存成 WAV。句首可写感情标签，如 【高兴】今天真好！"""
     settings = prepare(config, debug)
-    chosen = load_role(role or settings.role)
+    if role:
+        settings = settings.model_copy(update={"role": role})
+    chosen = load_role(settings.role, settings.data_dir)
     if jsonl:
         if not dry_run or text is not None:
             raise SettingsError(
@@ -57,7 +59,7 @@ def command(
                 f"{sentence['emotion'] or '-':<12}{sentence['text']}"
             )
     else:
-        asyncio.run(_speak(text, chosen, settings, out, as_json))
+        asyncio.run(_speak(text, settings, out, as_json))
 
 
 def _sentences_of_lines(lines: Iterable[str], role: Role) -> Iterable[dict[str, Any]]:
@@ -88,42 +90,60 @@ def _sentences(chunks: list[str], role: Role) -> list[dict[str, Any]]:
     ]
 
 
-async def _speak(text: str, role: Role, settings: Settings, out: Path, as_json: bool) -> None:
+async def _speak(text: str, settings: Settings, out: Path, as_json: bool) -> None:
     from xiaozhi_persona.audio.opus import OpusDecoder
     from xiaozhi_persona.audio.wav import write_wav
-    from xiaozhi_persona.providers.speech.pipeline import SAMPLE_RATE_HZ, SpeechPipeline
-    from xiaozhi_persona.providers.tts.espeak import EspeakSynthesizer
+    from xiaozhi_persona.providers.speech.casting import Casting
+    from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, SAMPLE_RATE_HZ, SpeechPipeline
+    from xiaozhi_persona.providers.tts.engine import open_synthesizer
 
-    pipeline = SpeechPipeline(
-        EspeakSynthesizer(settings.tts), role.emotion_names, timeout_s=settings.tts.timeout_s
-    )
+    choice = Casting(settings).emotion_choice()
+    synthesizer, close = open_synthesizer(settings)
+    pipeline = SpeechPipeline(synthesizer, choice, timeout_s=settings.tts.timeout_s)
     decoder = OpusDecoder(SAMPLE_RATE_HZ)
     sound: list[Samples] = []
     started = time.monotonic()
+    plays_until = 0.0
     try:
         pipeline.feed(text)
         pipeline.finish()
         async for sentence in pipeline:
-            parts = [decoder.decode(packet) async for packet in sentence.packets()]
-            sound += parts
-            audio_ms = sum(map(len, parts)) * 1000 // SAMPLE_RATE_HZ
+            before, gap_s = len(sound), 0.0
+            async for packet in sentence.packets():
+                now = time.monotonic()
+                if sound:
+                    gap_s += max(0.0, now - plays_until)
+                plays_until = max(plays_until, now) + FRAME_MS / 1000
+                sound.append(decoder.decode(packet))
+            audio_ms = sum(map(len, sound[before:])) * 1000 // SAMPLE_RATE_HZ
+            clip, reference = sentence.clip, sentence.clip.reference
             if as_json:
                 print_json(
                     {
                         "text": sentence.subtitle,
-                        "emotion": sentence.clip.emotion or None,
-                        "face": sentence.clip.face,
+                        "emotion": clip.emotion or None,
+                        "face": clip.face,
+                        "reference": reference.path if reference else None,
+                        "server": sentence.source or None,
                         "first_audio_ms": round((sentence.first_audio_at_s - started) * 1000, 1)
-                        if parts
+                        if audio_ms
                         else None,
                         "audio_ms": audio_ms,
+                        "gap_ms": round(gap_s * 1000, 1),
                     }
                 )
             else:
-                click.echo(f"{sentence.clip.face:<12}{audio_ms / 1000:>6.1f} 秒  {sentence.subtitle}")
+                click.echo(
+                    f"{clip.face:<12}{audio_ms / 1000:>6.1f} 秒  {sentence.source:<12} {sentence.subtitle}"
+                )
     finally:
         await pipeline.aclose()
+        if close:
+            await close()
     if not sound:
         raise ServiceUnavailable("没有可以说的内容，或者合成失败（看上面的日志）。")
-    write_wav(out, np.concatenate(sound), SAMPLE_RATE_HZ)
+    try:
+        write_wav(out, np.concatenate(sound), SAMPLE_RATE_HZ)
+    except OSError as exc:
+        raise SettingsError(f"写不了 {out}（{exc.strerror}）。用 --out 换一个能写的地方。") from exc
     print_json({"file": str(out)}) if as_json else click.echo(f"已存到 {out}")

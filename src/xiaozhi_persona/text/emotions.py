@@ -106,8 +106,12 @@ class EmotionNames:
         self._starts = {name[:length] for name in self._names for length in range(1, len(name) + 1)}
 
     def get(self, name: str) -> Emotion | None:
-        """Return the emotion of that name, in any letter case and width, spaces around it allowed."""
+        """Return the emotion of that name, in any letter case and width, with spaces anywhere."""
         return self._names.get(_key(name))
+
+    def extended(self, own: Mapping[str, Emotion]) -> EmotionNames:
+        """Return these names and those of `own`, which win."""
+        return EmotionNames({**self._names, **{_key(name): emotion for name, emotion in own.items()}})
 
     def could_begin(self, text: str) -> bool:
         """Whether `text` begins with a name, or is itself the beginning of one."""
@@ -153,7 +157,7 @@ def _label_of(face: str) -> str:
 
 
 def _key(name: str) -> str:
-    return unicodedata.normalize("NFKC", name).strip().casefold()
+    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def _inside_word(text: str, end: int) -> bool:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 
-from xiaozhi_persona.text.emotions import EmotionNames
+from xiaozhi_persona.text.emotions import EmotionNames, emotion_of_emoji
 from xiaozhi_persona.text.markup import Markup
 from xiaozhi_persona.text.sentences import Segment, SentenceCutter
-
-_THINKING = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
 
 
 class ReplyReader:
@@ -17,6 +15,7 @@ class ReplyReader:
     def __init__(self, names: EmotionNames) -> None:
         self._markup = Markup(names)
         self._cutter = SentenceCutter()
+        self._from_emoji = False
 
     def feed(self, chunk: str) -> list[Segment]:
         """Return the sentences that are whole now."""
@@ -30,12 +29,13 @@ class ReplyReader:
         segments: list[Segment] = []
         for token in self._markup.finish() if last else self._markup.feed(chunk):
             if token.spoken:
-                segments += self._cutter.feed(token.source)
+                segments += self._sourced(self._cutter.feed(token.source))
             elif token.emotion:
-                segments += self._cutter.change(token.emotion)
-        return segments + self._cutter.finish() if last else segments
+                segments += self._sourced(self._cutter.change(token.emotion))
+                self._from_emoji = emotion_of_emoji(token.source) is not None
+            elif any(character.isalnum() for character in token.source):
+                segments += self._sourced(self._cutter.left_out())
+        return segments + self._sourced(self._cutter.finish()) if last else segments
 
-
-def without_thinking(reply: str) -> str:
-    """Return a whole reply as the history keeps it: tags stay, the model's thinking goes."""
-    return _THINKING.sub("", reply).strip()
+    def _sourced(self, segments: list[Segment]) -> list[Segment]:
+        return [replace(segment, from_emoji=True) for segment in segments] if self._from_emoji else segments

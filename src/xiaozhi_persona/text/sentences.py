@@ -22,19 +22,23 @@ _CLOSING = "”’」』）)】]》〉\"'…~～"
 _COMMA = "，,﹐；;"
 _SOFT = "：:、…—"
 _UNFIT_TO_BEGIN = "，。！？、；：,!?;:｡．‼⁉…～~" + "”’」』）】》〉)]"
-_JAPANESE = re.compile(r"[\u3040-\u30ff]")
+_UNFIT_TO_END = ".．,“‘「『（(【《〈["
+_JAPANESE = re.compile(r"[\u3041-\u3096\u30a1-\u30fa]")
 
 # Words whose full stop ends no sentence; those of the second set only when a digit follows.
 _TITLES = frozenset(
     re.findall(
-        r"\S+", "mr mrs ms dr prof st sr jr vs etc inc ltd co corp dept gen sgt capt lt rev hon approx al"
+        r"\S+",
+        "mr mrs ms mx dr prof st mt sr jr vs etc inc ltd co corp dept gen col maj adm sgt capt lt rev hon gov sen approx al "
+        "eg ie cf ca viz ave blvd rd ii iii iv vi vii viii ix xi xii",
     )
 )
 _NUMBERED = frozenset(
     re.findall(r"\S+", "no nos vol fig p pp ch sec art jan feb mar apr jun jul aug sep sept oct nov dec")
 )
 _WORD = re.compile(r"([A-Za-z](?:[A-Za-z]|\.(?=[A-Za-z]))*)$")
-_LIST_NUMBER = re.compile(r"(?:^|[\s，。！？、；：,!?;:（(])(\d{1,3})$")
+_LIST_MARK = re.compile(r"(?:^|\s)(\d{1,3}[.．、)）])\s*$")
+_LIST_NUMBER = re.compile(r"(?:^|[\s，。！？、；：,!?;:（(])((?:\d{1,3}\.)*)(\d{1,3})$")
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class Segment:
     text: str
     emotion: Emotion | None = None
     """What a tag or a leading emoji asked for, None when there was none."""
+    from_emoji: bool = False
+    """Whether it was an emoji."""
 
 
 class SentenceCutter:
@@ -75,9 +81,17 @@ class SentenceCutter:
 
     def change(self, emotion: Emotion) -> list[Segment]:
         """An emotion tag stands here: it holds for what follows."""
-        if self._ended or self._dot or (emotion != self._emotion and _has_words(self._text)):
-            self._cut()
+        number = _LIST_MARK.search(self._text)  # before its item's tag: it is the item's
+        at = number.start(1) if number and not (self._dot and number.start(1)) else len(self._text)
+        if at and (self._ended or self._dot or (emotion != self._emotion and _has_words(self._text[:at]))):
+            self._cut(at)
         self._emotion = emotion
+        return self._taken()
+
+    def left_out(self) -> list[Segment]:
+        """Words that are not spoken stand here: no mark that closes the sentence follows."""
+        if self._ended:
+            self._cut()
         return self._taken()
 
     def finish(self) -> list[Segment]:
@@ -109,10 +123,12 @@ class SentenceCutter:
             else:
                 self._cut()
                 return
-        if not self._text and character.isspace():
-            return
+        if character.isspace() and (not self._text or self._text[-1].isspace()):
+            return  # what stood between the two was left out
         if len(self._text) >= MAX_CHARACTERS:
             self._cut_long(character)
+            if self._ended or self._dot:  # the rest was read anew
+                self._after_end(character)
         self._text += character
         self._clause += character.isalnum()
         self._note_cuts(character)
@@ -150,13 +166,12 @@ class SentenceCutter:
         if character == "." or character == "…":
             return
         stem = self._text.rstrip(_CLOSING)[:-1]
-        latin = character.isascii() and not character.isspace()
+        latin = (character.isascii() and not character.isspace()) or character.isdigit()
         if latin and self._text[-1] in ".．" and character not in "\"'([":
             return
         if stem.endswith((".", "…")) or _is_abbreviation(stem) or self._continues_list(stem):
             return
-        word = _WORD.search(stem)
-        if word and word[1].lower() in _NUMBERED and character.isspace():
+        if _is_numbered(stem) and character.isspace():
             self._dot = self._number_follows = True
             return
         self._cut()
@@ -166,10 +181,14 @@ class SentenceCutter:
         found = _LIST_NUMBER.search(stem)
         if not found:
             return False
-        number = int(found[1])
+        number = int(found[2])
         begins = not _has_words(stem[: found.start(1)])
         introduced = number == 1 and stem[: found.start(1)].rstrip()[-1:] in tuple("：:，,。；;、（(")
-        if begins or introduced or number == self._list_number + 1 > 1:
+        next_one = number > 1 and number - self._list_number in (
+            0,
+            1,
+        )  # 0: read again after a long piece was cut
+        if begins or (not found[1] and (introduced or next_one)):
             self._list_number = number
             return True
         return False
@@ -178,25 +197,20 @@ class SentenceCutter:
         if character == ",":
             return not self._text[-2:-1].isdigit()
         if character == "、":
-            return bool(_JAPANESE.search(self._text))
+            return bool(_JAPANESE.search(self._text)) and not self._text[-2:-1].isdigit()
         return character in _COMMA
 
     def _note_cuts(self, character: str) -> None:
         """Remember where a long sentence without commas may be cut: behind other marks, between words."""
         here = len(self._text)
         before = self._text[:-1]
-        if character in _SOFT and not (character == ":" and before[-1:].isdigit()):
+        if character in _SOFT and not (character in ":：、" and before[-1:].isdigit()):
             self._cuts["soft"] = here
-        elif character.isspace():
-            stem = before.removesuffix(".")
-            bound = stem != before and (_is_abbreviation(stem) or bool(_LIST_NUMBER.search(stem)))
-            if not bound:
-                self._cuts["word"] = here
-        elif before and self._between_words(before[-1], character):
+        elif before and _may_cut(before, character):
             self._cuts["word"] = here - 1
 
     def _cut_long(self, character: str) -> None:
-        if character.isspace() or self._between_words(self._text[-1], character):
+        if _may_cut(self._text, character):
             self._cuts["word"] = len(self._text)
         for kind in ("comma", "soft", "word"):
             if self._cuts[kind]:
@@ -204,10 +218,16 @@ class SentenceCutter:
                 return
         self._cut()
 
-    @staticmethod
-    def _between_words(before: str, after: str) -> bool:
-        """Whether a sentence that is too long may be cut between these two characters."""
-        return (_is_wide(before) or _is_wide(after)) and after not in _UNFIT_TO_BEGIN and before not in ".．,"
+
+def _may_cut(before: str, after: str) -> bool:
+    """Whether a sentence that is too long may be cut here, between two words."""
+    if after.isspace():
+        stem = before.removesuffix(".")
+        return stem == before or not (
+            _is_abbreviation(stem) or _is_numbered(stem) or _LIST_NUMBER.search(stem)
+        )
+    last = before[-1]
+    return (_is_wide(last) or _is_wide(after)) and after not in _UNFIT_TO_BEGIN and last not in _UNFIT_TO_END
 
 
 def _has_words(text: str) -> bool:
@@ -216,16 +236,26 @@ def _has_words(text: str) -> bool:
 
 def _is_wide(character: str) -> bool:
     """Whether words are written without spaces around this character (Chinese, Japanese)."""
-    return "\u2e80" <= character <= "\u9fff" or "\uf900" <= character <= "\uffef" or character > "\U00020000"
+    return (
+        "\u2e80" <= character <= "\u9fff"
+        or "\uf900" <= character <= "\ufaff"
+        or "\uff66" <= character <= "\uff9f"
+        or character > "\U00020000"
+    )
 
 
 def _is_abbreviation(stem: str) -> bool:
     """Whether a full stop after `stem` is that of a title, an initial or an abbreviation."""
     word = _WORD.search(stem)
-    return (
-        bool(word) and (len(word[1]) == 1 or "." in word[1] or word[1].lower() in _TITLES) if word else False
-    )
+    return word is not None and (len(word[1]) == 1 or "." in word[1] or word[1].lower() in _TITLES)
+
+
+def _is_numbered(stem: str) -> bool:
+    """Whether a number may follow the full stop after `stem`."""
+    word = _WORD.search(stem)
+    return word is not None and word[1].lower() in _NUMBERED
 
 
 def _is_list_number(text: str) -> bool:
-    return bool(re.fullmatch(r"\d{1,3}[.．、)）]", text.strip()))
+    found = _LIST_MARK.search(text)
+    return found is not None and found.start(1) == 0

@@ -1,0 +1,40 @@
+"""Who speaks on which device: the roles that the settings name, each loaded once."""
+
+from __future__ import annotations
+
+from xiaozhi_persona.providers.speech.classifier import EmotionClassifier
+from xiaozhi_persona.providers.speech.emotion_choice import EmotionChoice
+from xiaozhi_persona.roles.role import Role, load_role, sentences_of
+from xiaozhi_persona.settings import Settings
+
+
+class Casting:
+    """Gives each device its role, and each reply its choice of emotions."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Load the roles. Raises SettingsError for one that is not there or has mistakes."""
+        names = {settings.role, *settings.role_of_device.values()}
+        roles = {name: load_role(name, settings.data_dir) for name in names}
+        self._default = roles[settings.role]
+        self._of_device = {device: roles[name] for device, name in settings.role_of_device.items()}
+        self._classifiers = {
+            role.id: EmotionClassifier(role.classifier_dir, role.emotion_names)
+            for role in roles.values()
+            if role.classifier_dir
+        }
+        phrases = (settings.phrases.chat_failed, settings.phrases.not_understood)
+        self._fixed = {
+            role.id: frozenset(
+                text for phrase in phrases for text in sentences_of(phrase, role.emotion_names)
+            )
+            for role in roles.values()
+        }
+
+    def role(self, device_id: str = "") -> Role:
+        """Return the role of a device."""
+        return self._of_device.get(device_id, self._default)
+
+    def emotion_choice(self, device_id: str = "") -> EmotionChoice:
+        """Return the choice of emotions for one reply of a device."""
+        role = self.role(device_id)
+        return EmotionChoice(role, self._classifiers.get(role.id), self._fixed[role.id])

@@ -1,0 +1,186 @@
+"""What went wrong at a GPT-SoVITS server, told by the body as well as by the status.
+
+::
+
+    ServiceUnavailable
+     +-- Unreachable    no connection, or it ended before an answer: the server is set aside
+     +-- CutOff         the answer began as a success and ended without sound
+     +-- WrongLength    the whole sound is far too short or long for its text
+    ServiceTimeout
+     +-- Silent         no sound within the deadline: the server is set aside
+    ServiceBroken
+     +-- Stalled        silent after the first sound: the server is set aside
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import httpx
+
+from xiaozhi_persona.errors import (
+    ServiceBroken,
+    ServiceError,
+    ServiceRejected,
+    ServiceTimeout,
+    ServiceUnavailable,
+)
+from xiaozhi_persona.spine import PcmChunk
+
+LONGEST_COMPLAINT_BYTES = 64 * 1024
+_LONGEST_REASON = 300
+
+
+class Unreachable(ServiceUnavailable):
+    """The server cannot be reached, or hung up before it answered."""
+
+
+class CutOff(ServiceUnavailable):
+    """The answer began as a success and ended, or was cut off, without any sound."""
+
+
+class WrongLength(ServiceUnavailable):
+    """The whole sentence is in `sound`, and cannot be the whole text and no more."""
+
+    def __init__(self, message: str, sound: PcmChunk) -> None:
+        super().__init__(message)
+        self.sound = sound
+
+
+class Silent(ServiceTimeout):
+    """The server was asked, and no sound came within the deadline."""
+
+
+class Stalled(ServiceBroken):
+    """Sound began to come, and then nothing more within the deadline."""
+
+
+DOWN = (Unreachable, Silent, Stalled)
+"""After these the server is set aside, and what weights it holds is not known any more."""
+
+
+def failure_of(
+    status: int, body: bytes, place: str, doing: str = "拒绝了请求", advice: str = ""
+) -> ServiceError:
+    """Return the error for an answer that is no sound, whatever its status; `place` is host and port.
+
+    `doing` and `advice` say what failed and the next step, where the caller knows it better.
+    """
+    reason, data = _reason(body)
+    said = f"（{status}）" + (f"：{reason}" if reason else "")
+    if status in (408, 504):
+        return ServiceTimeout(f"GPT-SoVITS {place} 没有及时回答{said}。稍后再试。")
+    if status >= 500 or status == 429 or _OUT_OF_ORDER.search(reason):
+        # The same request may work later: the engine failed, not the request.
+        return ServiceUnavailable(f"GPT-SoVITS {place} 出错{said}。稍后再试，再不行就看它窗口里的报错。")
+    advice = _ADVICE.get(status, "") or advice or _advice_for(reason, data)
+    return ServiceRejected(f"GPT-SoVITS {place} {doing}{said}。{advice}")
+
+
+def refuses(body: bytes, field: str) -> bool:
+    """Return whether a 422 body complains about this field."""
+    details = _parsed(body).get("detail")
+    if not isinstance(details, list):
+        return False
+    return any(isinstance(detail, dict) and field in (detail.get("loc") or ()) for detail in details)
+
+
+def wants_v2_names(body: bytes) -> bool:
+    """Return whether a server that was asked in api.py's way complains that api_v2.py's names are missing."""
+    return any(refuses(body, name) for name in ("text_lang", "ref_audio_path")) or bool(
+        re.search(r"\b(ref_audio_path|text_lang|prompt_lang)\b", _reason(body)[0])
+    )
+
+
+def connection_failure(exc: httpx.TransportError, place: str, connect_timeout_s: float) -> Unreachable:
+    """Return the error for a connection that was not made, or ended before the answer began."""
+    if isinstance(exc, httpx.ConnectTimeout):
+        reason = f"{connect_timeout_s:g} 秒没有接通"
+    else:
+        reason = str(exc) or type(exc).__name__
+    return Unreachable(
+        f"连不上 GPT-SoVITS {place}：{reason}。看它有没有启动、地址和端口对不对；"
+        "它在别的机器上时，启动要带 -a 0.0.0.0。"
+    )
+
+
+def cut_off(place: str) -> CutOff:
+    """Return the error for an answer that ended without sound."""
+    return CutOff(
+        f"GPT-SoVITS {place} 没有给出声音就结束了。多半是参考音频不存在、不是 3 到 10 秒，或文字、语言不对；"
+        "看它窗口里的报错。"
+    )
+
+
+def broken_off(place: str) -> ServiceBroken:
+    """Return the error for sound that was cut off."""
+    return ServiceBroken(f"GPT-SoVITS {place} 说到一半断开了。再试一次，常有时看它窗口里的报错。")
+
+
+def only_silence(place: str) -> ServiceUnavailable:
+    """Return the error for the silence that the servers send when their engine failed."""
+    return ServiceUnavailable(
+        f"GPT-SoVITS {place} 只给出了静音，它的模型出错了。看它窗口里的报错，可能要重启它。"
+    )
+
+
+def silent(place: str, limit_s: float) -> Silent:
+    """Return the error for no sound within the deadline."""
+    return Silent(
+        f"GPT-SoVITS {place} 在 {limit_s:g} 秒内没有给出声音。看它是否卡住，或调大 gpt_sovits.first_audio_timeout_s。"
+    )
+
+
+def stalled(place: str, limit_s: float) -> Stalled:
+    """Return the error for sound that stopped coming."""
+    return Stalled(
+        f"GPT-SoVITS {place} 说到一半停了 {limit_s:g} 秒。看它是否卡住，或调大 gpt_sovits.audio_timeout_s。"
+    )
+
+
+_ADVICE = {
+    **dict.fromkeys((301, 302, 303, 307, 308), "把正确的地址填入 gpt_sovits.servers。"),
+    **dict.fromkeys((401, 403, 407), "检查它前面的代理，GPT-SoVITS 自己没有密码。"),
+    **dict.fromkeys(
+        (404, 405), "检查 gpt_sovits.servers 的地址和端口，它应是 api.py 或 api_v2.py，不是网页界面。"
+    ),
+    413: "句子太长了。",
+}
+
+_OUT_OF_ORDER = re.compile(r"cuda|cudnn|cublas|out of memory|mps backend|NoneType", re.IGNORECASE)
+
+
+def _advice_for(reason: str, data: dict[str, Any]) -> str:
+    if "not supported" in reason:
+        return "检查 gpt_sovits.parameters 和角色的语言、参数。"
+    if data.get("message") == "tts failed" or "参考音频" in reason or "ref_audio" in reason:
+        return "检查参考音频：路径要是 GPT-SoVITS 那台机器上的，时长 3 到 10 秒，并有文字和语言。"
+    return "检查 gpt_sovits.parameters、角色的参考音频和地址。"
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    try:
+        data = json.loads(body)
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _reason(body: bytes) -> tuple[str, dict[str, Any]]:
+    """Return what the server says, on one line, and its JSON object where there is one."""
+    data = _parsed(body)
+    parts = [data.get("message"), data.get("Exception"), data.get("error")]
+    details = data.get("detail")
+    if isinstance(details, list):
+        for detail in details:
+            if isinstance(detail, dict):
+                where = ".".join(str(part) for part in detail.get("loc") or ())
+                parts.append(f"{where} {detail.get('msg', '')}")
+    else:
+        parts.append(details)
+    text = " ".join(str(part) for part in parts if part)
+    if not text and not data:
+        text = re.sub(r"<[^>]*>", " ", body.decode("utf-8", "replace"))
+    return " ".join(text.split())[:_LONGEST_REASON].rstrip("。.！! "), data

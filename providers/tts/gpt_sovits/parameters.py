@@ -1,0 +1,173 @@
+"""The parameters of a GPT-SoVITS voice, under the names and in the forms in which users have them.
+
+Both APIs' names are read, and those of the host's console; what comes out has api_v2.py's names and real types.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.providers.tts.gpt_sovits import languages
+
+_FAST_MODE = 3
+
+
+def read_parameters(given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return the parameters that are set, under one set of names; blank texts and None are not set.
+
+    Names: those of POST /tts, and `cut_punc`. Languages become codes, numbers and booleans written as text are read.
+    `where` is for messages. Raises SettingsError for an unknown name and for a value that the servers cannot use.
+    """
+    unknown = [name for name in given if name not in _KNOWN]
+    if unknown:
+        near = difflib.get_close_matches(str(unknown[0]), _KNOWN, 1)
+        hint = f"是不是 {near[0]}？" if near else "可用的有：" + "、".join(sorted(_KNOWN)) + "。"
+        raise SettingsError(f"{where} 里的 {unknown[0]} 不是 GPT-SoVITS 的参数，{hint}")
+    found: dict[str, Any] = {}
+    for name, rule in _RULES.items():
+        for spelling in rule.spellings or (name,):
+            value = given.get(spelling)
+            if value is None or (isinstance(value, str) and not value.strip()) or value == []:
+                continue
+            read = rule.read(value)
+            if read is None:
+                raise SettingsError(f"{where} 的 {spelling} 不能是 {value!r}，应为{rule.allowed}。")
+            found[name] = read
+            break
+    return found
+
+
+def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of `below` with those of `above` over them, both as read_parameters() gives them.
+
+    A reference is one thing: another recording never takes over the text, language and companions of the old one.
+    """
+    kept = dict(below)
+    if "ref_audio_path" in above:
+        for name in ("ref_audio_path", "prompt_text", "prompt_lang", "aux_ref_audio_paths"):
+            kept.pop(name, None)
+    return {**kept, **above}
+
+
+@dataclass(frozen=True)
+class _Rule:
+    read: Callable[[Any], Any]
+    """Returns None for a value that is not allowed."""
+    allowed: str
+    spellings: tuple[str, ...] = ()
+    """The first one that is set wins."""
+
+
+def _text(value: Any) -> str | None:
+    return value.strip() if isinstance(value, str) else None
+
+
+def _language(value: Any) -> str | None:
+    return languages.language_code(value) if isinstance(value, str) else None
+
+
+def _paths(value: Any) -> list[str] | None:
+    parts = re.split(r"[;\n]", value) if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
+        return None
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _boolean(value: Any) -> bool | None:
+    if isinstance(value, str):
+        return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(
+            value.strip().lower()
+        )
+    return value if isinstance(value, bool) else {0: False, 1: True}.get(value)
+
+
+def _decimal(low: float, high: float, may_be_low: bool = True) -> Callable[[Any], float | None]:
+    def read(value: Any) -> float | None:
+        if isinstance(value, bool):
+            return None
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            return None
+        fits = (low <= number if may_be_low else low < number) and number <= high
+        return number if fits else None
+
+    return read
+
+
+def _integer(low: int, high: int) -> Callable[[Any], int | None]:
+    decimal = _decimal(low, high)
+
+    def read(value: Any) -> int | None:
+        number = decimal(value)
+        return int(number) if number is not None and number == math.floor(number) else None
+
+    return read
+
+
+def _batch_size(value: Any) -> int | None:
+    size = _integer(0, 200)(value)
+    return None if size is None else max(1, size)  # 0 hangs api_v2.py until it is killed
+
+
+def _streaming_mode(value: Any) -> int | None:
+    if isinstance(value, str) and value.strip().lower() == "fast":
+        return _FAST_MODE
+    mode = _integer(0, 3)(value)
+    if mode is not None:
+        return mode
+    switch = _boolean(value)
+    return None if switch is None else int(switch)
+
+
+def _one_of(*allowed: str) -> Callable[[Any], str | None]:
+    def read(value: Any) -> str | None:
+        found = value.strip().lower() if isinstance(value, str) else None
+        return found if found in allowed else None
+
+    return read
+
+
+_BOOLEAN = _Rule(_boolean, " true 或 false")
+
+_RULES = {
+    "ref_audio_path": _Rule(_text, "文字", ("ref_audio", "ref_audio_path", "refer_wav_path")),
+    "prompt_text": _Rule(_text, "文字", ("ref_text", "prompt_text")),
+    "prompt_lang": _Rule(_language, languages.allowed(), ("prompt_lang", "prompt_language", "ref_lang")),
+    "text_lang": _Rule(_language, languages.allowed(), ("text_lang", "text_language")),
+    "aux_ref_audio_paths": _Rule(_paths, "路径的列表", ("aux_ref_audio_paths", "inp_refs")),
+    "top_k": _Rule(_integer(1, 1024), " 1 到 1024 的整数"),
+    "top_p": _Rule(_decimal(0, 1, may_be_low=False), "大于 0、不大于 1 的数"),
+    "temperature": _Rule(_decimal(0, 5, may_be_low=False), "大于 0、不大于 5 的数"),
+    "repetition_penalty": _Rule(_decimal(0, 5, may_be_low=False), "大于 0、不大于 5 的数"),
+    "speed_factor": _Rule(
+        _decimal(0, 5, may_be_low=False), "大于 0、不大于 5 的数", ("speed_factor", "speed")
+    ),
+    "text_split_method": _Rule(_one_of("cut0", "cut1", "cut2", "cut3", "cut4", "cut5"), " cut0 到 cut5"),
+    "cut_punc": _Rule(_text, "标点"),
+    "batch_size": _Rule(_batch_size, " 1 到 200 的整数"),
+    "batch_threshold": _Rule(_decimal(0, 1), " 0 到 1 的数"),
+    "split_bucket": _BOOLEAN,
+    "fragment_interval": _Rule(_decimal(0, 5), " 0 到 5 的数，单位秒"),
+    "seed": _Rule(_integer(-1, 2**32 - 1), " -1（随机）或不小于 0 的整数"),
+    "media_type": _Rule(_one_of("wav", "raw", "ogg"), " wav、raw 或 ogg"),
+    "streaming_mode": _Rule(_streaming_mode, " 0 到 3、true、false 或 fast（就是 3）"),
+    "parallel_infer": _BOOLEAN,
+    "sample_steps": _Rule(_integer(1, 128), " 1 到 128 的整数"),
+    "super_sampling": _Rule(_boolean, " true 或 false", ("super_sampling", "if_sr")),
+    "overlap_length": _Rule(_integer(1, 100), " 1 到 100 的整数"),
+    "min_chunk_length": _Rule(_integer(2, 1000), " 2 到 1000 的整数"),
+}
+
+# A key of older forks that neither API reads, but that stands in the host's own config.yaml.
+_WITHOUT_EFFECT = ("return_fragment",)
+
+_KNOWN = frozenset(
+    [spelling for name, rule in _RULES.items() for spelling in rule.spellings or (name,)]
+) | frozenset(_WITHOUT_EFFECT)

@@ -1,0 +1,1 @@
+"""Importers: role packs out of what users of other programs have. One module for each form."""

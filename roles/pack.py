@@ -1,0 +1,178 @@
+"""role.yaml: every key of a role pack, what it is for, and how mistakes in it are told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+
+from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.roles.files import inside, read_yaml
+from xiaozhi_persona.text.emotions import FACES
+
+EmotionSource = Literal["tag", "emoji", "classifier", "lexicon", "default"]
+"""Where the feeling of a sentence is taken from."""
+
+Speed = Annotated[float, Field(ge=0.5, le=2.0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class OwnEmotion(_Part):
+    """An emotion of the role's own, or another name for a built-in one."""
+
+    like: str = Field("", description="最接近的感情，如 高兴；只写它就是别名")
+    face: str = Field("", description="设备上的表情，如 happy；写了它就是角色自己的感情")
+
+    @field_validator("face")
+    @classmethod
+    def _known(cls, face: str) -> str:
+        if face and face not in FACES:
+            raise ValueError("表情只能是 " + "、".join(FACES))
+        return face
+
+
+class ClipEntry(_Part):
+    """A reference clip that is listed in role.yaml."""
+
+    file: str = Field("", description="角色包里的文件，如 refs/高兴/01.wav")
+    server_path: str = Field("", description="只在 GPT-SoVITS 机器上有的文件，写它那里的路径")
+    text: str = Field("", description="里面说的话")
+    language: str = Field("", description="说的语言，如 zh、ja")
+    aux: list[str] = Field([], description="辅助参考音频，角色包里的文件")
+    server_aux: list[str] = Field([], description="辅助参考音频，GPT-SoVITS 机器上的路径")
+
+    @field_validator("file", "aux")
+    @classmethod
+    def _in_the_pack(cls, value: str | list[str]) -> str | list[str]:
+        for text in [value] if isinstance(value, str) else value:
+            if text and inside(text) is None:
+                raise ValueError("角色包里的相对路径；GPT-SoVITS 机器上的路径写在 server_path、server_aux")
+        return value
+
+
+class LoreRule(_Part):
+    """How much of the lore books is used."""
+
+    max_entries: int | None = Field(None, ge=0, le=50, description="每次最多带上几条")
+    threshold: float | None = Field(None, ge=0.0, le=1.0, description="相似度至少多少")
+
+
+class MemoryRule(_Part):
+    """How much of the memory is used."""
+
+    threshold: float | None = Field(None, ge=0.0, le=1.0, description="相似度至少多少")
+
+
+class RoleSheet(_Part):
+    """All of role.yaml."""
+
+    name: str = Field(min_length=1, description="角色的名字，各处的 {{char}}")
+    user: str = Field("", description="对用户的称呼，各处的 {{user}}")
+    description: str = Field("", description="人物设定")
+    personality: str = Field("", description="性格")
+    mask: str = Field("", description="用户是谁")
+    examples: list[str] = Field([], description="说话的样子")
+    openings: list[str] = Field([], description="开场白")
+    prompt: str = Field("", description="其他要求，原样写进提示词")
+    language: str = Field("", description="说的语言，如 zh、中英混合；留空用 gpt_sovits 的默认")
+    reference_language: str = Field("", description="参考音频的语言，如 ja；留空时看文字")
+    gpt_weights: str = Field("", description="GPT 权重：角色包里的文件，或服务器上的路径")
+    sovits_weights: str = Field("", description="SoVITS 权重：角色包里的文件，或服务器上的路径")
+    parameters: dict[str, Any] = Field({}, description="合成参数，两种接口的键名都可以")
+    speed: Speed = Field(1.0, description="语速")
+    speeds: dict[str, Speed] = Field({}, description="各种感情的语速，如 {悲伤: 0.9}")
+    emotion_sources: list[EmotionSource] = Field(
+        list(get_args(EmotionSource)), description="一句话的感情从哪里来，排在前的先用"
+    )
+    default_emotion: str = Field("", description="没有感情时用哪种感情")
+    emotions: dict[str, OwnEmotion] = Field(
+        {}, description="别名和自己的感情，如 {得瑟: 骄傲, 傲娇: {face: confident}}"
+    )
+    references: dict[str, list[ClipEntry]] = Field({}, description="参考音频，按感情；refs/感情/ 里的不必写")
+    server_dir: str = Field("", description="这个角色包在 GPT-SoVITS 机器上的文件夹，如 D:\\voices\\x")
+    classifier: str = Field("BERT", description="文字感情分类模型的文件夹")
+    lore: LoreRule = Field(LoreRule(), description="世界书")
+    memory: MemoryRule = Field(MemoryRule(), description="记忆")
+
+    @field_validator("emotions", mode="before")
+    @classmethod
+    def _aliases(cls, emotions: Any) -> Any:
+        if not isinstance(emotions, dict):
+            return emotions
+        return {
+            name: {"like": value} if isinstance(value, str) else value for name, value in emotions.items()
+        }
+
+
+def read_sheet(file: Path) -> RoleSheet:
+    """Read and check a role.yaml. Raises SettingsError that names file, key and what is allowed."""
+    try:
+        return RoleSheet.model_validate(read_yaml(file))
+    except ValidationError as exc:
+        raise SettingsError("\n".join(f"{file}：{_explain(error)}" for error in exc.errors()[:5])) from exc
+
+
+_KINDS: Mapping[str, str] = {
+    "string": "文字（给数字加上引号）",
+    "int": "整数",
+    "float": "数字",
+    "bool": "true 或 false",
+    "list": "列表，如 [甲, 乙]",
+    "dict": "“键: 值”",
+    "model": "“键: 值”（下一级缩进）",
+}
+
+
+def _explain(error: Any) -> str:
+    """Turn one finding of pydantic into: which key, what is allowed."""
+    path = [str(part) for part in error["loc"]]
+    key, kind = ".".join(path), error["type"]
+    model, field = _field(path)
+    if kind == "extra_forbidden":
+        return f"没有 {key} 这一项。这里可用的有：{'、'.join(model.model_fields)}"
+    if kind == "missing":
+        return f"少了 {key}（{field.description if field else ''}）。请补上。"
+    if kind == "value_error":
+        allowed = str(error["ctx"]["error"])
+    elif kind == "string_too_short":
+        allowed = "不能留空"
+    elif kind == "literal_error":
+        allowed = (
+            f"可选 {error['ctx']['expected'].replace(chr(39), '').replace(' or ', ', ').replace(', ', '、')}"
+        )
+    elif kind in ("greater_than_equal", "less_than_equal"):
+        allowed = "至少 {ge}" if "ge" in error["ctx"] else "至多 {le}"
+        allowed = allowed.format(**error["ctx"])
+    else:
+        allowed = next(
+            (text for name, text in _KINDS.items() if kind.startswith(name + "_")), str(error["msg"])
+        )
+    hint = f"（{field.description}）" if field else ""
+    return f"{key} 的值 {error['input']!r} 不行，应为：{allowed}{hint}"
+
+
+def _field(path: list[str]) -> tuple[type[BaseModel], FieldInfo | None]:
+    """Return the last field on the way along `path`, and the model where the way ended."""
+    model: type[BaseModel] = RoleSheet
+    field: FieldInfo | None = None
+    for key in path:
+        if key in model.model_fields:
+            field = model.model_fields[key]
+            inner = _model_of(field.annotation)
+            if inner is not None:
+                model = inner
+    return model, field
+
+
+def _model_of(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if get_origin(annotation) in (list, dict):
+        return _model_of(get_args(annotation)[-1])
+    return None

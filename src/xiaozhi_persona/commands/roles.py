@@ -1,0 +1,238 @@
+"""`xiaozhi-persona roles`: role packs shown, checked, mended and imported."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from xiaozhi_persona.commands.common import common_options, prepare, print_json
+from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.roles.check import ClipReport, Finding, check_clips, check_sheet
+from xiaozhi_persona.roles.fix import Mended, fix_role
+from xiaozhi_persona.roles.importers.kinds import KINDS, ImportKind, import_role
+from xiaozhi_persona.roles.role import PACKS, Role, load_role, role_folders
+from xiaozhi_persona.settings import Settings
+from xiaozhi_persona.spine import Recollection
+
+_MARKS = {"error": ("错误", "red"), "warning": ("注意", "yellow"), "": ("好", "green")}
+_KIND_NAMES = {"taken": "取用", "changed": "改了", "ignored": "没用", "warning": "注意"}
+
+
+@click.group("roles", invoke_without_command=True)
+@common_options
+@click.pass_context
+def command(ctx: click.Context, config: Path | None, as_json: bool, debug: bool) -> None:
+    """角色包：名字、性格、声音。不写子命令时列出现有的角色；每个子命令都可以加 --help。"""
+    given = {"config": config, "as_json": as_json, "debug": debug}
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_roles, **given)
+    ctx.default_map = dict.fromkeys(command.commands, {key: value for key, value in given.items() if value})
+
+
+@command.command("list")
+@common_options
+def list_roles(config: Path | None, as_json: bool, debug: bool) -> None:
+    """列出现有的角色。"""
+    settings = prepare(config, debug)
+    table = _table("角色", "名字", "参考音频", "感情标签", "在哪里")
+    for role_id, folder in role_folders(settings.data_dir).items():
+        try:
+            role = load_role(role_id, settings.data_dir)
+        except PersonaError as exc:
+            row: dict[str, Any] = {"id": role_id, "error": str(exc)}
+            _row(table, role_id, "读不了", "", "", str(exc))
+        else:
+            bundled = folder.parent == PACKS
+            row = {"id": role_id, "name": role.name, "clips": len(role.clips), "tags": role.tags}
+            row |= {"bundled": bundled, "folder": str(folder)}
+            tags = "、".join(role.tags) if role.clips else "全部"
+            _row(table, role_id, role.name, str(len(role.clips)), tags, "自带" if bundled else str(folder))
+        if as_json:
+            print_json(row)
+    if not as_json:
+        Console().print(table)
+
+
+@command.command("show")
+@click.argument("role_id", metavar="ID")
+@common_options
+def show(role_id: str, config: Path | None, as_json: bool, debug: bool) -> None:
+    """显示一个角色的设定、参考音频和提示词。"""
+    role = load_role(role_id, prepare(config, debug).data_dir)
+    prompt = role.system_prompt(datetime.now().astimezone(), Recollection())
+    if as_json:
+        clips = [{"emotion": clip.name, **asdict(clip.reference)} for clip in role.clips]
+        lore = [str(file) for file in role.lore_files]
+        shown = {"id": role.id, "folder": str(role.folder), "tags": role.tags, "clips": clips, "lore": lore}
+        print_json({**role.sheet.model_dump(), **shown, "system_prompt": prompt})
+        return
+    click.echo(f"{role.name}（{role.id}）  {role.folder}")
+    for title, text in (
+        ("语言", role.voice.language),
+        ("GPT 权重", role.voice.gpt_weights),
+        ("SoVITS 权重", role.voice.sovits_weights),
+        ("合成参数", ", ".join(f"{key}: {value}" for key, value in role.voice.parameters.items())),
+        ("感情来源", " > ".join(role.emotion_sources)),
+        ("世界书", "、".join(file.name for file in role.lore_files)),
+    ):
+        if text:
+            click.echo(f"{title}：{text}")
+    if role.clips:
+        table = _table("感情", "表情", "参考音频", "语言", "文字", "辅助")
+        for clip in role.clips:
+            face = clip.emotion.face if clip.emotion else "neutral"
+            ref = clip.reference
+            path = ref.path
+            if clip.file and not role.sheet.server_dir:
+                path = clip.file.relative_to(role.folder).as_posix()
+            _row(table, clip.name or "默认", face, path, ref.language, ref.text, str(len(ref.aux_paths)))
+        Console().print(table)
+    click.echo(f"\n提示词：\n{prompt}")
+
+
+@command.command("check")
+@click.argument("role_id", metavar="[ID]", required=False)
+@common_options
+def check(role_id: str | None, config: Path | None, as_json: bool, debug: bool) -> None:
+    """检查角色的参考音频能不能用；ID 默认取设置里的 role。有错误时退出码为 1。"""
+    settings = prepare(config, debug)
+    role = load_role(role_id or settings.role, settings.data_dir)
+    reports, others = check_clips(role), list(check_sheet(role))
+    findings = [finding for report in reports for finding in report.findings] + others
+    errors = sum(finding.level == "error" for finding in findings)
+    if as_json:
+        for report in reports:
+            print_json(_report_json(report))
+        for finding in others:
+            print_json(asdict(finding))
+        print_json({"role": role.id, "errors": errors, "warnings": len(findings) - errors})
+    else:
+        _print_reports(role, reports, findings)
+        click.echo(f"{role.name}：{len(reports)} 个音频，{errors} 个错误，{len(findings) - errors} 处注意")
+    sys.exit(1 if errors else 0)
+
+
+@command.command("fix")
+@click.argument("role_id", metavar="ID")
+@click.option("--name", help="新角色的 ID，默认是 ID-fixed")
+@common_options
+def fix(role_id: str, name: str | None, config: Path | None, as_json: bool, debug: bool) -> None:
+    """把参考音频剪到 3 到 10 秒、转换格式、听写缺的文字，存成一个新角色；原来的不动。"""
+    settings = prepare(config, debug)
+    role = load_role(role_id, settings.data_dir)
+    folder, mended = asyncio.run(_fix(role, settings, name or f"{role.id}-fixed"))
+    if as_json:
+        for item in mended:
+            print_json(asdict(item))
+        print_json({"role": folder.name, "folder": str(folder)})
+        return
+    table = _table("音频", "做了什么", "还要做什么")
+    for item in mended:
+        _row(table, item.where, "；".join(item.done) or "没有改", item.problem)
+    Console().print(table)
+    click.echo(f"已存成角色 {folder.name}：{folder}\n再检查一遍：xiaozhi-persona roles check {folder.name}")
+
+
+@command.command("import")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--name", default="", help="新角色的 ID，默认取角色的名字")
+@click.option("--kind", type=click.Choice(KINDS), help="原来的形式，默认自动认")
+@common_options
+def import_command(
+    path: Path, name: str, kind: str | None, config: Path | None, as_json: bool, debug: bool
+) -> None:
+    """从 MoeChat、CABM 的 role 文件夹或小智服务端的配置导入角色，存在数据文件夹的 roles/ 里。"""
+    settings = prepare(config, debug)
+    role, changes = import_role(path, settings.data_dir / "roles", name, cast("ImportKind | None", kind))
+    if as_json:
+        for change in changes:
+            print_json(asdict(change))
+        print_json({"role": role.id, "folder": str(role.folder), "clips": len(role.clips)})
+        return
+    table = _table("原来的", "", "写到", "说明")
+    for change in changes:
+        _row(table, change.source, _KIND_NAMES[change.kind], change.target, change.note)
+    Console().print(table)
+    click.echo(f"已导入角色 {role.id}：{role.folder}\n检查参考音频：xiaozhi-persona roles check {role.id}")
+
+
+async def _fix(role: Role, settings: Settings, name: str) -> tuple[Path, list[Mended]]:
+    """Mend with the configured recognizer; the embedded one knows a few sentences only and would write nonsense."""
+    roles_dir = settings.data_dir / "roles"
+    if not settings.asr.model:
+        return await fix_role(role, roles_dir, name)
+    from xiaozhi_persona.providers.asr.sensevoice import SenseVoiceRecognizer
+
+    recognizer = SenseVoiceRecognizer(settings.asr, settings.path(settings.asr.model))
+    try:
+        await recognizer.load()
+        return await fix_role(role, roles_dir, name, recognizer)
+    finally:
+        await recognizer.aclose()
+
+
+def _report_json(report: ClipReport) -> dict[str, Any]:
+    sound = report.sound
+    measured = (
+        {
+            "seconds": round(sound.seconds, 3),
+            "sample_rate_hz": sound.sample_rate_hz,
+            "channels": sound.channels,
+            "bits": sound.bits,
+            "level_dbfs": round(sound.level_dbfs, 1) if sound.level_dbfs > -200 else None,
+            "peak_dbfs": round(sound.peak_dbfs, 1) if sound.peak_dbfs > -200 else None,
+        }
+        if sound
+        else {}
+    )
+    return {
+        "clip": report.where,
+        "emotion": report.clip.name,
+        **measured,
+        "aux": report.is_aux,
+        "text": "" if report.is_aux else report.clip.reference.text,
+        "findings": [asdict(finding) for finding in report.findings],
+    }
+
+
+def _print_reports(role: Role, reports: list[ClipReport], findings: list[Finding]) -> None:
+    table = _table("感情", "音频", "秒", "采样率", "音量", "文字", "")
+    for report in reports:
+        sound, levels = report.sound, sorted(finding.level for finding in report.findings)
+        _row(
+            table,
+            report.clip.name or "默认",
+            report.where,
+            f"{sound.seconds:.2f}" if sound else "",
+            str(sound.sample_rate_hz) if sound else "",
+            f"{sound.level_dbfs:.0f} dB" if sound else "",
+            "（辅助）" if report.is_aux else report.clip.reference.text,
+            mark=levels[0] if levels else "",
+        )
+    if reports:
+        Console().print(table)
+    for finding in findings:
+        word, color = _MARKS[finding.level]
+        click.echo(f"{click.style(word, fg=color)} {finding.where}：{finding.message}")
+
+
+def _table(*columns: str) -> Table:
+    table = Table()
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _row(table: Table, *cells: str, mark: str | None = None) -> None:
+    """Add a row of texts, in which rich finds no markup of its own, with a mark at its end where one is given."""
+    marks = [] if mark is None else [Text(*_MARKS[mark])]
+    table.add_row(*map(Text, cells), *marks)

@@ -1,0 +1,108 @@
+"""Names of emotions: every label, face and synonym, in any case, width and spacing."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xiaozhi_persona.text.emotions import (
+    FACES,
+    LABELS,
+    Emotion,
+    EmotionNames,
+    built_in_names,
+    emotion_of_emoji,
+)
+
+NAMES = built_in_names()
+
+
+def test_there_are_21_faces_and_15_labels() -> None:
+    assert len(FACES) == len(set(FACES.values())) == 21
+    assert len(LABELS) == 15
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_a_label_is_a_name_of_itself(label: str) -> None:
+    emotion = NAMES.get(label)
+    assert emotion is not None
+    assert emotion.label == label
+    assert emotion.face in FACES
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_a_face_is_a_name_in_any_case_and_its_emoji_means_the_same(face: str) -> None:
+    emotion = NAMES.get(face.upper())
+    assert emotion is not None
+    assert emotion.face == face
+    assert emotion.label in LABELS
+    assert emotion_of_emoji(FACES[face]) == emotion
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "face"),
+    [
+        ("开心", "高兴", "happy"),
+        ("开心 ", "高兴", "happy"),
+        ("难 过", "悲伤", "sad"),
+        ("生气", "愤怒", "angry"),
+        ("普通", "中性", "neutral"),
+        ("平静", "中性", "neutral"),
+        ("大笑", "高兴", "laughing"),
+        ("震惊", "惊讶", "shocked"),
+        ("嬉しい", "高兴", "happy"),
+        ("悲しい", "悲伤", "sad"),
+        ("Joyful", "高兴", "happy"),
+        ("ＨＡＰＰＹ", "高兴", "happy"),
+        ("ﾜｸﾜｸ", "兴奋", "laughing"),
+    ],
+)
+def test_names_in_three_languages(name: str, label: str, face: str) -> None:
+    assert NAMES.get(name) == Emotion(label, face)
+
+
+@pytest.mark.parametrize("word", ["", " ", "高", "高兴地", "happyish", "注", "1", "😶"])
+def test_other_words_are_no_names(word: str) -> None:
+    assert NAMES.get(word) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [
+        ("高兴你好", 2),
+        ("高兴", 2),
+        ("sadHello", 3),
+        ("sad, he said", 3),
+        ("Happiness你好", 9),
+        ("自信満々です", 4),
+    ],
+)
+def test_the_longest_name_at_the_start_is_found(text: str, length: int) -> None:
+    found = NAMES.at_start(text)
+    assert found is not None
+    assert found[1] == length
+
+
+@pytest.mark.parametrize("text", ["sadly he left", "coolest", "你高兴", ""])
+def test_a_name_inside_a_word_is_not_found(text: str) -> None:
+    assert NAMES.at_start(text) is None
+
+
+def test_every_beginning_of_a_name_could_begin_one() -> None:
+    assert all(NAMES.could_begin(label[:length]) for label in LABELS for length in range(len(label) + 3))
+    assert NAMES.could_begin("高兴然后")
+    assert not NAMES.could_begin("你好")
+
+
+def test_a_roles_own_name_is_known() -> None:
+    own = Emotion("害羞", "embarrassed")
+    names = EmotionNames({"脸红 Red": own})
+    assert names.get("脸红red") == own
+    assert names.get("高兴") is None
+
+
+@given(st.text(max_size=8))
+def test_any_text_is_looked_up_without_error(text: str) -> None:
+    found = NAMES.at_start(text)
+    assert found is None or (NAMES.could_begin(text) and 0 < found[1] <= len(text))
