@@ -163,13 +163,16 @@ async def test_a_synthesizer_that_stalls_is_given_up_on() -> None:
 
 async def test_two_devices_do_not_hear_each_other() -> None:
     chat = FakeChatModel("好。")
-    async with running(make_parts(chat)) as rig:
-        async with rig.device(device_id="a") as one, rig.device(device_id="b") as two:
-            one.type_text("我是甲")
-            two.type_text("我是乙")
-            await asyncio.gather(one.reply(10), two.reply(10))
-            one.type_text("我是谁")
-            await one.reply(10)
+    async with (
+        running(make_parts(chat)) as rig,
+        rig.device(device_id="a") as one,
+        rig.device(device_id="b") as two,
+    ):
+        one.type_text("我是甲")
+        two.type_text("我是乙")
+        await asyncio.gather(one.reply(10), two.reply(10))
+        one.type_text("我是谁")
+        await one.reply(10)
     contents = " ".join(message.content for message in chat.asked[-1])
     assert "甲" in contents and "乙" not in contents
 
