@@ -1,6 +1,6 @@
 """The bridge's own share of the waiting: from the end of speech, as the VAD finds it, to the first Opus frame sent.
 
-Recognizer, chat model and synthesizer answer at once; websocket, Opus, Silero VAD, the speech pipeline and pacing are
+Recognizer, chat model and synthesizer answer at once; websocket, Opus, Silero VAD, the memory, the speech pipeline and pacing are
 the real ones, and the start gap is 0. Other devices may listen meanwhile, each sending its microphone in real time.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import tempfile
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from xiaozhi_persona.bridge.client.connection import DeviceConnection
 from xiaozhi_persona.bridge.parts import Parts
 from xiaozhi_persona.bridge.server import Bridge
 from xiaozhi_persona.bridge.turn import TurnTimeline
-from xiaozhi_persona.memory.recent import RecentMemory
+from xiaozhi_persona.memory.persona_memory import PersonaMemory
 from xiaozhi_persona.providers.speech.casting import Casting
 from xiaozhi_persona.providers.vad.detector import VoiceActivityDetector, load_vad_model
 from xiaozhi_persona.settings import Settings
@@ -51,7 +52,7 @@ class InstantEngines:
 TONE = (np.sin(np.arange(24000) * 2 * np.pi * 440 / 24000) * 8000).astype(np.int16)
 
 
-async def measure(turns: int, listeners: int) -> list[TurnTimeline]:
+async def measure(turns: int, listeners: int, folder: Path) -> list[TurnTimeline]:
     """Run `turns` turns of one device while `listeners` others listen."""
     settings = Settings.model_validate({"session": {"start_gap_ms": 0, "stop_margin_ms": 0}})
     bridge_settings = settings.bridge.model_copy(
@@ -60,7 +61,8 @@ async def measure(turns: int, listeners: int) -> list[TurnTimeline]:
     settings = settings.model_copy(update={"bridge": bridge_settings})
     engines = InstantEngines()
     vad = VoiceActivityDetector(await asyncio.to_thread(load_vad_model, None))
-    parts = Parts(Casting(settings), vad, engines, engines, engines, RecentMemory(20), [], [vad.aclose])
+    memory = PersonaMemory(settings.memory, folder)
+    parts = Parts(Casting(settings), vad, engines, engines, engines, memory, [], [vad.aclose, memory.aclose])
     done: list[TurnTimeline] = []
     frames = await asyncio.to_thread(
         _frames, np.concatenate((read_wav(SPEECH, 16000), np.zeros(16000, np.int16)))
@@ -105,7 +107,10 @@ def main() -> None:
     arguments = parser.parse_args()
     rows = {}
     for listeners in arguments.listeners:
-        timelines = asyncio.run(measure(arguments.turns, listeners))[1:]  # the first one warms up
+        with tempfile.TemporaryDirectory() as folder:
+            timelines = asyncio.run(measure(arguments.turns, listeners, Path(folder)))[
+                1:
+            ]  # the first one warms up
         for stage in STAGES:
             name = f"{stage.removesuffix('_ms')}, {listeners} others listening"
             rows[name] = percentiles([t.marks_ms[stage] for t in timelines])

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from xiaozhi_persona.memory.recent import RecentMemory
+from xiaozhi_persona.memory.persona_memory import PersonaMemory
 from xiaozhi_persona.providers.asr.sensevoice import TINY_MODEL, SenseVoiceRecognizer
 from xiaozhi_persona.providers.llm.offline import OfflineChatModel
 from xiaozhi_persona.providers.llm.openai import OpenAiChatModel
@@ -47,6 +47,13 @@ async def build_parts(settings: Settings) -> Parts:
     vad_model, _ = await asyncio.gather(asyncio.to_thread(load_vad_model, vad_file), recognizer.load())
     vad = VoiceActivityDetector(vad_model)
     closers: list[Callable[[], Awaitable[None]]] = [recognizer.aclose, vad.aclose]
+    memory = PersonaMemory(
+        settings.memory,
+        settings.memory_dir,
+        role_of=lambda owner: (casting.role(owner.id).name, casting.lore(owner.id)),
+        recent_turns=2 * settings.llm.history_turns,
+    )
+    closers.append(memory.aclose)
     if close_synthesizer:
         closers.append(close_synthesizer)
     chat_model: ChatModel
@@ -61,7 +68,7 @@ async def build_parts(settings: Settings) -> Parts:
         recognizer=recognizer,
         chat_model=chat_model,
         synthesizer=synthesizer,
-        memory=RecentMemory(max_turns=2 * settings.llm.history_turns),
+        memory=memory,
         described=_describe(settings, vad.name),
         closers=closers,
     )
@@ -90,6 +97,6 @@ def _describe(settings: Settings, vad: str) -> list[tuple[str, str, str]]:
             if settings.tts.engine == "gpt_sovits"
             else ("语音合成", "eSpeak NG：机器声", "tts.engine 设为 gpt_sovits")
         ),
-        ("记忆", "最近几轮对话，重启后就没有了", ""),
+        ("记忆", f"日记与事实（{settings.memory_dir}）", ""),
         ("角色", settings.role, "role 设为别的角色" if settings.role == "default" else own),
     ]

@@ -154,6 +154,7 @@ class Session:
         audio = AudioParams(SAMPLE_RATE_HZ, FRAME_MS)
         await self._link.send(Hello(version=version, session_id=self._link.session_id, audio=audio))
         self._greeted.set()
+        await self._parts.memory.open(self._owner)
 
     async def _start_listening(self, mode: ListenMode) -> None:
         if mode == "manual":

@@ -69,6 +69,7 @@ class Turn:
         self._face = ""
         self._label = ""
         self._said: list[str] = []
+        self._off_record = False  # what was said was for the memory itself
 
     async def run(self, heard: Samples | str) -> None:
         """Answer an utterance (16 kHz) or a typed text. Never raises but when it is cancelled."""
@@ -83,7 +84,7 @@ class Turn:
             log.exception("这一轮出错了")
             await self._stop_speaking()
         finally:
-            if self._said:
+            if self._said and not self._off_record:
                 said = Said("assistant", "".join(self._said), datetime.now().astimezone())
                 await self._parts.memory.remember(self._owner, [said])
 
@@ -142,8 +143,12 @@ class Turn:
 
     async def _reply(self, transcript: Transcript, pipeline: SpeechPipeline) -> None:
         parts, now = self._parts, datetime.now().astimezone()
+        if answer := await parts.memory.obey(self._owner, transcript.text, now):
+            self._off_record = True
+            pipeline.feed(answer)
+            return
         remembered = await parts.memory.recall(self._owner, transcript.text, now)
-        await parts.memory.remember(self._owner, [Said("user", transcript.text, now)])
+        await parts.memory.remember(self._owner, [Said("user", transcript.text, now, transcript.speaker)])
         messages = [
             Message("system", parts.casting.role(self._link.device_id).system_prompt(now, remembered)),
             *(Message(item.who, item.text) for item in remembered.items),

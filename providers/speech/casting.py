@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xiaozhi_persona.memory.lore import LoreBook, LoreEntry, load_lore
 from xiaozhi_persona.providers.speech.classifier import EmotionClassifier
 from xiaozhi_persona.providers.speech.emotion_choice import EmotionChoice
 from xiaozhi_persona.roles.role import Role, load_role, sentences_of
@@ -23,6 +24,16 @@ class Casting:
             if role.classifier_dir
         }
         phrases = (settings.phrases.chat_failed, settings.phrases.not_understood)
+        self._lore = {
+            role.id: LoreBook(
+                [
+                    LoreEntry(entry.keys, role.fill(entry.text))
+                    for entry in load_lore(role.folder / "lore").entries
+                ],
+                role.sheet.lore.max_entries,
+            )
+            for role in roles.values()
+        }
         self._fixed = {
             role.id: frozenset(
                 text for phrase in phrases for text in sentences_of(phrase, role.emotion_names)
@@ -33,6 +44,10 @@ class Casting:
     def role(self, device_id: str = "") -> Role:
         """Return the role of a device."""
         return self._of_device.get(device_id, self._default)
+
+    def lore(self, device_id: str = "") -> LoreBook:
+        """Return the lore book of a device's role."""
+        return self._lore[self.role(device_id).id]
 
     def emotion_choice(self, device_id: str = "") -> EmotionChoice:
         """Return the choice of emotions for one reply of a device."""

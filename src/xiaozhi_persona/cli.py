@@ -18,6 +18,9 @@ COMMANDS = {
     "speak": "把一段话合成为声音",
     "transcribe": "识别一个 WAV 文件",
     "roles": "角色包：列出、检查、修整、导入",
+    "voices": "GPT-SoVITS 的服务器和声音：列出、试说",
+    "memory": "记忆：查看、导入、改正、忘掉",
+    "doctor": "检查哪里有毛病，说下一步做什么",
     "init": "写出一份 config.yaml",
 }
 

@@ -152,6 +152,8 @@ class Turn:
     text: str
     at: datetime
     """Time zone aware."""
+    speaker: str = ""
+    """Who of the people at the device, where that is known."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,18 @@ class Recollection:
 
 
 class Memory(Protocol):
-    """Remembers what was said. Every call names the owner."""
+    """Remembers what was said. Every call names the owner; none raises."""
+
+    async def open(self, owner: Owner) -> None:
+        """Make ready for an owner whose device has connected."""
+        ...
+
+    async def obey(self, owner: Owner, text: str, now: datetime) -> str:
+        """Do what the user tells the memory itself to do, and return what to answer; "" for any other text.
+
+        Neither such a text nor the answer is to be remembered.
+        """
+        ...
 
     async def remember(self, owner: Owner, turns: Sequence[Turn]) -> None:
         """Keep the turns."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from xiaozhi_persona.memory.recent import RecentMemory
 from xiaozhi_persona.providers.speech.casting import Casting
 from xiaozhi_persona.providers.vad.detector import VadStream, VoiceActivityDetector
 from xiaozhi_persona.settings import Settings
-from xiaozhi_persona.spine import ChatDelta, Clip, Message, PcmChunk, Samples, Transcript
+from xiaozhi_persona.spine import ChatDelta, Clip, Message, Owner, PcmChunk, Samples, Transcript
 
 
 class LoudnessModel:
@@ -97,6 +98,18 @@ class FakeSynthesizer:
             self.running -= 1
 
 
+class FakeMemory(RecentMemory):
+    """The last turns, in RAM; obeys what is in `commands`."""
+
+    commands: dict[str, str] = {}
+
+    async def open(self, owner: Owner) -> None:
+        """Nothing to open."""
+
+    async def obey(self, owner: Owner, text: str, now: datetime) -> str:
+        return self.commands.get(text, "")
+
+
 def speech(seconds: float) -> Samples:
     """Something loud at 16 kHz."""
     wave = np.sin(np.arange(int(16000 * seconds)) * 2 * np.pi * 300 / 16000)
@@ -117,7 +130,7 @@ def make_parts(
         recognizer=recognizer or FakeRecognizer(),
         chat_model=chat or FakeChatModel("【高兴】你好呀。", "今天真好！"),
         synthesizer=synthesizer or FakeSynthesizer(),
-        memory=memory or RecentMemory(max_turns=20),
+        memory=memory or FakeMemory(max_turns=20),
         described=[],
         closers=[vad.aclose],
     )

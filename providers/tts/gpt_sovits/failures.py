@@ -99,7 +99,7 @@ def connection_failure(exc: httpx.TransportError, place: str, connect_timeout_s:
     if isinstance(exc, httpx.ConnectTimeout):
         reason = f"{connect_timeout_s:g} 秒没有接通"
     else:
-        reason = str(exc) or type(exc).__name__
+        reason = str(exc).rstrip(".。 ") or type(exc).__name__
     return Unreachable(
         f"连不上 GPT-SoVITS {place}：{reason}。看它有没有启动、地址和端口对不对；"
         "它在别的机器上时，启动要带 -a 0.0.0.0。"

@@ -1,0 +1,252 @@
+"""The diary of one owner: every turn, in the order in which it became known. Works on an open database.
+
+Whoever calls these functions holds the database for itself, in one thread, and ends its transactions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from xiaozhi_persona.memory import text_index
+from xiaozhi_persona.spine import Turn
+
+EPOCH = datetime(1970, 1, 1)
+_UTC_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+DAY_MS = 86_400_000
+COLUMNS = "seq, id, who, text, at_ms, offset_min, speaker, role"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One turn of the diary."""
+
+    id: str
+    who: str
+    """user or assistant"""
+    text: str
+    at_ms: int
+    """UTC, milliseconds since 1970."""
+    offset_min: int
+    """Minutes that local time was ahead of UTC where it was said."""
+    speaker: str = ""
+    role: str = ""
+    seq: int = 0
+    """Its place in the order of writing, 0 before it is written."""
+
+    @property
+    def local_ms(self) -> int:
+        """The wall clock where it was said, as milliseconds since 1970."""
+        return self.at_ms + self.offset_min * 60_000
+
+    @property
+    def local(self) -> datetime:
+        """The wall clock where it was said, naive."""
+        return from_local_ms(self.local_ms)
+
+    @property
+    def at(self) -> datetime:
+        """When it was said, aware."""
+        zone = timezone(timedelta(minutes=self.offset_min))
+        return self.local.replace(tzinfo=zone)
+
+
+def entry(turn: Turn, *, id: str = "", speaker: str = "", role: str = "") -> Entry:
+    """Return a turn as it is stored. Without an id it gets one from what it says and when, so that telling
+    the same turn twice stores it once.
+    """
+    at = aware(turn.at)
+    offset = at.utcoffset() or timedelta()
+    text = storable(turn.text)
+    if not id:
+        told = f"{turn.who}|{(at - _UTC_EPOCH) // timedelta(microseconds=1)}|{text}"
+        id = hashlib.sha256(told.encode()).hexdigest()[:24]
+    minutes = offset // timedelta(minutes=1)
+    return Entry(storable(id), turn.who, text, to_ms(at), minutes, storable(speaker), storable(role))
+
+
+def aware(at: datetime) -> datetime:
+    """Return a time with its zone: this machine's, when it says none."""
+    return at if at.tzinfo else at.astimezone()
+
+
+def to_ms(at: datetime) -> int:
+    """Return a time as UTC milliseconds since 1970."""
+    return (aware(at) - _UTC_EPOCH) // timedelta(milliseconds=1)
+
+
+def storable(text: str) -> str:
+    """Return the text without half characters (lone surrogates), which no file can hold."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def to_local_ms(local: datetime) -> int:
+    """Return a naive wall clock time as milliseconds since 1970."""
+    return (local.replace(tzinfo=None) - EPOCH) // timedelta(milliseconds=1)
+
+
+def from_local_ms(local_ms: int) -> datetime:
+    """Return the naive wall clock time; the first or last there is when it lies beyond."""
+    try:
+        return EPOCH + timedelta(milliseconds=local_ms)
+    except OverflowError:
+        return datetime.min if local_ms < 0 else datetime.max
+
+
+def append(db: sqlite3.Connection, turn: Entry) -> int:
+    """Write a turn with its indexes, in the transaction that is open. Returns its seq, 0 when its id is known."""
+    cursor = db.execute(
+        "insert or ignore into turn (id, who, text, at_ms, offset_min, local_ms, speaker, role)"
+        " values (?, ?, ?, ?, ?, ?, ?, ?)",
+        (turn.id, turn.who, turn.text, turn.at_ms, turn.offset_min, turn.local_ms, turn.speaker, turn.role),
+    )
+    if not cursor.rowcount:
+        return 0
+    seq = int(cursor.lastrowid or 0)
+    text_index.add(db, seq, turn.text)
+    db.execute(
+        "insert into day values (?, 1, ?, ?) on conflict (day) do update set turns = turns + 1,"
+        " first_seq = min(first_seq, excluded.first_seq), last_seq = max(last_seq, excluded.last_seq)",
+        (turn.local_ms // DAY_MS, seq, seq),
+    )
+    return seq
+
+
+def delete(db: sqlite3.Connection, seqs: Sequence[int]) -> int:
+    """Delete turns with their indexes, in the transaction that is open. Returns how many there were."""
+    deleted = 0
+    days = set()
+    for seq in seqs:
+        row = db.execute("select text, local_ms from turn where seq = ?", (seq,)).fetchone()
+        if row is None:
+            continue
+        text_index.remove(db, seq, row[0])
+        db.execute("delete from turn where seq = ?", (seq,))
+        days.add(row[1] // DAY_MS)
+        deleted += 1
+    for day in days:
+        rebuild_day(db, day)
+    return deleted
+
+
+def rebuild_day(db: sqlite3.Connection, day: int) -> None:
+    """Count a day anew from its turns."""
+    db.execute("delete from day where day = ?", (day,))
+    db.execute(
+        "insert into day select ?, count(*), min(seq), max(seq) from turn"
+        " where local_ms >= ? and local_ms < ? having count(*) > 0",
+        (day, day * DAY_MS, (day + 1) * DAY_MS),
+    )
+
+
+def rebuild_days(db: sqlite3.Connection) -> None:
+    """Count all days anew, in the transaction that is open."""
+    db.execute("delete from day")
+    # Whole division rounds towards zero in SQL: before 1970 a day earlier is meant.
+    db.execute(
+        f"insert into day select (local_ms - ((local_ms % {DAY_MS}) + {DAY_MS}) % {DAY_MS}) / {DAY_MS} as day,"
+        " count(*), min(seq), max(seq) from turn group by day"
+    )
+
+
+def by_seq(db: sqlite3.Connection, seqs: Sequence[int]) -> dict[int, Entry]:
+    """Return the turns of these numbers that exist."""
+    found: dict[int, Entry] = {}
+    for start in range(0, len(seqs), 500):
+        part = list(seqs[start : start + 500])
+        marks = ",".join("?" * len(part))
+        for row in db.execute(f"select {COLUMNS} from turn where seq in ({marks})", part):
+            found[row[0]] = from_row(row)
+    return found
+
+
+def in_range(db: sqlite3.Connection, start: datetime, end: datetime, limit: int = -1) -> list[Entry]:
+    """Return what was said in a local range [start, end), oldest first."""
+    rows = db.execute(
+        f"select {COLUMNS} from turn where local_ms >= ? and local_ms < ? order by local_ms, seq limit ?",
+        (to_local_ms(start), to_local_ms(end), limit),
+    )
+    return [from_row(row) for row in rows]
+
+
+def count_between(db: sqlite3.Connection, start_ms: int, end_ms: int) -> int:
+    """Return how many turns there are in a range of local_ms; whole days are not counted turn by turn."""
+    first, last = -(-start_ms // DAY_MS), end_ms // DAY_MS
+    if last - first < 2:
+        return _count(db, start_ms, end_ms)
+    days = db.execute("select coalesce(sum(turns), 0) from day where day >= ? and day < ?", (first, last))
+    return int(days.fetchone()[0]) + _count(db, start_ms, first * DAY_MS) + _count(db, last * DAY_MS, end_ms)
+
+
+def _count(db: sqlite3.Connection, start_ms: int, end_ms: int) -> int:
+    found = db.execute("select count(*) from turn where local_ms >= ? and local_ms < ?", (start_ms, end_ms))
+    return int(found.fetchone()[0])
+
+
+def seqs_between(db: sqlite3.Connection, start_ms: int, end_ms: int) -> tuple[int, int]:
+    """Return the first and the last seq of the days that a range of local_ms touches."""
+    row = db.execute(
+        "select min(first_seq), max(last_seq) from day where day >= ? and day <= ?",
+        (start_ms // DAY_MS, (end_ms - 1) // DAY_MS),
+    ).fetchone()
+    return (row[0] or 0, row[1] or 0)
+
+
+def spread(db: sqlite3.Connection, start_ms: int, end_ms: int, count: int) -> list[Entry]:
+    """Return about `count` turns of a range of local_ms, evenly spread over what was said: in pairs, the turn
+    that comes next beside each.
+    """
+    days = db.execute(
+        "select day, turns from day where day >= ? and day <= ? order by day",
+        (start_ms // DAY_MS, (end_ms - 1) // DAY_MS),
+    ).fetchall()
+    bounds = [(max(start_ms, day * DAY_MS), min(end_ms, (day + 1) * DAY_MS), turns) for day, turns in days]
+    if bounds:  # the first and the last may be parts of a day
+        for edge in {0, len(bounds) - 1}:
+            start, end, turns = bounds[edge]
+            if end - start < DAY_MS:
+                bounds[edge] = (start, end, _count(db, start, end))
+    total = sum(turns for _, _, turns in bounds)
+    places = max(1, count // 2)
+    wanted = [int((place + 0.5) * total / places) for place in range(places)] if total else []
+    seqs: dict[int, None] = {}
+    before = 0
+    for start, end, turns in bounds:
+        offsets = [place - before for place in wanted if before <= place < before + turns]
+        before += turns
+        if not offsets:
+            continue
+        rows = db.execute(
+            "select seq from turn where local_ms >= ? and local_ms < ? order by local_ms, seq limit ? offset ?",
+            (start, end, offsets[-1] - offsets[0] + 2, offsets[0]),
+        ).fetchall()
+        for offset in offsets:
+            seqs.update(dict.fromkeys(row[0] for row in rows[offset - offsets[0] : offset - offsets[0] + 2]))
+    found = by_seq(db, list(seqs))
+    return [found[seq] for seq in seqs if seq in found]
+
+
+def latest(db: sqlite3.Connection, count: int) -> list[Entry]:
+    """Return the turns written last, oldest first."""
+    rows = db.execute(f"select {COLUMNS} from turn order by seq desc limit ?", (count,)).fetchall()
+    return [from_row(row) for row in reversed(rows)]
+
+
+def everything(db: sqlite3.Connection) -> Iterator[Entry]:
+    """Yield all turns in the order of writing."""
+    for row in db.execute(f"select {COLUMNS} from turn order by seq"):
+        yield from_row(row)
+
+
+def count(db: sqlite3.Connection) -> int:
+    """Return how many turns there are."""
+    return int(db.execute("select coalesce(sum(turns), 0) from day").fetchone()[0])
+
+
+def from_row(row: tuple[int, str, str, str, int, int, str, str]) -> Entry:
+    """Return the turn of a row of COLUMNS."""
+    seq, id, who, text, at_ms, offset_min, speaker, role = row
+    return Entry(id, who, text, at_ms, offset_min, speaker, role, seq)

@@ -1,0 +1,281 @@
+"""The core facts of one owner: kept with the time in which they held. Works on an open database.
+
+A fact is never overwritten. A new value of something that has one value ends the old one; something said again
+changes nothing; every fact names the turn that told it.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from xiaozhi_persona.memory import diary
+from xiaozhi_persona.memory.fact_rules import find_facts
+from xiaozhi_persona.memory.fact_types import OPPOSITES, Finding, is_single, match_key
+from xiaozhi_persona.memory.words import normalized
+
+RULE_CONFIDENCE = 0.9
+"""Of a fact found by rules in the owner's own words."""
+CORRECTED = 1.0
+"""Of a fact that the owner set by hand."""
+UNKNOWN_MS = 0
+"""valid_from of a fact of which only its end is known."""
+_MUCH_SURER = 0.15  # a fact this much less certain does not end another one
+_MAX_VALUE_CHARS = 500
+_COLUMNS = "id, subject, attribute, value, valid_from_ms, valid_to_ms, source, confidence, pinned, starts_ms, ends_ms"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What is or was known about somebody."""
+
+    id: int
+    subject: str
+    attribute: str
+    value: str
+    valid_from_ms: int
+    """UTC milliseconds; UNKNOWN_MS when the beginning is not known."""
+    valid_to_ms: int | None
+    """None while it holds."""
+    source: str
+    """The id of the turn that told it, "" when it was set by hand."""
+    confidence: float
+    pinned: bool
+    starts_ms: int | None = None
+    """When an appointment begins, by the wall clock: milliseconds since 1970."""
+    ends_ms: int | None = None
+
+    @property
+    def match_text(self) -> str:
+        """The value as words of a question are looked for in it."""
+        return normalized(self.value)
+
+
+def learn(db: sqlite3.Connection, turn: diary.Entry) -> int:
+    """Keep the facts that a turn of the user tells, in the transaction that is open. Returns how many were new."""
+    if turn.who != "user":
+        return 0
+    new = 0
+    for finding in find_facts(turn.text, turn.local, turn.speaker):
+        new += keep(db, finding, turn.at_ms, turn.id)
+    return new
+
+
+def keep(
+    db: sqlite3.Connection,
+    finding: Finding,
+    at_ms: int,
+    source: str = "",
+    *,
+    confidence: float = RULE_CONFIDENCE,
+    pinned: bool = False,
+) -> bool:
+    """Keep a fact that was told at `at_ms`, in the transaction that is open. Returns whether anything changed."""
+    if finding.tense == "not":
+        return _end(db, finding, at_ms) > 0
+    key = _key(finding)
+    for attribute in OPPOSITES.get(finding.attribute, ()):
+        _end(db, Finding(finding.subject, attribute, finding.value, "not"), at_ms)
+    if finding.tense == "was":
+        return _was(db, finding, key, at_ms, source, confidence)
+    single = is_single(finding.subject, finding.attribute)
+    rows = db.execute(
+        "select id, match_key, valid_from_ms, valid_to_ms, confidence from fact where subject = ? and attribute = ?"
+        + ("" if single else " and match_key = ?")
+        + " order by valid_from_ms, id",
+        (finding.subject, finding.attribute) + (() if single else (key,)),
+    ).fetchall()
+    before = next((row for row in reversed(rows) if row[2] <= at_ms), None)
+    after = next((row for row in rows if row[2] > at_ms), None)
+    if before and (before[3] is None or before[3] > at_ms):
+        if before[1] == key:
+            if pinned or confidence > before[4]:
+                db.execute(
+                    "update fact set confidence = max(confidence, ?), pinned = max(pinned, ?) where id = ?",
+                    (confidence, pinned, before[0]),
+                )
+            return pinned
+        if before[4] - confidence > _MUCH_SURER:
+            return False
+    if after and after[1] == key and not (before and before[3] is None):
+        db.execute("update fact set valid_from_ms = ?, source = ? where id = ?", (at_ms, source, after[0]))
+        return True
+    end = (after[2], after[0]) if after and single else (None, None)
+    new = _insert(db, finding, key, at_ms, end[0], end[1], source, confidence, pinned)
+    if single and before and (before[3] is None or before[3] > at_ms):
+        db.execute("update fact set valid_to_ms = ?, closed_by = ? where id = ?", (at_ms, new, before[0]))
+    return True
+
+
+def _was(
+    db: sqlite3.Connection, finding: Finding, key: str, at_ms: int, source: str, confidence: float
+) -> bool:
+    """Keep what once was: it ends now when it was believed to hold still."""
+    known = db.execute(
+        "select 1 from fact where subject = ? and attribute = ? and match_key = ?",
+        (finding.subject, finding.attribute, key),
+    ).fetchone()
+    if known:
+        return _end(db, finding, at_ms) > 0
+    _insert(db, finding, key, UNKNOWN_MS, at_ms, None, source, confidence, False)
+    return True
+
+
+def _end(db: sqlite3.Connection, finding: Finding, at_ms: int) -> int:
+    """Close the facts of this value; of an appointment, those of its day. An empty value means any."""
+    rows = db.execute(
+        "select id, match_key, starts_ms, ends_ms from fact where subject = ? and attribute = ?"
+        " and valid_from_ms <= ? and (valid_to_ms is null or valid_to_ms > ?)",
+        (finding.subject, finding.attribute, at_ms, at_ms),
+    ).fetchall()
+    if finding.starts and finding.ends:
+        start, end = diary.to_local_ms(finding.starts), diary.to_local_ms(finding.ends)
+        rows = [row for row in rows if row[2] is not None and row[2] < end and row[3] > start]
+        wanted = set(match_key(finding.value))
+        rows = [row for row in rows if not wanted or len(wanted & set(row[1])) * 2 >= len(wanted)]
+    elif finding.value:
+        key = match_key(finding.value)
+        rows = [row for row in rows if key == row[1] or (len(key) > 1 and (key in row[1] or row[1] in key))]
+    for row in rows:
+        db.execute("update fact set valid_to_ms = ?, closed_by = null where id = ?", (at_ms, row[0]))
+    return len(rows)
+
+
+def _insert(
+    db: sqlite3.Connection,
+    finding: Finding,
+    key: str,
+    from_ms: int,
+    to_ms: int | None,
+    closed_by: int | None,
+    source: str,
+    confidence: float,
+    pinned: bool,
+) -> int:
+    cursor = db.execute(
+        "insert into fact (subject, attribute, value, match_key, valid_from_ms, valid_to_ms, closed_by, source,"
+        " confidence, pinned, starts_ms, ends_ms) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            finding.subject,
+            finding.attribute,
+            finding.value[:_MAX_VALUE_CHARS],
+            key,
+            from_ms,
+            to_ms,
+            closed_by,
+            source,
+            confidence,
+            pinned,
+            diary.to_local_ms(finding.starts) if finding.starts else None,
+            diary.to_local_ms(finding.ends) if finding.ends else None,
+        ),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def _key(finding: Finding) -> str:
+    key = match_key(finding.value)[:_MAX_VALUE_CHARS]
+    return f"{key}@{diary.to_local_ms(finding.starts)}" if finding.starts else key
+
+
+def correct(db: sqlite3.Connection, fact_id: int, value: str, at_ms: int) -> bool:
+    """Put the owner's own value in place of a fact's, which ends. Returns whether there is such a fact."""
+    row = db.execute("select subject, attribute from fact where id = ?", (fact_id,)).fetchone()
+    if row is None:
+        return False
+    db.execute(
+        "update fact set valid_to_ms = max(?, valid_from_ms), closed_by = null"
+        " where id = ? and (valid_to_ms is null or valid_to_ms > ?)",
+        (at_ms, fact_id, at_ms),
+    )
+    keep(db, Finding(row[0], row[1], diary.storable(value)), at_ms, confidence=CORRECTED, pinned=True)
+    return True
+
+
+def delete(db: sqlite3.Connection, ids: Sequence[int]) -> int:
+    """Delete facts; one that they had ended holds again, unless it is deleted too. Returns how many there were."""
+    deleted = 0
+    for fact_id in ids:
+        row = db.execute("select valid_to_ms, closed_by from fact where id = ?", (fact_id,)).fetchone()
+        if row is None:
+            continue
+        db.execute("delete from fact where id = ?", (fact_id,))
+        db.execute(
+            "update fact set valid_to_ms = ?, closed_by = ? where closed_by = ?", (row[0], row[1], fact_id)
+        )
+        deleted += 1
+    return deleted
+
+
+def current(db: sqlite3.Connection, at_ms: int) -> list[Fact]:
+    """Return the facts that hold at a time, the pinned and the newest first."""
+    rows = db.execute(
+        f"select {_COLUMNS} from fact where valid_from_ms <= ? and (valid_to_ms is null or valid_to_ms > ?)"
+        " order by pinned desc, valid_from_ms desc, id desc",
+        (at_ms, at_ms),
+    )
+    return [_fact(row) for row in rows]
+
+
+def everything(db: sqlite3.Connection) -> list[Fact]:
+    """Return all facts, also those that no longer hold, by subject and attribute, oldest first."""
+    rows = db.execute(f"select {_COLUMNS} from fact order by subject, attribute, valid_from_ms, id")
+    return [_fact(row) for row in rows]
+
+
+def find(
+    db: sqlite3.Connection, subject: str, attributes: Sequence[str], start_ms: int, end_ms: int
+) -> list[Fact]:
+    """Return what held at any time in [start_ms, end_ms] (UTC) of a subject, "" for any; no attributes means all."""
+    where = ["valid_from_ms <= ?", "(valid_to_ms is null or valid_to_ms > ?)"]
+    values: list[str | int] = [end_ms, start_ms]
+    if subject:
+        where.append("subject = ?")
+        values.append(subject)
+    if attributes:
+        where.append(
+            "(" + " or ".join("attribute glob ?" if "*" in a else "attribute = ?" for a in attributes) + ")"
+        )
+        values += attributes
+    rows = db.execute(
+        f"select {_COLUMNS} from fact where {' and '.join(where)}"
+        " order by pinned desc, valid_from_ms desc, id desc limit 100",
+        values,
+    )
+    return [_fact(row) for row in rows]
+
+
+def appointments(db: sqlite3.Connection, start: datetime, end: datetime) -> list[Fact]:
+    """Return the appointments that overlap a local range, the earliest first."""
+    rows = db.execute(
+        f"select {_COLUMNS} from fact where starts_ms is not null and starts_ms < ? and ends_ms > ?"
+        " and valid_to_ms is null order by starts_ms, id limit 40",
+        (diary.to_local_ms(end), diary.to_local_ms(start)),
+    )
+    return [_fact(row) for row in rows]
+
+
+def mentioned(db: sqlite3.Connection, question: str, at_ms: int) -> list[Fact]:
+    """Return the names and short values of facts that stand in the question: 咪咪 of 咪咪几岁了."""
+    plain = re.sub(r"\s+", "", normalized(question[:200]))
+    parts = sorted({plain[i : i + n] for n in (2, 3, 4, 5, 6) for i in range(len(plain) - n + 1)})[:900]
+    found: list[Fact] = []
+    for start in range(0, len(parts), 300):
+        part = parts[start : start + 300]
+        marks = ",".join("?" * len(part))
+        rows = db.execute(
+            f"select {_COLUMNS} from fact where match_key in ({marks}) and valid_from_ms <= ?"
+            " and (valid_to_ms is null or valid_to_ms > ?) limit 10",
+            [*part, at_ms, at_ms],
+        )
+        found += [_fact(row) for row in rows]
+    return found
+
+
+def _fact(row: Sequence[object]) -> Fact:
+    values = list(row)
+    values[8] = bool(values[8])
+    return Fact(*values)  # type: ignore[arg-type]

@@ -1,0 +1,125 @@
+"""Words for what lies ahead: 明天, 下周三, 15号, 3月5日, 三天后, with the time of day. For appointments only.
+
+A question about what was said is read by the time words, which look back.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True)
+class FutureRange:
+    """A day or a part of one that begins today or later: local, naive, half-open."""
+
+    start: datetime
+    end: datetime
+    text: str
+    """The words that said so."""
+
+
+_DIGITS = {char: value for value, char in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}
+_NUMBER = r"(?:\d{1,3}|[零〇一二两三四五六七八九十]{1,3})"
+_PARTS = {
+    "凌晨": (0, 6), "清晨": (5, 8), "一早": (5, 9), "早上": (6, 11), "早晨": (6, 11), "上午": (8, 12), "中午": (11, 14),
+    "下午": (12, 18), "傍晚": (17, 20), "晚上": (18, 24), "晚": (18, 24), "早": (6, 11), "夜里": (21, 24),
+}  # fmt: skip
+_DAYS = {"今天": 0, "今": 0, "明天": 1, "明": 1, "明儿": 1, "后天": 2, "大后天": 3}
+_WEEKDAY = {char: day for day, char in enumerate("一二三四五六")} | {"日": 6, "天": 6, "末": 5}
+
+_DAY = rf"""(?P<named>大后天|后天|明天|明儿|今天|今(?=[晚早])|明(?=[晚早]))
+    |(?P<weeks>下+个?|这个?|本)?(?:周|星期|礼拜)(?P<weekday>[一二三四五六日天末])
+    |(?P<wholeweek>下+个?(?:周|星期|礼拜))(?![一二三四五六日天末])
+    |(?:(?P<monthahead>下个?月)|(?P<month>{_NUMBER})月份?)(?P<day>{_NUMBER})[日号]?
+    |(?P<wholemonth>下个?月)(?!{_NUMBER})
+    |(?P<bareday>{_NUMBER})[日号](?!楼|线|门|店|球)
+    |(?P<later>{_NUMBER})(?P<unit>天|个?星期|周|个?月)(?:之?后|以后)"""
+_CLOCK = rf"(?P<hour>{_NUMBER})(?:[点时](?P<half>半)?(?:(?P<quarter>[一三])刻|(?P<minute>{_NUMBER})分?)?|[:：](?P<minute2>\d\d))"
+_PATTERN = re.compile(rf"(?:{_DAY})的?(?P<part>{'|'.join(_PARTS)})?的?(?:{_CLOCK})?", re.VERBOSE)
+
+
+def find_future(text: str, now: datetime) -> list[FutureRange]:
+    """Return the days that the text names and that begin today or later. `now` is local and naive."""
+    found = []
+    for match in _PATTERN.finditer(text[:500]):
+        try:
+            days = _days(match, now.replace(hour=0, minute=0, second=0, microsecond=0))
+        except (ValueError, OverflowError):
+            continue  # no such day: 2月30日
+        if days is not None:
+            found.append(_narrowed(match, *days))
+    return found
+
+
+def _days(match: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
+    """Return the whole days that are named, None when they are past."""
+    group = match.groupdict()
+    monday = today - timedelta(days=today.weekday())
+    length = timedelta(days=1)
+    if group["named"]:
+        start = today + timedelta(days=_DAYS[group["named"]])
+    elif group["weekday"]:
+        day = timedelta(days=_WEEKDAY[group["weekday"]])
+        ahead = (group["weeks"] or "").count("下")
+        start = monday + timedelta(weeks=ahead) + day
+        if not group["weeks"] and start < today:
+            start += timedelta(weeks=1)
+        if group["weekday"] == "末":
+            length = timedelta(days=2)
+    elif group["wholeweek"]:
+        start = monday + timedelta(weeks=group["wholeweek"].count("下"))
+        length = timedelta(weeks=1)
+    elif group["wholemonth"]:
+        start = _month(today, 1)
+        length = _month(start, 1) - start
+    elif group["monthahead"]:
+        start = _month(today, 1).replace(day=_number(group["day"]))
+    elif group["month"]:
+        start = today.replace(month=_number(group["month"]), day=_number(group["day"]))
+        if start < today:
+            start = start.replace(year=start.year + 1)
+    elif group["bareday"]:
+        day_of_month = _number(group["bareday"])
+        start = today if day_of_month >= today.day else _month(today, 1)
+        start = start.replace(day=day_of_month)
+    else:
+        count, unit = _number(group["later"]), group["unit"]
+        if unit.endswith("月"):
+            start = _month(today, count).replace(day=min(today.day, 28))
+        else:
+            start = today + timedelta(days=count * (1 if unit == "天" else 7))
+    return (start, start + length) if start + length > today else None
+
+
+def _narrowed(match: re.Match[str], start: datetime, end: datetime) -> FutureRange:
+    """Take the part of the day and the clock into account."""
+    part, hour_text = match["part"], match["hour"]
+    first, last = _PARTS.get(part or "", (0, 24))
+    if hour_text and _number(hour_text) < 24:
+        hour = _number(hour_text)
+        if hour < 12 and first >= 12:
+            hour += 12
+        minute = 30 if match["half"] else 15 * _number(match["quarter"] or "零")
+        minute = _number(match["minute"] or match["minute2"] or str(minute))
+        start += timedelta(hours=hour, minutes=min(minute, 59))
+        return FutureRange(start, start + timedelta(minutes=30), match[0])
+    if part:
+        return FutureRange(start + timedelta(hours=first), start + timedelta(hours=last), match[0])
+    return FutureRange(start, end, match[0])
+
+
+def _month(day: datetime, ahead: int) -> datetime:
+    months = day.year * 12 + day.month - 1 + ahead
+    return day.replace(year=months // 12, month=months % 12 + 1, day=1)
+
+
+def _number(text: str) -> int:
+    """Return a number of up to two Chinese digits with 十, or in Arabic digits."""
+    if text.isdigit() and text.isascii():
+        return int(text)
+    tens, ten, ones = text.rpartition("十")
+    if not ten:
+        return int("".join(str(_DIGITS[char]) for char in text))
+    return (_DIGITS[tens] if tens else 1) * 10 + (_DIGITS[ones] if ones else 0)

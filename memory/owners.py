@@ -1,0 +1,100 @@
+"""The open memories: at most so many at once, the one used longest ago is closed first."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from xiaozhi_persona.memory.store import BusyStore, DamagedStore, OwnerStore, owner_folder, set_aside
+
+log = logging.getLogger(__name__)
+
+MAX_OPEN = 16
+_WAIT_S = 5.0
+
+
+class Owners:
+    """Opens the memory of an owner when it is needed. May be used from several threads."""
+
+    def __init__(self, root: Path, max_open: int = MAX_OPEN) -> None:
+        self._root = root
+        self._max_open = max_open
+        self._open: OrderedDict[str, OwnerStore] = OrderedDict()
+        self._users: dict[str, int] = {}
+        self._reserved: set[str] = set()
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def use(self, owner_id: str) -> Iterator[OwnerStore]:
+        """Lend the open memory of an owner; it stays open meanwhile. Raises PersonaError with the next step."""
+        with self._changed:
+            self._wait(lambda: owner_id not in self._reserved)
+            store = self._open.get(owner_id) or self._opened(owner_id)
+            self._open[owner_id] = store
+            self._open.move_to_end(owner_id)
+            self._users[owner_id] = self._users.get(owner_id, 0) + 1
+            self._close_old()
+        try:
+            yield store
+        finally:
+            with self._changed:
+                self._users[owner_id] -= 1
+                self._close_old()
+                self._changed.notify_all()
+
+    @contextlib.contextmanager
+    def closed(self, owner_id: str) -> Iterator[Path]:
+        """Close the memory of an owner and keep it closed meanwhile; gives its folder. Raises BusyStore."""
+        with self._changed:
+            self._wait(lambda: owner_id not in self._reserved)
+            self._reserved.add(owner_id)
+            try:
+                self._wait(lambda: not self._users.get(owner_id))
+                store = self._open.pop(owner_id, None)
+                if store:
+                    store.close()
+            except BaseException:
+                self._reserved.discard(owner_id)
+                raise
+        try:
+            yield owner_folder(self._root, owner_id)
+        finally:
+            with self._changed:
+                self._reserved.discard(owner_id)
+                self._changed.notify_all()
+
+    def is_open(self, owner_id: str) -> bool:
+        """Whether an owner's memory can be used without opening it."""
+        return owner_id in self._open
+
+    def close(self) -> None:
+        """Close all. Nobody may be using one."""
+        with self._changed:
+            for store in self._open.values():
+                store.close()
+            self._open.clear()
+
+    def _opened(self, owner_id: str) -> OwnerStore:
+        folder = owner_folder(self._root, owner_id)
+        try:
+            return OwnerStore(folder, owner_id)
+        except DamagedStore as exc:
+            log.error("%s", exc)
+            set_aside(folder, owner_id)
+            return OwnerStore(folder, owner_id)
+
+    def _close_old(self) -> None:
+        for owner_id in list(self._open):
+            if len(self._open) <= self._max_open:
+                return
+            if not self._users.get(owner_id):
+                self._open.pop(owner_id).close()
+                self._users.pop(owner_id, None)
+
+    def _wait(self, condition: Callable[[], bool]) -> None:
+        if not self._changed.wait_for(condition, _WAIT_S):
+            raise BusyStore("记忆正在整理，请过几秒再试。")

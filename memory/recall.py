@@ -1,0 +1,310 @@
+"""What helps to answer a question: found in the owner's diary and facts, and rendered for the chat model.
+
+The time that the question names comes first, then the ranking inside of it. Without a time: facts, then the
+full text. What is found is put into a draft step by step, so that the deadline gets what is ready.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from xiaozhi_persona.memory import diary, facts, text_index
+from xiaozhi_persona.memory.diary import Entry
+from xiaozhi_persona.memory.fact_questions import Asked, facts_asked
+from xiaozhi_persona.memory.fact_recall import facts_named, facts_of, notes
+from xiaozhi_persona.memory.fact_types import APPOINTMENT, is_single
+from xiaozhi_persona.memory.facts import Fact
+from xiaozhi_persona.memory.future_words import find_future
+from xiaozhi_persona.memory.render import estimated_tokens, fact_line, span, turn_lines, turn_tokens
+from xiaozhi_persona.memory.small_talk import is_small_talk
+from xiaozhi_persona.memory.time_words import TimeRange, find_ranges
+from xiaozhi_persona.memory.words import Term, query_terms
+
+log = logging.getLogger(__name__)
+
+MIN_COVERAGE = 0.25
+"""A turn that holds less of the question's words is not what is asked for."""
+_MAX_QUESTION_CHARS = 1000
+_MAX_HITS = 12
+_MAX_FACTS = 12
+_MAX_RANGES = 4
+_DAYS_AHEAD = 60  # of which appointments are shown when no day is named
+_TOKENS_A_TURN = 18  # about; decides how many turns are read for a spread
+_STEPS_A_CHECK = 2000  # of SQLite's machine, between two looks at the clock
+
+_ASKS_AHEAD = re.compile("什么|啥|安排|日程|计划|有没有|有事|有空|要做|干嘛|吗|[?？]|提醒")
+
+
+@dataclass
+class Draft:
+    """What was found so far. Read by another thread when the deadline comes: `text` is always whole."""
+
+    text: str = ""
+    turns: list[Entry] = field(default_factory=list)
+    """What the text shows of the diary, oldest first."""
+    facts: list[Fact] = field(default_factory=list)
+    ranges: list[TimeRange] = field(default_factory=list)
+    turns_in_range: int = 0
+    """How many turns there are in the ranges, of which the text may show a part."""
+    complete: bool = False
+
+
+def recall(
+    db: sqlite3.Connection,
+    question: str,
+    now: datetime,
+    draft: Draft,
+    *,
+    max_tokens: int,
+    deadline_s: float | None = None,
+    skip: Sequence[str] = (),
+) -> None:
+    """Fill the draft. `deadline_s` is a time of time.monotonic(); `skip` are ids of turns that are known anyway.
+
+    Never raises: what the database reports ends the search with what was found before.
+    """
+    question = diary.storable(question[:_MAX_QUESTION_CHARS])
+    if is_small_talk(question):
+        draft.complete = True
+        return
+    if deadline_s is not None:
+        db.set_progress_handler(lambda: time.monotonic() > deadline_s, _STEPS_A_CHECK)
+    try:
+        _Search(db, question, now, draft, max_tokens, set(skip)).run()
+        draft.complete = True
+    except sqlite3.OperationalError as exc:
+        if "interrupted" not in str(exc):
+            log.warning("回忆时数据库出错（%s），只用上已经找到的。", exc)
+    except Exception:
+        log.exception("回忆时出错，只用上已经找到的。")
+    finally:
+        if deadline_s is not None:
+            db.set_progress_handler(None, 0)
+
+
+class _Search:
+    """One recall. The parts of the text are kept in order: facts, appointments, then the diary."""
+
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        question: str,
+        now: datetime,
+        draft: Draft,
+        max_tokens: int,
+        skip: set[str],
+    ) -> None:
+        self._db = db
+        self._question = question
+        self._now = diary.aware(now)
+        self._local = self._now.replace(tzinfo=None)
+        self._now_ms = diary.to_ms(self._now)
+        self._offset_min = (self._now.utcoffset() or timedelta()) // timedelta(minutes=1)
+        self._draft = draft
+        self._left = max_tokens
+        self._skip = skip
+
+    def run(self) -> None:
+        ranges = find_ranges(self._question, self._local)[:_MAX_RANGES]
+        self._draft.ranges = list(ranges)
+        asked = facts_asked(self._question)
+        if ranges:
+            self._facts_of(asked, ranges)
+            for part in ranges:
+                self._range(part, ranges)
+            return
+        if not self._ahead():
+            self._facts_of(asked, ())
+            self._words()
+
+    def _add(self, text: str) -> None:
+        """Add a part to the text."""
+        self._left -= estimated_tokens(text)
+        self._draft.text = f"{self._draft.text}\n{text}" if self._draft.text else text
+
+    # Facts.
+
+    def _facts_of(self, asked: Asked | None, ranges: Sequence[TimeRange]) -> None:
+        """Add the facts that are asked for: those of now, or of the time that the question names."""
+        start_ms = end_ms = self._now_ms
+        if ranges:
+            start_ms = self._utc_ms(min(part.start for part in ranges))
+            end_ms = min(self._utc_ms(max(part.end for part in ranges)) - 1, self._now_ms)
+        elif asked and asked.past:
+            start_ms = 0
+        found: list[Fact] = []
+        if asked:
+            found += facts_of(self._db, asked, start_ms, end_ms)
+            if APPOINTMENT in asked.attributes:
+                found += self._appointments(ranges)
+        if not ranges:
+            found += facts_named(self._db, self._question, asked, start_ms, end_ms)
+            found += notes(self._db, query_terms(self._question), self._now_ms)
+        self._show_facts(found)
+
+    def _utc_ms(self, local: datetime) -> int:
+        return diary.to_local_ms(local) - self._offset_min * 60_000
+
+    def _appointments(self, ranges: Sequence[TimeRange]) -> list[Fact]:
+        days = [(day.start, day.end) for day in find_future(self._question, self._local)]
+        days += [(part.start, part.end) for part in ranges]
+        days = days or [(self._local, self._local + timedelta(days=_DAYS_AHEAD))]
+        return [fact for start, end in days for fact in facts.appointments(self._db, start, end)]
+
+    def _show_facts(self, found: Sequence[Fact]) -> None:
+        lines: list[str] = []
+        left = self._left // 2
+        for fact in {fact.id: fact for fact in found}.values():
+            line = fact_line(fact, self._offset_min)
+            cost = estimated_tokens(line)
+            if cost > left or len(lines) == _MAX_FACTS:
+                continue
+            left -= cost
+            lines.append(line)
+            self._draft.facts.append(fact)
+        if lines:
+            self._add("\n".join(lines))
+
+    def _ahead(self) -> bool:
+        """Add the appointments of the days ahead that the question names. Returns whether it asked for them."""
+        ahead = find_future(self._question, self._local)
+        if not ahead or not _ASKS_AHEAD.search(self._question):
+            return False
+        shown = False
+        for day in ahead[:_MAX_RANGES]:
+            found = facts.appointments(self._db, day.start, day.end)
+            if found:
+                self._show_facts(found)
+                shown = True
+        asks = facts_asked(self._question)
+        if not shown and asks and APPOINTMENT in asks.attributes:
+            self._add(
+                "\n".join(f"{span(day.start, day.end)} 没有记下什么安排。" for day in ahead[:_MAX_RANGES])
+            )
+            return True
+        return shown
+
+    # The diary.
+
+    def _range(self, part: TimeRange, ranges: Sequence[TimeRange]) -> None:
+        """Add what was said in a range: all of it if it fits, else what the question's words rank first."""
+        start_ms, end_ms = diary.to_local_ms(part.start), diary.to_local_ms(part.end)
+        total = diary.count_between(self._db, start_ms, end_ms)
+        self._draft.turns_in_range += total
+        budget = self._left // (len(ranges) - ranges.index(part)) - 24
+        if not total:
+            self._add(f"{span(part.start, part.end)} 没有说过什么，没有谈话记录。")
+            return
+        fitting = max(4, budget // _TOKENS_A_TURN)
+        terms = self._terms_beside(ranges)
+        if total <= fitting:
+            turns = diary.in_range(self._db, part.start, part.end)
+            if terms and sum(map(turn_tokens, turns)) > budget:
+                turns = self._ranked(terms, start_ms, end_ms, fitting) + _evenly(turns)
+        else:
+            turns = self._ranked(terms, start_ms, end_ms, fitting) if terms else []
+            if len(turns) < fitting:
+                turns += _evenly(diary.spread(self._db, start_ms, end_ms, fitting - len(turns)))
+        self._show_turns(part, turns, total, budget, terms)
+
+    def _terms_beside(self, ranges: Sequence[TimeRange]) -> list[Term]:
+        """Return the words of the question that are not its words for the time."""
+        rest = self._question
+        for part in ranges:
+            rest = rest.replace(part.text, " ")
+        return query_terms(rest)
+
+    def _ranked(self, terms: Sequence[Term], start_ms: int, end_ms: int, count: int) -> list[Entry]:
+        """Return the turns of the range that hold the words, with the turns beside them."""
+        seqs = diary.seqs_between(self._db, start_ms, end_ms)
+        hits = text_index.search(self._db, terms, max(4, count // 2), seqs=seqs, local_ms=(start_ms, end_ms))
+        wanted: dict[int, None] = {}
+        for hit in hits:
+            if hit.coverage >= MIN_COVERAGE:
+                wanted.update(dict.fromkeys((hit.seq, hit.seq + 1, hit.seq - 1)))
+        turns = diary.by_seq(self._db, list(wanted))
+        inside = [turns[seq] for seq in wanted if seq in turns and start_ms <= turns[seq].local_ms < end_ms]
+        return inside[:count]
+
+    def _show_turns(
+        self, part: TimeRange, turns: Sequence[Entry], total: int, budget: int, terms: Sequence[Term]
+    ) -> None:
+        """Add turns, as many as fit: the first of the list come first."""
+        fit: list[Entry] = []
+        days = set()
+        known = {turn.seq for turn in self._draft.turns}
+        around = next((term.text for term in terms if any(term.text in turn.text for turn in turns)), "")
+        for turn in turns:
+            cost = turn_tokens(turn)
+            if turn.local.date() not in days:
+                cost += 8
+            if turn.seq in known or (cost > budget and fit):
+                continue
+            budget -= cost
+            known.add(turn.seq)
+            days.add(turn.local.date())
+            fit.append(turn)
+        if not fit:
+            return
+        self._draft.turns = sorted([*self._draft.turns, *fit], key=lambda turn: (turn.local_ms, turn.seq))
+        if len(fit) < total:
+            self._add(f"这段时间说过什么：共 {total} 条，下面是其中 {len(fit)} 条。")
+        self._add(turn_lines(fit, around))
+
+    def _words(self) -> None:
+        """Add the turns that hold the question's words."""
+        terms = query_terms(self._question)
+        if self._draft.facts and all(len(term.text) == 1 for term in terms):
+            return  # single characters add nothing to facts that answer
+        hits = text_index.search(self._db, terms, _MAX_HITS)
+        hits = [hit for hit in hits if hit.coverage >= MIN_COVERAGE and hit.score >= 0.4 * hits[0].score]
+        unwanted = (
+            self._skip | self._told_what_no_longer_holds() | {fact.source for fact in self._draft.facts}
+        )
+        seqs = [seq for hit in hits if hit.own for seq in (hit.seq, hit.seq + 1, hit.seq - 1)]
+        turns = diary.by_seq(self._db, seqs)
+        wanted: dict[int, Entry] = {}
+        for turn in [turns[hit.seq] for hit in hits if hit.own]:
+            if turn.id in unwanted or turn.text.strip() == self._question.strip():
+                continue
+            wanted[turn.seq] = turn
+            other = turns.get(turn.seq + (1 if turn.who == "user" else -1))  # its answer, or what it answers
+            if other and other.who != turn.who and _together(turn, other):
+                wanted[other.seq] = other
+        fit: list[Entry] = []
+        budget = self._left - 20
+        for turn in wanted.values():
+            cost = turn_tokens(turn) + 8
+            if cost <= budget and turn.id not in unwanted:
+                budget -= cost
+                fit.append(turn)
+        if fit:
+            self._draft.turns = sorted(fit, key=lambda turn: (turn.local_ms, turn.seq))
+            self._add(turn_lines(fit, terms[0].text))
+
+    def _told_what_no_longer_holds(self) -> set[str]:
+        """Return the turns that told what the facts shown have replaced: they would contradict them."""
+        stale: set[str] = set()
+        for fact in self._draft.facts:
+            if fact.valid_to_ms is None and is_single(fact.subject, fact.attribute):
+                before = facts.find(self._db, fact.subject, [fact.attribute], 0, self._now_ms)
+                stale.update(old.source for old in before if old.valid_to_ms is not None)
+        return stale - {fact.source for fact in self._draft.facts}
+
+
+def _evenly(turns: Sequence[Entry]) -> list[Entry]:
+    """Put turns in such an order, pair by pair, that wherever it is cut off, what came before is evenly spread."""
+    pairs = [turns[place : place + 2] for place in range(0, len(turns), 2)]
+    bits = max(1, (len(pairs) - 1).bit_length())
+    order = sorted(range(len(pairs)), key=lambda place: int(f"{place:0{bits}b}"[::-1], 2))
+    return [turn for place in order for turn in pairs[place]]
+
+
+def _together(before: Entry, after: Entry) -> bool:
+    return abs(after.at_ms - before.at_ms) <= text_index.NEIGHBOUR_GAP_MS

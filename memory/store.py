@@ -1,0 +1,268 @@
+"""The file of one owner: opened, checked, written to, and set aside when it is damaged.
+
+`<memory>/<hash of the owner's id>/diary.db`. No query can reach another owner's turns: they are in another file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.memory import diary, facts, schema, text_index
+from xiaozhi_persona.memory.diary import Entry
+
+log = logging.getLogger(__name__)
+
+FILE = "diary.db"
+PENDING = "pending.jsonl"
+"""Turns that could not be written because another process held the database; read in at the next write."""
+_PARTS = ("", "-wal", "-shm")
+
+
+class DamagedStore(PersonaError):
+    """The database of an owner cannot be read."""
+
+
+class BusyStore(PersonaError):
+    """Another process has been writing to the owner's database for longer than we wait."""
+
+
+def owner_folder(root: Path, owner_id: str) -> Path:
+    """Return where an owner's memory lies. The name tells nothing about the owner."""
+    return root / hashlib.sha256(diary.storable(owner_id).encode()).hexdigest()[:32]
+
+
+class OwnerStore:
+    """An open memory. One thread may write while another reads; each takes its own connection."""
+
+    def __init__(self, folder: Path, owner_id: str, *, busy_ms: int = schema.BUSY_MS) -> None:
+        """Open or make the memory. Raises DamagedStore, BusyStore or PersonaError with the next step."""
+        self.folder = folder
+        self.owner_id = diary.storable(owner_id)
+        self.file = folder / FILE
+        self.readonly = False
+        try:
+            self.writer = self._open(busy_ms)
+            self.reader = schema.connect(self.file, busy_ms=busy_ms, readonly=True, immutable=self.readonly)
+        except (sqlite3.Error, OSError) as exc:
+            raise explained(exc, self.file) from exc
+        self.index_state = text_index.state(self.writer)
+        """What is wrong with the text index, "ok" when nothing: then search finds all."""
+
+    def _open(self, busy_ms: int) -> sqlite3.Connection:
+        made = not self.file.exists()
+        with contextlib.suppress(OSError):  # a folder that cannot be written to may still be read
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            db = schema.connect(self.file, busy_ms=busy_ms)
+        except sqlite3.OperationalError:
+            if made:
+                raise
+            self.readonly = True
+            return self._checked(schema.connect(self.file, immutable=True))
+        return self._checked(db)
+
+    def _checked(self, db: sqlite3.Connection) -> sqlite3.Connection:
+        """Check the tables, the owner, and the last rows; the whole file is checked in the background."""
+        try:
+            schema.upgrade(db)
+            owner = schema.get_meta(db, "owner")
+            if not owner and not self.readonly:
+                schema.set_meta(db, "owner", self.owner_id)
+            elif owner != self.owner_id:
+                raise PersonaError(f"{self.file} 是另一个主人的记忆。请把这个文件夹移到别处。")
+            db.execute("select * from turn order by seq desc limit 1").fetchone()
+            db.execute("select * from day order by day desc limit 1").fetchone()
+            db.execute("select * from fact order by id desc limit 1").fetchone()
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def close(self) -> None:
+        """Close both connections."""
+        self.reader.close()
+        self.writer.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Write all of it or nothing. Raises PersonaError with the next step for what the database reports."""
+        db = self.writer
+        try:
+            db.execute("begin immediate")
+            try:
+                yield db
+                db.execute("commit")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    db.execute("rollback")
+                raise
+        except sqlite3.Error as exc:
+            raise explained(exc, self.file) from exc
+
+    def append(self, turns: Iterable[Entry], *, learn: bool = True) -> int:
+        """Write turns and the facts that they tell; ids that are known change nothing. Returns how many were new.
+
+        `learn` False leaves the facts out, for turns whose facts are written otherwise.
+        """
+        new = 0
+        if self.index_state == "missing":
+            self.rebuild()
+        with self.transaction() as db:
+            for turn in self._pending():
+                new += self._append(db, turn, True)
+            for turn in turns:
+                new += self._append(db, turn, learn)
+        self._drop_pending()
+        return new
+
+    @staticmethod
+    def _append(db: sqlite3.Connection, turn: Entry, learn: bool) -> bool:
+        if not diary.append(db, turn):
+            return False
+        if learn:
+            facts.learn(db, turn)
+        return True
+
+    def put_aside_for_later(self, turns: Sequence[Entry]) -> None:
+        """Keep turns in a file beside the database until it can be written to. Raises PersonaError."""
+        lines = "".join(json.dumps(turn.__dict__, ensure_ascii=False) + "\n" for turn in turns)
+        try:
+            with (self.folder / PENDING).open("ab") as file:
+                file.write(lines.encode())
+                file.flush()
+        except OSError as exc:
+            raise explained(exc, self.folder / PENDING) from exc
+
+    def has_pending(self) -> bool:
+        """Whether turns wait in the file beside the database."""
+        return (self.folder / PENDING).exists() or (self.folder / f"{PENDING}.taken").exists()
+
+    def _pending(self) -> list[Entry]:
+        """Take over the turns that wait. What was half written when the process ended was never acknowledged."""
+        waiting, taken = self.folder / PENDING, self.folder / f"{PENDING}.taken"
+        with contextlib.suppress(FileNotFoundError):
+            if not taken.exists():
+                os.replace(waiting, taken)
+        turns = []
+        with contextlib.suppress(FileNotFoundError):
+            for line in taken.read_text(encoding="utf-8", errors="replace").splitlines():
+                with contextlib.suppress(ValueError, TypeError):
+                    turns.append(Entry(**json.loads(line)))
+        return turns
+
+    def _drop_pending(self) -> None:
+        with contextlib.suppress(OSError):
+            (self.folder / f"{PENDING}.taken").unlink(missing_ok=True)
+
+    def sync(self) -> None:
+        """Bring what was written to the disk itself, so that it survives a power cut as well."""
+        with contextlib.suppress(OSError):
+            log_file = os.open(f"{self.file}-wal", os.O_RDWR)
+            try:
+                os.fsync(log_file)
+            finally:
+                os.close(log_file)
+
+    @property
+    def off_record(self) -> bool:
+        """Whether nothing is to be remembered until told otherwise."""
+        return schema.get_meta(self.writer, "off_record") == "1"
+
+    def set_off_record(self, off: bool) -> None:
+        """Begin or end the time in which nothing is remembered."""
+        with self.transaction() as db:
+            schema.set_meta(db, "off_record", "1" if off else "")
+
+    def rebuild(self) -> int:
+        """Make every index anew from the turns. Returns how many turns there are."""
+        with self.transaction() as db:
+            turns = text_index.rebuild(db)
+            diary.rebuild_days(db)
+        self.index_state = "ok"
+        return turns
+
+    def check(self) -> list[str]:
+        """Read the whole file, on a connection of its own. Returns what is wrong with it."""
+        try:
+            with contextlib.closing(schema.connect(self.file, readonly=True, immutable=self.readonly)) as db:
+                found = [str(row[0]) for row in db.execute("pragma quick_check(5)")]
+        except sqlite3.DatabaseError as exc:
+            return [str(exc)]
+        return [] if found == ["ok"] else found
+
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes of each file of this memory."""
+        return {path.name: path.stat().st_size for path in sorted(self.folder.iterdir()) if path.is_file()}
+
+
+def delete_owner(folder: Path) -> int:
+    """Delete everything of an owner whose memory is closed. Returns how many files there were."""
+    files = [path for path in folder.glob("*") if path.is_file()] if folder.exists() else []
+    for path in files:
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+    return len(files)
+
+
+def set_aside(folder: Path, owner_id: str) -> tuple[Path, int]:
+    """Move a damaged database out of the way and begin a new one with what can be read of it.
+
+    That is also written to `salvaged-*.jsonl`. Returns the set-aside file and how many turns could be read.
+    """
+    stamp = f"{datetime.now():%Y%m%d-%H%M%S-%f}"
+    aside = folder / f"damaged-{stamp}.db"
+    for part in _PARTS:
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(f"{folder / FILE}{part}", f"{aside}{part}")
+    turns = _readable(aside)
+    with (folder / f"salvaged-{stamp}.jsonl").open("w", encoding="utf-8") as file:
+        for turn in turns:
+            file.write(json.dumps(turn.__dict__, ensure_ascii=False) + "\n")
+    store = OwnerStore(folder, owner_id)
+    try:
+        for start in range(0, len(turns), 1000):
+            store.append(turns[start : start + 1000])
+    finally:
+        store.close()
+    log.error("记忆的数据库坏了，已移到 %s；读出了 %d 条，写进了新的数据库。", aside, len(turns))
+    return aside, len(turns)
+
+
+def _readable(file: Path) -> list[Entry]:
+    """Read turns from both ends of a damaged database, as far as it goes."""
+    found: dict[str, Entry] = {}
+    for order in ("", " desc"):
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(schema.connect(file)) as db:
+            db.text_factory = lambda data: data.decode("utf-8", "replace")
+            for row in db.execute(f"select {diary.COLUMNS} from turn order by seq{order}"):
+                with contextlib.suppress(ValueError, TypeError):
+                    turn = diary.from_row(row)
+                    if turn.id in found:
+                        break
+                    if isinstance(turn.text, str) and turn.who in ("user", "assistant"):
+                        found[turn.id] = turn
+    return sorted(found.values(), key=lambda turn: turn.seq)
+
+
+def explained(exc: Exception, file: Path) -> PersonaError:
+    """Return what a database or the disk reported in words that say what to do."""
+    text = str(exc).lower()
+    if "locked" in text or "busy" in text:
+        return BusyStore(f"另一个程序正在写 {file}。等它写完再试。")
+    if "malformed" in text or "not a database" in text or "corrupt" in text or "no such table" in text:
+        return DamagedStore(f"记忆的数据库 {file} 坏了（{exc}）。它会被移到一旁，能读的写进新的。")
+    if "full" in text or "no space" in text or "file too large" in text:
+        return PersonaError(f"磁盘满了，{file} 写不进去。请腾出空间。")
+    if "readonly" in text or "read-only" in text or "permission" in text:
+        return PersonaError(f"{file} 只能读，不能写。请检查文件夹的权限。")
+    return PersonaError(f"记忆的数据库 {file} 出错：{exc}。请检查磁盘和权限。")

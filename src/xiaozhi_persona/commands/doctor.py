@@ -1,0 +1,210 @@
+"""`xiaozhi-persona doctor`: everything that users trip over, each with its next step."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+
+from xiaozhi_persona.commands.checks import Check, failed, print_checks
+from xiaozhi_persona.commands.common import common_options, prepare
+from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.roles.check import MAX_SAMPLES_16K, MIN_SAMPLES_16K, check_clips, check_sheet
+from xiaozhi_persona.roles.role import Role, load_role
+from xiaozhi_persona.settings import Settings
+
+OLDEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 13)
+"""What the tests run on."""
+
+
+@click.command("doctor")
+@common_options
+def command(config: Path | None, as_json: bool, debug: bool) -> None:
+    """检查会绊倒人的地方：运行环境、端口、模型、角色、GPT-SoVITS，每个毛病都说下一步做什么。
+
+    会让 GPT-SoVITS 服务器说几句短话；有 ✗ 时退出码为 1。
+    """
+    settings = prepare(config, debug)
+    if not debug:
+        logging.getLogger("xiaozhi_persona").setLevel(logging.ERROR)  # what goes wrong is in the table
+    checks = asyncio.run(_check(settings))
+    sys.exit(1 if print_checks(checks, as_json=as_json) else 0)
+
+
+async def _check(settings: Settings) -> list[Check]:
+    checks = [
+        _python(),
+        _guarded("libopus", _libopus),
+        await _espeak(settings),
+        await _recognizer(settings),
+        _guarded("端点检测（VAD）", lambda: _vad(settings)),
+        await asyncio.to_thread(_port, settings, "websocket_port"),
+        await asyncio.to_thread(_port, settings, "http_port"),
+        _data_folder(settings),
+    ]
+    roles = []
+    for name in dict.fromkeys([settings.role, *settings.role_of_device.values()]):
+        try:
+            roles.append(load_role(name, settings.data_dir))
+        except PersonaError as exc:
+            checks.append(failed(f"角色 {name}", exc))
+    from xiaozhi_persona.commands.doctor_voices import check_voices
+
+    voices, apis = await check_voices(settings, roles)
+    for role in roles:
+        checks += _role(role, apis)
+    return checks + voices
+
+
+def _guarded(what: str, check: Callable[[], Check]) -> Check:
+    try:
+        return check()
+    except PersonaError as exc:
+        return failed(what, exc)
+
+
+def _python() -> Check:
+    version = sys.version_info[:2]
+    found = f"{sys.version.split()[0]}（{sys.executable}）"
+    if version < OLDEST_PYTHON:
+        return Check("error", "Python", found, "装 Python 3.10 到 3.13，再运行 python3 run.py")
+    if version > NEWEST_PYTHON:
+        return Check("warning", "Python", found, "没有在这么新的版本上试过；出问题时换 3.10 到 3.13。")
+    return Check("ok", "Python", found)
+
+
+def _libopus() -> Check:
+    import numpy as np
+
+    from xiaozhi_persona.audio.opus import OpusDecoder, OpusEncoder
+
+    encoder = OpusEncoder()
+    OpusDecoder(24000).decode(encoder.encode(np.zeros(encoder.frame_samples, np.int16)))
+    library = getattr(sys.modules.get("opuslib_next.api"), "libopus", None)
+    return Check("ok", "libopus", f"能编能解，用的是 {getattr(library, '_name', '系统的库')}")
+
+
+async def _espeak(settings: Settings) -> Check:
+    from xiaozhi_persona.providers.tts.espeak import EspeakSynthesizer
+    from xiaozhi_persona.spine import Clip
+
+    is_needed = "espeak" in (settings.tts.engine, settings.tts.fallback)
+    began, samples = time.monotonic(), 0
+    try:
+        async with contextlib.aclosing(
+            EspeakSynthesizer(settings.espeak).synthesize("你好。", Clip())
+        ) as sound:
+            async for chunk in sound:
+                samples += len(chunk.samples)
+    except PersonaError as exc:
+        return failed("eSpeak", exc, "error" if is_needed else "warning")
+    return Check("ok", "eSpeak", f"说得出话（{(time.monotonic() - began) * 1000:.0f} 毫秒）")
+
+
+async def _recognizer(settings: Settings) -> Check:
+    from xiaozhi_persona.providers.asr.sensevoice import TINY_MODEL, SenseVoiceRecognizer
+
+    folder = settings.path(settings.asr.model) if settings.asr.model else TINY_MODEL
+    recognizer = SenseVoiceRecognizer(settings.asr, folder)
+    began = time.monotonic()
+    try:
+        await recognizer.load()
+    except PersonaError as exc:
+        return failed("语音识别（FunASR）", exc)
+    finally:
+        await recognizer.aclose()
+    loaded_s = time.monotonic() - began
+    if folder == TINY_MODEL:
+        found = f"自带的小模型（{loaded_s:.1f} 秒读好），它只认识演示的句子"
+        step = "下载 SenseVoiceSmall 的 ONNX 文件夹，写进 asr.model。"
+        return Check("warning", "语音识别（FunASR）", found, step)
+    return Check("ok", "语音识别（FunASR）", f"{folder}（{loaded_s:.1f} 秒读好）")
+
+
+def _vad(settings: Settings) -> Check:
+    from xiaozhi_persona.providers.vad.detector import SileroModel, load_vad_model
+
+    what = "端点检测（VAD）"
+    model = load_vad_model(settings.path(settings.vad.model) if settings.vad.model else None)
+    if not isinstance(model, SileroModel):
+        step = "运行 pip install --no-deps silero-vad，或把 ONNX 文件写进 vad.model。"
+        return Check("warning", what, f"没有 Silero 的模型，用 {model.name}，嘈杂时不太准", step)
+    return Check("ok", what, model.name)
+
+
+def _port(settings: Settings, key: str) -> Check:
+    """Whether the bridge could listen at a port: tried, not asked."""
+    port, host = getattr(settings.bridge, key), settings.bridge.host
+    what = f"端口 {port}"
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as listener:
+            if os.name == "posix":  # as asyncio's servers do: connections that linger do not count as taken
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(place)
+            listener.listen(1)
+    except PermissionError as exc:
+        return Check("error", what, f"不许用（{exc.strerror}）", f"把 bridge.{key} 改成 1024 以上的。")
+    except OSError as exc:
+        if key == "http_port" and _is_our_bridge(host, port):
+            return Check("ok", what, "桥正在这里运行")
+        found = f"{host} 上用不了（{exc.strerror or exc}）"
+        step = f"桥已经在运行就不用管；不然关掉占着它的程序，或改 bridge.{key}。"
+        return Check("warning", what, found, step)
+    return Check("ok", what, f"空着，桥可以用（bridge.{key}）")
+
+
+def _is_our_bridge(host: str, port: int) -> bool:
+    import httpx
+
+    with contextlib.suppress(httpx.HTTPError, ValueError):
+        name = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+        health = httpx.get(f"http://{name}:{port}/health", timeout=1.0, trust_env=False).json()
+        return isinstance(health, dict) and {"status", "version", "devices"} <= set(health)
+    return False
+
+
+def _data_folder(settings: Settings) -> Check:
+    folder = settings.data_dir.absolute()
+    step = "检查权限和剩余空间，或改 paths.data。"
+    there = next((place for place in (folder, *folder.parents) if place.exists()), folder)
+    try:
+        if not there.is_dir():
+            raise NotADirectoryError(f"{there} 不是文件夹")
+        with tempfile.TemporaryFile(dir=there) as file:
+            file.write(b"0" * 4096)
+    except OSError as exc:
+        return Check("error", "数据文件夹", f"写不了 {folder}（{exc.strerror or exc}）", step)
+    return Check("ok", "数据文件夹", f"{folder} 可以写" + ("" if there == folder else "（还没有，用到时建）"))
+
+
+def _role(role: Role, apis: set[str]) -> Iterator[Check]:
+    """Yield the errors of `roles check` and the number of its warnings; api.py alone takes clips of any length."""
+    what, warnings, errors = f"角色 {role.id}", 0, 0
+    reports = check_clips(role)
+    findings = [(report, finding) for report in reports for finding in report.findings]
+    for report, finding in [*findings, *((None, finding) for finding in check_sheet(role))]:
+        sound = report.sound if report else None
+        is_length = bool(sound and not MIN_SAMPLES_16K <= sound.samples_at_16k <= MAX_SAMPLES_16K)
+        if finding.level == "warning" or (is_length and "api_v2" in finding.message and "v2" not in apis):
+            warnings += 1
+            continue
+        errors += 1
+        found, stop, step = finding.message.partition("。")
+        step = step.strip() or f"运行 xiaozhi-persona roles check {role.id} 看全部。"
+        yield Check("error", what, f"{finding.where}：{found}{stop}", step)
+    if warnings:
+        step = f"运行 xiaozhi-persona roles check {role.id}"
+        yield Check("warning", what, f"{warnings} 处可能不好听", step)
+    elif not errors:
+        clips = f"{len(role.clips)} 段参考音频没有毛病" if role.clips else "没有参考音频，只有机器声"
+        yield Check("ok", what, f"{role.name}，{clips}")

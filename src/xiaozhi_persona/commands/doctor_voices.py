@@ -1,0 +1,316 @@
+"""The part of `doctor` that concerns GPT-SoVITS: addresses, API, weights, every reference clip, one sentence.
+
+Each reference is tried by speaking a short sentence with it as a whole (api_v2.py tells the reason of a failure in
+that mode only). Through our lock and no other: a bridge that speaks on the same server meanwhile is disturbed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import ipaddress
+import os
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import anyio
+import httpx
+
+from xiaozhi_persona.commands.checks import Check, failed
+from xiaozhi_persona.commands.voice_servers import (
+    DEFAULT_PORT,
+    Address,
+    Found,
+    look_at,
+    written_addresses,
+)
+from xiaozhi_persona.errors import PersonaError, ServiceError, SettingsError
+from xiaozhi_persona.providers.tts.gpt_sovits import failures, languages
+from xiaozhi_persona.providers.tts.gpt_sovits.parameters import read_parameters
+from xiaozhi_persona.providers.tts.gpt_sovits.pool import ServerPool
+from xiaozhi_persona.providers.tts.gpt_sovits.server import Server
+from xiaozhi_persona.providers.tts.gpt_sovits.utterance import Utterance, Weights, utterance_of
+from xiaozhi_persona.providers.tts.gpt_sovits.weights import LOADING_TIMEOUT_S
+from xiaozhi_persona.roles.check import MAX_SAMPLES_16K, MIN_SAMPLES_16K
+from xiaozhi_persona.roles.clips import ClipChooser
+from xiaozhi_persona.roles.references import RoleClip
+from xiaozhi_persona.roles.role import Role
+from xiaozhi_persona.roles.sound import read_clip
+from xiaozhi_persona.settings import GptSovitsSettings, Settings
+from xiaozhi_persona.spine import Clip
+
+PATIENCE_S = 30.0
+"""How long one sentence may take here; longer than in a talk, to see the difference between slow and broken."""
+
+_SENTENCES = {
+    "zh": "今天天气很好。",
+    "yue": "今天天气很好。",
+    "en": "The weather is fine today.",
+    "ja": "今日はいい天気です。",
+    "ko": "오늘은 날씨가 좋아요.",
+}
+
+
+async def check_voices(settings: Settings, roles: Sequence[Role]) -> tuple[list[Check], set[str]]:
+    """Check every server with every role; return what was found, and the APIs that were seen (v1, v2).
+
+    The first of `roles` comes last at each server, so that its weights are left there.
+    """
+    written = written_addresses(settings.gpt_sovits)
+    is_used = settings.tts.engine == "gpt_sovits"
+    if not written:
+        found = "没有写服务器的地址"
+        step = "在 gpt_sovits.servers 里写上，如 [http://192.168.1.9:9880]，并设 tts.engine: gpt_sovits。"
+        return [Check("error" if is_used else "warning", "GPT-SoVITS", found, step)], set()
+    checks = []
+    if not is_used:
+        step = "要用它说话，设 tts.engine: gpt_sovits。"
+        checks.append(Check("warning", "GPT-SoVITS", "写了地址，但 tts.engine 是 espeak，没有用它", step))
+    results = await asyncio.gather(*(_check_address(place, settings, roles) for place in written))
+    return checks + [check for found, _ in results for check in found], {api for _, api in results if api}
+
+
+async def _check_address(
+    place: Address, settings: Settings, roles: Sequence[Role]
+) -> tuple[list[Check], str]:
+    sovits = settings.gpt_sovits
+    if not place.url:
+        return [failed(f"地址 {place.written}", SettingsError(place.problem))], ""
+    what = f"GPT-SoVITS {httpx.URL(place.url).netloc.decode('ascii')}"
+    found = await look_at(place.url, sovits.connect_timeout_s)
+    checks = [await _reached(what, place, found, sovits)]
+    if checks[0].status == "error":
+        return checks, ""
+    async with _one_server(place.url, sovits) as server:
+        try:
+            api = (await server.dialect(anyio.current_time() + PATIENCE_S)).api
+        except ServiceError as exc:
+            return [*checks, failed(what, exc)], found.dialect.api if found.dialect else ""
+        for role in reversed(roles):
+            async for check in _check_role(server, role, found.url, api, sovits):
+                checks.append(dataclasses.replace(check, what=f"{what} {check.what}"))
+            if server.last_failure:
+                break
+    if any(role.voice.gpt_weights or role.voice.sovits_weights for role in roles):
+        step = "桥或小智服务端正在用这台服务器时，请重启它。"
+        checks.append(Check("warning", what, f"检查时换过权重，现在是角色 {roles[0].id} 的", step))
+    return checks, api
+
+
+async def _reached(what: str, place: Address, found: Found, sovits: GptSovitsSettings) -> Check:
+    url = httpx.URL(place.url)
+    port = url.port or (443 if url.scheme == "https" else 80)
+    wrong_path = await _root_behind(url, found, sovits)
+    if wrong_path:
+        step = f"改成 {_root(url)}"
+        return Check("error", what, f"地址多了 {url.path}，那里没有接口；去掉它就有 {wrong_path}", step)
+    if found.state == "no_name":
+        step = "检查拼写，或改写它的 IP，如 http://192.168.1.9:9880"
+        return Check("error", what, f"找不到主机 {url.host}", step)
+    if found.state == "closed":
+        return Check(
+            "error", what, f"{url.host} 的端口 {port} 没有程序在听", await _port_step(url, port, sovits)
+        )
+    if found.state == "unreachable":
+        step = "看那台机器开着没有、地址对不对、防火墙是否放行；它启动要带 -a 0.0.0.0。"
+        return Check("error", what, f"连不上：{found.reason}", step)
+    understood = "" if place.written.strip() == place.url else f"（写的是 {place.written}，当作 {place.url}）"
+    if found.state == "silent":
+        step = "它可能正在说别的话，或者卡住了；看它窗口里的报错。"
+        return Check("warning", what, f"接通了，但{found.reason}{understood}", step)
+    if not found.dialect:
+        step = "应是 api.py 或 api_v2.py 的端口（默认 9880），不是网页界面的（9872、9874）。"
+        return Check("warning", what, f"认不出是哪种接口：{found.reason}{understood}", step)
+    kind = {"v1": "api.py（v1）", "v2": "api_v2.py（v2）", "pack": "整合包（v2 的参数，在 /）"}[found.kind]
+    chunks = "" if found.dialect.api == "v1" or found.dialect.knows_chunks else "，老版本，流式只能逐句"
+    return Check("ok", what, f"{kind}{chunks}{understood}")
+
+
+async def _root_behind(url: httpx.URL, found: Found, sovits: GptSovitsSettings) -> str:
+    """Return the API at the root of the server where the address has a path under which there is none."""
+    if found.state != "undescribed" or url.path in ("", "/"):
+        return ""
+    root = await look_at(_root(url), sovits.connect_timeout_s)
+    return {"v1": "api.py", "v2": "api_v2.py", "pack": "api_v2.py"}.get(root.kind, "")
+
+
+async def _port_step(url: httpx.URL, port: int, sovits: GptSovitsSettings) -> str:
+    start = f"启动它：python api_v2.py -a 0.0.0.0 -p {port}（或 api.py，两者的默认端口都是 {DEFAULT_PORT}）。"
+    if port != DEFAULT_PORT:
+        other = await look_at(str(url.copy_with(port=DEFAULT_PORT)).rstrip("/"), sovits.connect_timeout_s)
+        if other.kind:
+            return f"同一台机器的 {DEFAULT_PORT} 上有一个：把地址的端口改成 {DEFAULT_PORT}。"
+    if url.host in ("127.0.0.1", "localhost") and _is_container():
+        return f"这里是容器，{url.host} 是容器自己：改写主机的 IP 或 host.docker.internal。否则{start}"
+    return start
+
+
+@contextlib.asynccontextmanager
+async def _one_server(url: str, sovits: GptSovitsSettings) -> AsyncIterator[Server]:
+    changes = {"servers": [url], "first_audio_timeout_s": PATIENCE_S}
+    pool = ServerPool(sovits.model_copy(update=changes))
+    try:
+        yield pool.servers[0]
+    finally:
+        await pool.aclose()
+
+
+async def _check_role(
+    server: Server, role: Role, url: str, api: str, sovits: GptSovitsSettings
+) -> AsyncIterator[Check]:
+    """Yield what is wrong with a role at a server, and the time of one sentence."""
+    what = f"角色 {role.id}"
+    try:
+        defaults = read_parameters(sovits.parameters, "gpt_sovits.parameters")
+        language = languages.language_code(role.voice.language) or defaults.get("text_lang", "zh")
+        sentence = _SENTENCES.get(language.removeprefix("all_"), _SENTENCES["zh"])
+        clips: list[RoleClip | None] = [*{clip.reference.path: clip for clip in role.clips}.values()]
+        utterances = [(clip, _utterance(sentence, clip, role, sovits, defaults)) for clip in clips or [None]]
+        weights = Weights(
+            role.voice.gpt_weights or sovits.gpt_weights, role.voice.sovits_weights or sovits.sovits_weights
+        )
+        deadline = anyio.current_time() + LOADING_TIMEOUT_S
+        await server.weights.ensure(weights, await server.dialect(deadline), deadline)
+    except PersonaError as exc:
+        if isinstance(exc, failures.DOWN):
+            server.last_failure = exc
+        yield failed(f"{what} 的设置" if isinstance(exc, SettingsError) else f"{what} 的权重", exc)
+        return
+    good: set[str] = set()
+    bad: dict[tuple[str, str], list[str]] = {}
+    for clip, utterance in utterances:
+        problem = await _try(server, dataclasses.replace(utterance, streaming_mode=0))
+        if isinstance(problem, failures.DOWN):
+            server.last_failure = problem
+            yield failed(what, problem)
+            return
+        if problem is None or isinstance(problem, failures.WrongLength):
+            good.add(utterance.ref_audio_path)
+        else:
+            name = _name(clip, role) if clip else utterance.ref_audio_path or "（没有）"
+            bad.setdefault(_reason(problem, clip, utterance, role, url, api), []).append(name)
+    for (found, step), names in bad.items():
+        more = f" 等 {len(names)} 段" if len(names) > 3 else ""
+        yield Check("error", f"{what} 参考音频", f"{found}（{'、'.join(names[:3])}{more}）", step)
+    if good and role.clips:
+        yield Check("ok", what, f"{len(good)} 段参考音频能用" + ("" if bad else "，没有不能用的"))
+    utterance = utterance_of(sentence, ClipChooser(role, reply=0).clip(None), sovits, defaults)
+    if utterance.ref_audio_path in good:
+        yield await _timed(server, utterance, what, sovits)
+
+
+def _utterance(
+    sentence: str,
+    clip: RoleClip | None,
+    role: Role,
+    sovits: GptSovitsSettings,
+    defaults: Mapping[str, Any],
+) -> Utterance:
+    reference = clip.reference if clip else None
+    return utterance_of(sentence, Clip(reference=reference, voice=role.voice), sovits, defaults)
+
+
+async def _try(server: Server, utterance: Utterance) -> ServiceError | None:
+    """Speak and throw the sound away; return what went wrong."""
+    try:
+        async for _ in server.speak(utterance, anyio.current_time() + PATIENCE_S):
+            pass
+    except ServiceError as exc:
+        return exc
+    return None
+
+
+async def _timed(server: Server, utterance: Utterance, what: str, sovits: GptSovitsSettings) -> Check:
+    began, first_s, seconds = anyio.current_time(), 0.0, 0.0
+    try:
+        async for chunk in server.speak(utterance, began + PATIENCE_S):
+            first_s = first_s or anyio.current_time() - began
+            seconds += len(chunk.samples) / chunk.sample_rate_hz
+    except ServiceError as exc:
+        return failed(f"{what} 说一句", exc)
+    factor = (anyio.current_time() - began) / seconds
+    found = f"{first_s:.2f} 秒出声，{seconds:.1f} 秒的话用了 {factor * seconds:.1f} 秒（实时率 {factor:.2f}）"
+    if first_s > sovits.first_audio_timeout_s:
+        step = "调大 gpt_sovits.first_audio_timeout_s，不然这样的句子由备用的声音来说。"
+        return Check("warning", f"{what} 说一句", found, step)
+    if factor > 1:
+        step = "说得比听得慢，会断断续续：换快一些的显卡，或设 gpt_sovits.streaming_mode: fast。"
+        return Check("warning", f"{what} 说一句", found, step)
+    return Check("ok", f"{what} 说一句", found)
+
+
+def _reason(
+    problem: ServiceError, clip: RoleClip | None, utterance: Utterance, role: Role, url: str, api: str
+) -> tuple[str, str]:
+    """Return why a server cannot use a reference, and the next step: what we know here explains its words."""
+    text = str(problem)
+    seconds = _seconds_outside(clip)
+    if api == "v2" and seconds:
+        return f"{seconds:.2f} 秒，api_v2.py 只收 3 到 10 秒", f"运行 xiaozhi-persona roles fix {role.id}"
+    if utterance.ref_audio_path and not utterance.prompt_text and (api == "v1" or "prompt_text" in text):
+        step = f"把它说的话写进同名的 .txt，或运行 xiaozhi-persona roles fix {role.id}"
+        return "没有文字，api.py 和 v3、v4 的模型都要有", step
+    is_missing = "not exist" in text or "No such file" in text
+    if is_missing or (api == "v1" and isinstance(problem, failures.CutOff)):
+        found = "服务器上没有这个文件" if is_missing else "没有给出声音，多半是服务器上没有这个文件"
+        return found, _path_step(utterance.ref_audio_path, clip, role, url)
+    check = failed("", problem)
+    return check.found, check.step
+
+
+def _path_step(path: str, clip: RoleClip | None, role: Role, url: str) -> str:
+    is_windows = bool(re.match(r"[A-Za-z]:|\\\\", path))
+    is_relative = not is_windows and not path.startswith("/")
+    if _is_here(httpx.URL(url).host) and is_windows != (os.name == "nt") and not is_relative:
+        system, here = ("Windows", "Linux 或 macOS") if is_windows else ("Linux", "Windows")
+        return f"{path} 是 {system} 的路径，而服务器就在这台 {here} 机器上：删去 role.yaml 的 server_dir。"
+    if clip and clip.file and not role.sheet.server_dir:
+        there = "D:\\voices\\" + role.id
+        return (
+            f"{path} 是这台机器上的路径。把 {role.folder} 复制到服务器，"
+            f"在 role.yaml 写它在那里的文件夹，如 server_dir: {there}"
+        )
+    if clip and clip.file:
+        return f"问的是 {path}：核对 role.yaml 的 server_dir，或把文件放到那里。"
+    if is_relative:
+        return f"{path} 是相对路径，从服务器的文件夹算起；改成完整的路径。"
+    return f"核对 {path}，它要是 GPT-SoVITS 那台机器上的路径。"
+
+
+def _seconds_outside(clip: RoleClip | None) -> float:
+    """Return the length of a clip that is here and not of 3 to 10 s, else 0."""
+    try:
+        sound = read_clip(clip.file) if clip and clip.file and clip.file.suffix.lower() == ".wav" else None
+    except SettingsError:
+        return 0.0
+    if sound is None or MIN_SAMPLES_16K <= sound.samples_at_16k <= MAX_SAMPLES_16K:
+        return 0.0
+    return sound.seconds
+
+
+def _name(clip: RoleClip, role: Role) -> str:
+    return clip.file.relative_to(role.folder).as_posix() if clip.file else clip.reference.path
+
+
+def _root(url: httpx.URL) -> str:
+    return str(url.copy_with(path="/")).rstrip("/")
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host name or address is this machine's own."""
+    if host == "localhost":
+        return True
+    with contextlib.suppress(ValueError):
+        if ipaddress.ip_address(host).is_loopback:
+            return True
+    with contextlib.suppress(ImportError):
+        from xiaozhi_persona.bridge.http_api import lan_addresses
+
+        return host in lan_addresses()
+    return False
+
+
+def _is_container() -> bool:
+    return os.path.exists("/.dockerenv")

@@ -1,0 +1,90 @@
+"""`xiaozhi-persona memory facts`: what is known about an owner, to look at and to correct."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from xiaozhi_persona.commands.common import common_options, prepare, print_json
+from xiaozhi_persona.commands.memory_common import now_option, opened, owner_option
+from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.memory import diary, facts
+from xiaozhi_persona.memory.forget import forget_facts, scrub
+
+
+@click.command("facts")
+@owner_option
+@now_option
+@click.option("--all", "everything", is_flag=True, help="也列出不再成立的")
+@click.option("--correct", nargs=2, metavar="编号 新值", help="改正一件事；原来的留作历史")
+@click.option(
+    "--delete", "deleted", type=int, multiple=True, metavar="编号", help="删掉一件事，连同说出它的那句话"
+)
+@common_options
+def command(
+    owner: str,
+    now: datetime,
+    everything: bool,
+    correct: tuple[str, str] | None,
+    deleted: tuple[int, ...],
+    config: Path | None,
+    as_json: bool,
+    debug: bool,
+) -> None:
+    """记住的事实：列出、改正、删除。"""
+    settings = prepare(config, debug)
+    with opened(settings, owner) as store:
+        if correct:
+            with store.transaction() as db:
+                found = correct[0].isdecimal() and facts.correct(
+                    db, int(correct[0]), correct[1], diary.to_ms(now)
+                )
+            if not found:
+                raise SettingsError(f"没有编号 {correct[0]}。用 memory facts 看看有哪些。")
+        if deleted:
+            if not forget_facts(store, deleted).facts:
+                raise SettingsError(f"没有编号 {deleted[0]}。用 memory facts 看看有哪些。")
+            scrub(store)
+        known = (
+            facts.everything(store.writer) if everything else facts.current(store.writer, diary.to_ms(now))
+        )
+    if as_json:
+        for fact in known:
+            print_json(_json(fact, now))
+        return
+    if not known:
+        click.echo("（还没有记住什么事实）")
+        return
+    table = Table("编号", "谁", "什么", "值", "从", "到", "出自")
+    for fact in known:
+        data = _json(fact, now)
+        when = f" {data['starts'][:16].replace('T', ' ')}" if data["starts"] else ""
+        table.add_row(
+            str(fact.id),
+            fact.subject,
+            fact.attribute,
+            f"{fact.value}{when}",
+            (data["valid_from"] or "")[:10],
+            (data["valid_to"] or "")[:10],
+            fact.source[:12] or "手工",
+        )
+    Console().print(table)
+
+
+def _json(fact: facts.Fact, now: datetime) -> dict[str, Any]:
+    data = asdict(fact)
+    offset = (now.utcoffset() or timedelta()) // timedelta(minutes=1)
+    for key in ("valid_from_ms", "valid_to_ms"):
+        value = data.pop(key)
+        known = value is not None and not (key == "valid_from_ms" and value == facts.UNKNOWN_MS)
+        data[key[:-3]] = diary.from_local_ms(value + offset * 60_000).isoformat() if known else None
+    for key in ("starts_ms", "ends_ms"):
+        value = data.pop(key)
+        data[key[:-3]] = diary.from_local_ms(value).isoformat() if value is not None else None
+    return data

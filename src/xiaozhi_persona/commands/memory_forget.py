@@ -1,0 +1,92 @@
+"""`xiaozhi-persona memory forget`: a range, a person, a fact, or all, gone from the disk."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from xiaozhi_persona.commands.common import common_options, prepare, print_json
+from xiaozhi_persona.commands.memory_common import now_option, opened, owner_option, read_time
+from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.memory.forget import Forgotten, forget_facts, forget_mention, forget_range, scrub
+from xiaozhi_persona.memory.store import OwnerStore, delete_owner, owner_folder
+from xiaozhi_persona.memory.time_words import find_ranges
+
+
+@click.command("forget")
+@owner_option
+@now_option
+@click.option("--when", metavar="话", help="这段时间说的，如“昨天下午”")
+@click.option("--from", "start", metavar="时间", help="从这时起说的（ISO，当地时间）")
+@click.option("--to", "end", metavar="时间", help="到这时为止说的，不含；默认为现在")
+@click.option("--about", metavar="人或事", help="提到它的，和关于它的事实")
+@click.option(
+    "--fact", "fact_ids", type=int, multiple=True, metavar="编号", help="一件事实，连同说出它的那句话"
+)
+@click.option("--all", "everything", is_flag=True, help="全部")
+@click.option("--yes", is_flag=True, help="不再问一遍")
+@common_options
+def command(
+    owner: str,
+    now: datetime,
+    when: str | None,
+    start: str | None,
+    end: str | None,
+    about: str | None,
+    fact_ids: tuple[int, ...],
+    everything: bool,
+    yes: bool,
+    config: Path | None,
+    as_json: bool,
+    debug: bool,
+) -> None:
+    """忘掉一段时间、一个人、一件事或全部：从硬盘上抹去，找不回来。"""
+    settings = prepare(config, debug)
+    asked = [bool(choice) for choice in (when, start, about, fact_ids, everything)]
+    if sum(asked) != 1:
+        raise SettingsError("说明忘掉什么：--when、--from、--about、--fact、--all 中的一个。")
+    if not yes and not as_json:
+        click.confirm("忘掉的找不回来，确定吗？", abort=True)
+    if everything:
+        name = settings.memory.owners.get(owner, owner)
+        files = delete_owner(owner_folder(settings.memory_dir, name))
+        _report(as_json, {"files": files}, f"全部忘掉了，删除了 {files} 个文件。")
+        return
+    with opened(settings, owner) as store:
+        gone = _forget(store, now, when, start, end, about, fact_ids)
+        scrub(store)
+    _report(
+        as_json,
+        {"turns": gone.turns, "facts": gone.facts},
+        f"忘掉了 {gone.turns} 条谈话和 {gone.facts} 件事实。",
+    )
+
+
+def _forget(
+    store: OwnerStore,
+    now: datetime,
+    when: str | None,
+    start: str | None,
+    end: str | None,
+    about: str | None,
+    fact_ids: tuple[int, ...],
+) -> Forgotten:
+    if when:
+        ranges = find_ranges(when, now.replace(tzinfo=None))
+        if not ranges:
+            raise SettingsError(f"{when!r} 里没有听出时间。可以用 --from 和 --to 写明。")
+        parts = [forget_range(store, part.start, part.end) for part in ranges]
+        return Forgotten(sum(part.turns for part in parts), sum(part.facts for part in parts))
+    if start:
+        last = read_time(end) if end else now
+        return forget_range(store, read_time(start).replace(tzinfo=None), last.replace(tzinfo=None))
+    return forget_mention(store, about) if about else forget_facts(store, fact_ids)
+
+
+def _report(as_json: bool, data: dict[str, int], text: str) -> None:
+    if as_json:
+        print_json(data)
+    else:
+        click.echo(text)

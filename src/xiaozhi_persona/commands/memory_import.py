@@ -1,0 +1,69 @@
+"""`xiaozhi-persona memory import`: turns from a JSONL file, or the memory of another program."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+
+from xiaozhi_persona.commands.common import common_options, prepare, print_json
+from xiaozhi_persona.commands.memory_common import opened, owner_option
+from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.memory.importers import import_yaml
+from xiaozhi_persona.memory.store import OwnerStore
+from xiaozhi_persona.memory.transfer import import_lines
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@owner_option
+@common_options
+def command(file: Path, owner: str, config: Path | None, as_json: bool, debug: bool) -> None:
+    """导入谈话记录；id 已经有的不会改动。
+
+    FILE 是 JSONL（每行 {"id","at","who","text","speaker"?}）、小智服务器的 .memory.yaml、MoeChat 的日记或核心记忆，
+    也可以是放着这些文件的文件夹。
+    """
+    settings = prepare(config, debug)
+    files = _files(file)
+    devices = {owner} | {device for device, name in settings.memory.owners.items() if name == owner}
+    with opened(settings, owner) as store:
+        new = sum(_import(store, path, devices, as_json) for path in files)
+    if as_json:
+        print_json({"files": len(files), "new": new})
+    else:
+        click.echo(f"导入了 {len(files)} 个文件，新的有 {new} 条。")
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        files = sorted(
+            item for item in path.rglob("*") if item.suffix in (".jsonl", ".yaml", ".yml") and item.is_file()
+        )
+        if not files:
+            raise SettingsError(f"{path} 里没有 .jsonl 或 .yaml 文件。")
+        return files
+    if not path.is_file():
+        raise SettingsError(f"没有文件 {path}。请检查路径。")
+    return [path]
+
+
+def _import(store: OwnerStore, file: Path, devices: set[str], quiet: bool) -> int:
+    if file.suffix in (".yaml", ".yml"):
+        return import_yaml(store, file, devices)
+    new = 0
+    with click.progressbar(
+        length=file.stat().st_size, label=file.name, file=sys.stderr, hidden=quiet or not sys.stderr.isatty()
+    ) as bar:
+        for _, told in import_lines(store, _lines(file, bar.update), file.name):
+            new = told
+    return new
+
+
+def _lines(file: Path, advance: Callable[[int], None]) -> Iterator[str]:
+    with file.open("rb") as lines:
+        for line in lines:
+            advance(len(line))
+            yield line.decode("utf-8-sig" if line.startswith(b"\xef\xbb\xbf") else "utf-8", "replace")

@@ -1,0 +1,30 @@
+"""`xiaozhi-persona memory rebuild`: every index anew from the turns."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from xiaozhi_persona.commands.common import common_options, prepare, print_json
+from xiaozhi_persona.commands.memory_common import opened, owner_option
+
+
+@click.command("rebuild")
+@owner_option
+@common_options
+def command(owner: str, config: Path | None, as_json: bool, debug: bool) -> None:
+    """由谈话记录重建全文索引和日期索引。"""
+    settings = prepare(config, debug)
+    with opened(settings, owner) as store:
+        started = time.perf_counter()
+        turns = store.rebuild()
+        seconds = time.perf_counter() - started
+        problems = store.check()
+    if as_json:
+        print_json({"turns": turns, "seconds": round(seconds, 3), "problems": problems})
+    else:
+        click.echo(f"重建了 {turns} 条谈话的索引，用了 {seconds:.1f} 秒。")
+        for problem in problems:
+            click.echo(f"数据库有问题：{problem}", err=True)

@@ -1,0 +1,73 @@
+"""`xiaozhi-persona memory search`: turns by their words."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xiaozhi_persona.commands.common import common_options, prepare, print_json
+from xiaozhi_persona.commands.memory_common import opened, owner_option
+from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.memory import diary, text_index
+from xiaozhi_persona.memory.store import OwnerStore
+from xiaozhi_persona.memory.transfer import turn_json
+from xiaozhi_persona.memory.words import query_terms
+
+
+@click.command("search")
+@click.argument("text", required=False)
+@owner_option
+@click.option("--k", type=click.IntRange(1, 1000), default=10, show_default=True, help="最多几条")
+@click.option("--jsonl", is_flag=True, help='从标准输入读 {"id","q"} 行，每行写出 {"id","hits"}')
+@click.option("--neighbours/--no-neighbours", default=True, show_default=True, help="前后两句里的词算不算")
+@common_options
+def command(
+    text: str | None,
+    owner: str,
+    k: int,
+    jsonl: bool,
+    neighbours: bool,
+    config: Path | None,
+    as_json: bool,
+    debug: bool,
+) -> None:
+    """按词查找说过的话，最相关的在前。"""
+    settings = prepare(config, debug)
+    if (text is None) != jsonl:
+        raise SettingsError("写出要找的话，或者用 --jsonl 从标准输入读。")
+    weight = text_index.NEIGHBOUR_WEIGHT if neighbours else 0.0
+    with opened(settings, owner) as store:
+        if text is not None:
+            hits = _search(store, text, k, weight)
+            if as_json:
+                print_json({"hits": hits})
+                return
+            for hit in hits:
+                click.echo(f"{hit['at'][:16].replace('T', ' ')}  {hit['score']:6.2f}  {hit['text']}")
+            if not hits:
+                click.echo("（没有找到）")
+            return
+        for number, line in enumerate(sys.stdin, 1):
+            if not line.strip():
+                continue
+            try:
+                asked = json.loads(line)
+                query = str(asked["q"])
+            except (ValueError, KeyError, TypeError) as exc:
+                raise SettingsError(f'标准输入第 {number} 行不是 {{"id": …, "q": …}}。') from exc
+            print_json({"id": asked.get("id"), "hits": _search(store, query, k, weight)})
+
+
+def _search(store: OwnerStore, text: str, k: int, neighbour_weight: float) -> list[dict[str, Any]]:
+    terms = query_terms(diary.storable(text))
+    hits = text_index.search(store.reader, terms, k, neighbour_weight=neighbour_weight)
+    turns = diary.by_seq(store.reader, [hit.seq for hit in hits])
+    shown = []
+    for hit in hits:
+        turn = turn_json(turns[hit.seq])
+        shown.append({"id": turn["id"], "score": hit.score, "at": turn["at"], "text": turn["text"]})
+    return shown

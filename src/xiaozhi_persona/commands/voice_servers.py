@@ -1,0 +1,122 @@
+"""What is at the GPT-SoVITS addresses of the settings: reached or not and why, and which API it is."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import anyio
+import httpx
+
+from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.providers.tts.gpt_sovits.dialect import Dialect, described
+from xiaozhi_persona.providers.tts.gpt_sovits.pool import ADDRESS_VARIABLE, base_url
+from xiaozhi_persona.settings import GptSovitsSettings
+
+DEFAULT_PORT = 9880
+"""Of api.py and of api_v2.py."""
+
+PROBE_TIMEOUT_S = 3.0
+"""How long /openapi.json may take; a server that speaks in mode 0 for somebody else answers nothing meanwhile."""
+
+State = Literal["described", "undescribed", "silent", "closed", "unreachable", "no_name"]
+
+
+@dataclass(frozen=True)
+class Address:
+    """An address as it is written in the settings, and what it was taken for."""
+
+    written: str
+    url: str
+    """As base_url() gives it; "" for what is no address."""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is at an address."""
+
+    url: str
+    state: State
+    """described: it is api.py or api_v2.py; undescribed: it answers, but does not tell what it is; silent: connected,
+    no answer; closed: nothing listens at the port; unreachable: no connection for another reason; no_name: the host's
+    name is not known."""
+    dialect: Dialect | None = None
+    reason: str = ""
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether a program listens there."""
+        return self.state in ("described", "undescribed", "silent")
+
+    @property
+    def kind(self) -> str:
+        """v1 (api.py), v2 (api_v2.py), pack (api_v2.py's names at /), or ""."""
+        if self.dialect is None:
+            return ""
+        return "pack" if self.dialect.api == "v2" and self.dialect.path == "/" else self.dialect.api
+
+
+def written_addresses(settings: GptSovitsSettings, environ: Mapping[str, str] | None = None) -> list[Address]:
+    """Return the addresses of the settings, else of the environment, each taken by itself; never raises."""
+    environ = os.environ if environ is None else environ
+    texts = [text for text in settings.servers if text.strip()]
+    texts = texts or [text for text in re.split(r"[\s,;]+", environ.get(ADDRESS_VARIABLE, "")) if text]
+    found: dict[str, Address] = {}
+    for text in texts:
+        try:
+            address = Address(text, base_url(text))
+        except SettingsError as exc:
+            address = Address(text, "", str(exc))
+        found.setdefault(address.url or text, address)
+    return list(found.values())
+
+
+async def look_at(url: str, connect_timeout_s: float) -> Found:
+    """Find out what is at a base address. Nothing is changed there."""
+    where = httpx.URL(url)
+    port = where.port or (443 if where.scheme == "https" else 80)
+    loop = asyncio.get_running_loop()
+    try:
+        with anyio.fail_after(connect_timeout_s + PROBE_TIMEOUT_S):
+            places = await loop.getaddrinfo(where.host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError, TimeoutError) as exc:
+        return Found(url, "no_name", reason=str(exc))
+    failure: Exception | None = None
+    for place in places[:4]:
+        try:
+            with anyio.fail_after(connect_timeout_s):
+                _, writer = await asyncio.open_connection(str(place[4][0]), port)
+        except (OSError, TimeoutError) as exc:
+            failure = exc
+            continue
+        writer.close()
+        return await _described(url, connect_timeout_s)
+    if isinstance(failure, ConnectionRefusedError):
+        return Found(url, "closed", reason=str(failure))
+    is_late = isinstance(failure, TimeoutError)
+    return Found(url, "unreachable", reason=f"{connect_timeout_s:g} 秒没有接通" if is_late else str(failure))
+
+
+async def _described(url: str, connect_timeout_s: float) -> Found:
+    timeout = httpx.Timeout(PROBE_TIMEOUT_S, connect=connect_timeout_s)
+    try:
+        async with httpx.AsyncClient(timeout=timeout, trust_env=False) as client:
+            with anyio.fail_after(PROBE_TIMEOUT_S + connect_timeout_s):
+                response = await client.get(url + "/openapi.json")
+    except (httpx.TimeoutException, TimeoutError):
+        return Found(url, "silent", reason=f"{PROBE_TIMEOUT_S:g} 秒没有回答")
+    except httpx.HTTPError as exc:
+        return Found(url, "undescribed", reason=str(exc) or type(exc).__name__)
+    try:
+        dialect = described(response.json()) if response.is_success else None
+    except ValueError:
+        dialect = None
+    if dialect is None:
+        return Found(url, "undescribed", reason=f"/openapi.json 回答 {response.status_code}")
+    return Found(url, "described", dialect)

@@ -1,0 +1,212 @@
+"""`xiaozhi-persona voices`: the GPT-SoVITS servers and the voices of the roles, listed and tried."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from xiaozhi_persona.audio.wav import write_wav
+from xiaozhi_persona.commands.common import common_options, prepare, print_json
+from xiaozhi_persona.commands.voice_servers import look_at, written_addresses
+from xiaozhi_persona.errors import PersonaError, SettingsError
+from xiaozhi_persona.providers.tts.gpt_sovits import GptSovitsSynthesizer
+from xiaozhi_persona.providers.tts.gpt_sovits.pool import addresses
+from xiaozhi_persona.roles.clips import ClipChooser
+from xiaozhi_persona.roles.role import Role, load_role, role_folders
+from xiaozhi_persona.settings import Settings
+from xiaozhi_persona.spine import Clip, Samples
+from xiaozhi_persona.text.reply import ReplyReader
+
+TEXT = "今天天气很好，我们一起去公园走走吧。"
+
+_KINDS = {"v1": "v1（api.py）", "v2": "v2（api_v2.py）", "pack": "整合包（v2 的参数，在 /）", "": "认不出"}
+
+
+@click.group("voices", invoke_without_command=True)
+@common_options
+@click.pass_context
+def command(ctx: click.Context, config: Path | None, as_json: bool, debug: bool) -> None:
+    """GPT-SoVITS 的服务器和角色的声音。不写子命令时列出；每个子命令都可以加 --help。"""
+    given = {"config": config, "as_json": as_json, "debug": debug}
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_voices, **given)
+    ctx.default_map = dict.fromkeys(command.commands, {key: value for key, value in given.items() if value})
+
+
+@command.command("list")
+@common_options
+def list_voices(config: Path | None, as_json: bool, debug: bool) -> None:
+    """列出服务器（接口、流式方式、权重）和角色（每种感情几段参考音频、权重）。不改动服务器。"""
+    settings = prepare(config, debug)
+    servers = asyncio.run(_servers(settings))
+    roles = [_role_row(role_id, settings) for role_id in role_folders(settings.data_dir)]
+    if as_json:
+        for row in [*servers, *roles]:
+            print_json(row)
+        return
+    table = _table("服务器", "接口", "句内分块（方式 2、3）", "角色没有权重时用", "出了什么错")
+    for row in servers:
+        chunks = {True: "会", False: "不会", None: ""}[row["chunked_modes"]]
+        weights = "\n".join(filter(None, row["weights"].values())) or "它启动时的"
+        kind = _KINDS[row["api"] or ""] if row["reachable"] else "连不上"
+        _row(table, row["server"], kind, chunks, weights, row["failure"] or "")
+    if servers:
+        Console().print(table)
+    else:
+        click.echo("没有 GPT-SoVITS 服务器。在 gpt_sovits.servers 里写上，如 [http://192.168.1.9:9880]。")
+    table = _table("角色", "名字", "参考音频", "权重")
+    for row in roles:
+        clips = "、".join(f"{name} {count}" for name, count in row.get("references", {}).items())
+        weights = "\n".join(filter(None, row.get("weights", {}).values()))
+        _row(table, row["role"], row.get("name", "读不了"), row.get("error") or clips or "没有", weights)
+    Console().print(table)
+
+
+@command.command("test")
+@click.option("--role", "role_id", help="用哪个角色的声音，默认取设置里的 role")
+@click.option("--text", default=TEXT, show_default=True, help="说什么；开头可写感情标签，如 【高兴】")
+@click.option("--out", type=click.Path(path_type=Path), help="把声音存成 WAV；几台服务器时名字后加 -1、-2")
+@common_options
+def test(
+    role_id: str | None, text: str, out: Path | None, config: Path | None, as_json: bool, debug: bool
+) -> None:
+    """让每台服务器各说一句，看多久出声、比说话快多少。有一台说不出时退出码为 1。"""
+    settings = prepare(config, debug)
+    role = load_role(role_id or settings.role, settings.data_dir)
+    rows = asyncio.run(_test(settings, role, text, out))
+    if as_json:
+        for row in rows:
+            print_json(row)
+    else:
+        _print_test(rows)
+    sys.exit(0 if all(row["ok"] for row in rows) else 1)
+
+
+async def _servers(settings: Settings) -> list[dict[str, Any]]:
+    sovits = settings.gpt_sovits
+    written = written_addresses(sovits)
+    wait_s = sovits.connect_timeout_s
+    found = iter(await asyncio.gather(*(look_at(place.url, wait_s) for place in written if place.url)))
+    rows = []
+    for place in written:
+        seen = next(found) if place.url else None
+        dialect = seen.dialect if seen else None
+        rows.append(
+            {
+                "server": place.url or place.written,
+                "reachable": bool(seen and seen.is_reached),
+                "api": seen.kind or None if seen else None,
+                "chunked_modes": dialect.api == "v2" and dialect.knows_chunks if dialect else None,
+                "weights": {"gpt": sovits.gpt_weights, "sovits": sovits.sovits_weights},
+                "failure": (seen.reason or None) if seen else place.problem,
+            }
+        )
+    return rows
+
+
+def _role_row(role_id: str, settings: Settings) -> dict[str, Any]:
+    try:
+        role = load_role(role_id, settings.data_dir)
+    except PersonaError as exc:
+        return {"role": role_id, "error": str(exc)}
+    return {
+        "role": role_id,
+        "name": role.name,
+        "references": dict(Counter(clip.name or "默认" for clip in role.clips)),
+        "weights": {"gpt": role.voice.gpt_weights, "sovits": role.voice.sovits_weights},
+    }
+
+
+async def _test(settings: Settings, role: Role, text: str, out: Path | None) -> list[dict[str, Any]]:
+    """Ask one server after the other, so that none takes another's time."""
+    urls = addresses(settings.gpt_sovits)
+    reader = ReplyReader(role.emotion_names)
+    segments = reader.feed(text) + reader.finish()
+    if not segments:
+        raise SettingsError("--text 里没有可以说的字。例如：--text 【高兴】今天真好！")
+    spoken = "".join(segment.text for segment in segments)
+    clip = ClipChooser(role, reply=0).clip(segments[0].emotion)
+    rows = []
+    for number, url in enumerate(urls, 1):
+        row, sound, rate_hz = await _speak(settings, url, spoken, clip)
+        if out and row["ok"]:
+            file = out.with_name(f"{out.stem}-{number}{out.suffix}") if len(urls) > 1 else out
+            try:
+                write_wav(file, sound, rate_hz)
+            except OSError as exc:
+                raise SettingsError(f"写不了 {file}（{exc.strerror}）。用 --out 换一个能写的地方。") from exc
+            row["file"] = str(file)
+        rows.append(row)
+    return rows
+
+
+async def _speak(settings: Settings, url: str, text: str, clip: Clip) -> tuple[dict[str, Any], Samples, int]:
+    row: dict[str, Any] = {"server": url, "ok": False, "emotion": clip.emotion or None}
+    row["reference"] = clip.reference.path if clip.reference else None
+    parts: list[Samples] = []
+    rate_hz, first_s, began = 0, 0.0, time.monotonic()
+    one_server = settings.gpt_sovits.model_copy(update={"servers": [url]})
+    synthesizer = GptSovitsSynthesizer(one_server)
+    try:
+        async with contextlib.aclosing(synthesizer.synthesize(text, clip)) as chunks:
+            async for chunk in chunks:
+                first_s = first_s or time.monotonic() - began
+                parts.append(chunk.samples)
+                rate_hz = chunk.sample_rate_hz
+    except PersonaError as exc:
+        row["error"] = str(exc)
+    finally:
+        await synthesizer.aclose()
+    if not parts:
+        return row, np.zeros(0, np.int16), 0
+    total_s, sound = time.monotonic() - began, np.concatenate(parts)
+    seconds = len(sound) / rate_hz
+    row |= {
+        "ok": "error" not in row,
+        "first_audio_ms": round(first_s * 1000, 1),
+        "sample_rate_hz": rate_hz,
+        "audio_s": round(seconds, 3),
+        "total_s": round(total_s, 3),
+        "rtf": round(total_s / seconds, 3),
+    }
+    return row, sound, rate_hz
+
+
+def _print_test(rows: list[dict[str, Any]]) -> None:
+    table = _table("服务器", "多久出声", "采样率", "声音", "全部用时", "实时率", "")
+    for row in rows:
+        figures = [""] * 5
+        if "rtf" in row:
+            figures = [
+                f"{row['first_audio_ms']:.0f} 毫秒",
+                f"{row['sample_rate_hz']} Hz",
+                f"{row['audio_s']:.2f} 秒",
+                f"{row['total_s']:.2f} 秒",
+                f"{row['rtf']:.2f}",
+            ]
+        _row(table, row["server"], *figures, row.get("error") or row.get("file", "好"))
+    Console().print(table)
+    if any(row.get("rtf", 0) >= 1 for row in rows):
+        click.echo("实时率超过 1：说话会断断续续。换快一些的显卡，或把 gpt_sovits.streaming_mode 设为 fast。")
+
+
+def _table(*columns: str) -> Table:
+    table = Table()
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _row(table: Table, *cells: str) -> None:
+    table.add_row(*map(Text, cells))  # rich finds no markup of its own in a Text

@@ -1,0 +1,53 @@
+"""What the memory tests share: an open memory, turns, questions."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any, Literal
+
+from xiaozhi_persona.memory import diary
+from xiaozhi_persona.memory.recall import Draft, recall
+from xiaozhi_persona.memory.store import BusyStore, OwnerStore, owner_folder  # noqa: F401 (BusyStore: for the children)
+from xiaozhi_persona.spine import Turn
+
+ZONE = timezone(timedelta(hours=8))
+NOW = datetime(2025, 8, 20, 15, 30, tzinfo=ZONE)
+"""A Wednesday."""
+
+
+def at(text: str, zone: timezone = ZONE) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=zone)
+
+
+def turn(
+    text: str, when: datetime | str = NOW, who: Literal["user", "assistant"] = "user", **more: str
+) -> diary.Entry:
+    return diary.entry(Turn(who, text, at(when) if isinstance(when, str) else when), **more)
+
+
+@contextlib.contextmanager
+def memory(root: Path, owner: str = "甲") -> Iterator[OwnerStore]:
+    store = OwnerStore(owner_folder(root, owner), owner)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def ask(store: OwnerStore, question: str, now: datetime = NOW, **more: Any) -> Draft:
+    draft = Draft()
+    recall(store.reader, question, now, draft, **{"max_tokens": 800, **more})
+    return draft
+
+
+def conversation(store: OwnerStore, *lines: tuple[str, str, str]) -> None:
+    """Write (time, said, answered)."""
+    turns = []
+    for when, said, answered in lines:
+        turns.append(turn(said, when))
+        if answered:
+            turns.append(turn(answered, at(when) + timedelta(seconds=3), "assistant"))
+    store.append(turns)
