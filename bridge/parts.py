@@ -40,7 +40,7 @@ class Parts:
 async def build_parts(settings: Settings) -> Parts:
     """Load every engine; models load in threads. Raises SettingsError or PackageMissing with the next step."""
     casting = Casting(settings)
-    synthesizer, close_synthesizer = open_synthesizer(settings)
+    synthesizer, sovits = open_synthesizer(settings)
     own_model = settings.asr.model
     recognizer = SenseVoiceRecognizer(settings.asr, settings.path(own_model) if own_model else TINY_MODEL)
     vad_file = settings.path(settings.vad.model) if settings.vad.model else None
@@ -52,10 +52,11 @@ async def build_parts(settings: Settings) -> Parts:
         settings.memory_dir,
         role_of=lambda owner: (casting.role(owner.id).name, casting.lore(owner.id)),
         recent_turns=2 * settings.llm.history_turns,
+        on_forget=sovits.clear_cache if sovits else None,
     )
     closers.append(memory.aclose)
-    if close_synthesizer:
-        closers.append(close_synthesizer)
+    if sovits:
+        closers.append(sovits.aclose)
     chat_model: ChatModel
     if settings.llm.base_url:
         chat_model = online = OpenAiChatModel(settings.llm)

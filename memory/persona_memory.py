@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -44,13 +44,16 @@ class PersonaMemory:
         *,
         role_of: Callable[[Owner], tuple[str, LoreBook | None]] = lambda owner: ("", None),
         recent_turns: int = 20,
+        on_forget: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Keep the memories in `folder`. `recent_turns` of the running conversation go along with every recall.
 
-        `role_of` tells the name of the role that an owner's device plays, and its lore book.
+        `role_of` tells the name of the role that an owner's device plays, and its lore book. `on_forget` clears
+        what others keep of the conversations, such as spoken sentences.
         """
         self._settings = settings
         self._role_of = role_of
+        self._on_forget = on_forget
         self._recent_turns = recent_turns
         self._recent = RecentMemory(recent_turns)
         self._threads = DiaryThreads(folder, retention_days=settings.retention_days)
@@ -116,7 +119,7 @@ class PersonaMemory:
             log.error("%s", exc or "记忆没有及时写完。")
             return "抱歉，我现在动不了记忆，请稍后再试。"
         if forgotten:
-            self._forget_conversation(owner)
+            await self._forgotten(owner)
         return answer
 
     async def forget_range(self, owner: Owner, start: datetime, end: datetime) -> forget.Forgotten:
@@ -134,7 +137,7 @@ class PersonaMemory:
     async def forget_all(self, owner: Owner) -> None:
         """Delete everything of an owner. Raises PersonaError with the next step."""
         await asyncio.wrap_future(self._threads.forget_all(self.owner_id(owner)))
-        self._forget_conversation(owner)
+        await self._forgotten(owner)
 
     async def aclose(self) -> None:
         """Write and sync what is left, and end the threads."""
@@ -169,13 +172,15 @@ class PersonaMemory:
 
     async def _forget(self, owner: Owner, how: Callable[[OwnerStore], forget.Forgotten]) -> forget.Forgotten:
         gone = await asyncio.wrap_future(self._threads.forget(self.owner_id(owner), how))
-        self._forget_conversation(owner)
+        await self._forgotten(owner)
         return gone
 
-    def _forget_conversation(self, owner: Owner) -> None:
-        """What was forgotten may stand in the running conversation, on any device of the owner."""
+    async def _forgotten(self, owner: Owner) -> None:
+        """What was forgotten may stand in the running conversation, on any device of the owner, and elsewhere."""
         mine = self.owner_id(owner)
         self._recent.forget(lambda device: self.owner_id(device) == mine)
+        if self._on_forget:
+            await self._on_forget()
 
 
 def _as_said(turn: Turn) -> Turn:

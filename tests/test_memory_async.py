@@ -238,3 +238,19 @@ def _idle(mind: PersonaMemory) -> None:
     for pool in (mind._threads._keeper, mind._threads._writer, mind._threads._keeper):
         for _ in range(2):
             pool.submit(lambda: None).result(10)
+
+
+async def test_forgetting_tells_those_who_keep_what_was_said(tmp_path: Path) -> None:
+    cleared = []
+
+    async def clear() -> None:
+        cleared.append(True)
+
+    mind = PersonaMemory(SLOW, tmp_path, on_forget=clear)
+    await mind.remember(A, [said("我昨天见了小红")])
+    assert await mind.obey(A, "我有一只猫", datetime.now().astimezone()) == ""
+    assert not cleared
+    assert "忘掉" in await mind.obey(A, "忘掉小红的事", datetime.now().astimezone())
+    await mind.forget_all(A)
+    assert len(cleared) == 2
+    await mind.aclose()

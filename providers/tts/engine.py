@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from xiaozhi_persona.providers.tts.espeak import EspeakSynthesizer
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import SpeechSynthesizer
 
+if TYPE_CHECKING:
+    from xiaozhi_persona.providers.tts.gpt_sovits import GptSovitsSynthesizer
 
-def open_synthesizer(settings: Settings) -> tuple[SpeechSynthesizer, Callable[[], Awaitable[None]] | None]:
-    """Return the synthesizer, and what closes its connections where it has any.
+
+def open_synthesizer(settings: Settings) -> tuple[SpeechSynthesizer, GptSovitsSynthesizer | None]:
+    """Return the synthesizer, and the one in it that has connections to close and a cache, where there is one.
 
     Raises SettingsError for addresses and parameters that cannot be used.
     """
@@ -21,5 +24,4 @@ def open_synthesizer(settings: Settings) -> tuple[SpeechSynthesizer, Callable[[]
     from xiaozhi_persona.providers.tts.gpt_sovits import GptSovitsSynthesizer
 
     sovits = GptSovitsSynthesizer(settings.gpt_sovits, settings.data_dir / "cache" / "speech")
-    speaking = FallbackSynthesizer(sovits, espeak) if settings.tts.fallback == "espeak" else sovits
-    return speaking, sovits.aclose
+    return (FallbackSynthesizer(sovits, espeak) if settings.tts.fallback == "espeak" else sovits), sovits

@@ -98,7 +98,7 @@ async def _speak(text: str, settings: Settings, out: Path, as_json: bool) -> Non
     from xiaozhi_persona.providers.tts.engine import open_synthesizer
 
     choice = Casting(settings).emotion_choice()
-    synthesizer, close = open_synthesizer(settings)
+    synthesizer, sovits = open_synthesizer(settings)
     pipeline = SpeechPipeline(synthesizer, choice, timeout_s=settings.tts.timeout_s)
     decoder = OpusDecoder(SAMPLE_RATE_HZ)
     sound: list[Samples] = []
@@ -138,8 +138,8 @@ async def _speak(text: str, settings: Settings, out: Path, as_json: bool) -> Non
                 )
     finally:
         await pipeline.aclose()
-        if close:
-            await close()
+        if sovits:
+            await sovits.aclose()
     if not sound:
         raise ServiceUnavailable("没有可以说的内容，或者合成失败（看上面的日志）。")
     try:
