@@ -229,12 +229,17 @@ def everything(db: sqlite3.Connection) -> list[Fact]:
 def find(
     db: sqlite3.Connection, subject: str, attributes: Sequence[str], start_ms: int, end_ms: int
 ) -> list[Fact]:
-    """Return what held at any time in [start_ms, end_ms] (UTC) of a subject, "" for any; no attributes means all."""
+    """Return what held at any time in [start_ms, end_ms] (UTC) of a subject; no attributes means all.
+
+    The subject "" means any, and then appointments are left out: see appointments().
+    """
     where = ["valid_from_ms <= ?", "(valid_to_ms is null or valid_to_ms > ?)"]
     values: list[str | int] = [end_ms, start_ms]
     if subject:
         where.append("subject = ?")
         values.append(subject)
+    else:
+        where.append("starts_ms is null")
     if attributes:
         where.append(
             "(" + " or ".join("attribute glob ?" if "*" in a else "attribute = ?" for a in attributes) + ")"

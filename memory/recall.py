@@ -242,13 +242,14 @@ class _Search:
         around = next((term.text for term in terms if any(term.text in turn.text for turn in turns)), "")
         for turn in turns:
             cost = turn_tokens(turn)
-            if turn.local.date() not in days:
+            day = turn.local_ms // diary.DAY_MS
+            if day not in days:
                 cost += 8
             if turn.seq in known or (cost > budget and fit):
                 continue
             budget -= cost
             known.add(turn.seq)
-            days.add(turn.local.date())
+            days.add(day)
             fit.append(turn)
         if not fit:
             return

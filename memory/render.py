@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from xiaozhi_persona.memory.diary import Entry, from_local_ms
+from xiaozhi_persona.memory.diary import DAY_MS, Entry, from_local_ms
 from xiaozhi_persona.memory.fact_types import (
     AGE,
     ALLERGY,
@@ -35,7 +35,7 @@ from xiaozhi_persona.memory.facts import UNKNOWN_MS, Fact
 MAX_LINE_CHARS = 160
 _WEEKDAYS = "一二三四五六日"
 _WHO = {"user": "用户", "assistant": "助手"}
-_WIDE = re.compile(r"[^\x00-\u02ff]")
+_WIDE = re.compile(r"[^\x00-\u02ff]+")
 _SENTENCES = {
     NAME: "{whose}叫{value}",
     CALLED: "叫{whose}{value}",
@@ -65,7 +65,7 @@ _SPECIAL = re.compile(f"[{_CONTROLS}“”<>【】]")
 
 def estimated_tokens(text: str) -> int:
     """Return about how many tokens a text has, rather too many: one for a Chinese character, a third for a letter."""
-    wide = len(_WIDE.findall(text))
+    wide = len(text) - len(_WIDE.sub("", text))
     return wide + (len(text) - wide + 2) // 3
 
 
@@ -100,7 +100,8 @@ def turn_line(turn: Entry, around: str = "") -> str:
     """Return a turn as one line: the time, who, what."""
     who = turn.speaker if turn.speaker and turn.who == "user" else _WHO.get(turn.who, turn.who)
     name = quoted(who, max_chars=20)[1:-1]
-    return f"- {turn.local:%H:%M} {name}：{quoted(turn.text, around)}"
+    minutes = turn.local_ms // 60_000 % 1440
+    return f"- {minutes // 60:02}:{minutes % 60:02} {name}：{quoted(turn.text, around)}"
 
 
 def turn_tokens(turn: Entry) -> int:
@@ -113,8 +114,8 @@ def turn_lines(turns: Sequence[Entry], around: str = "") -> str:
     lines: list[str] = []
     day = None
     for turn in sorted(turns, key=lambda turn: (turn.local_ms, turn.seq)):
-        if turn.local.date() != day:
-            day = turn.local.date()
+        if turn.local_ms // DAY_MS != day:
+            day = turn.local_ms // DAY_MS
             lines.append(day_heading(turn.local))
         lines.append(turn_line(turn, around))
     return "\n".join(lines)

@@ -134,9 +134,11 @@ def _first(db: sqlite3.Connection) -> None:
             ends_ms integer
         )"""
     )
-    db.execute("create index fact_key on fact (subject, attribute)")
+    db.execute("create index fact_key on fact (subject, attribute, match_key)")
     db.execute("create index fact_value on fact (match_key)")
     db.execute("create index fact_starts on fact (starts_ms) where starts_ms is not null")
+    # What lasts is little beside the appointments of years.
+    db.execute("create index fact_lasting on fact (attribute) where starts_ms is null")
     create_text_index(db)
 
 

@@ -145,8 +145,15 @@ def _best(
             if share:
                 parts.append(word.turns + shift)
                 shares.append(np.full(len(word.turns), weight * share))
-    turns, place = np.unique(np.concatenate(parts), return_inverse=True)
-    scores = np.bincount(place, np.concatenate(shares), len(turns))
+    turns = np.concatenate(parts)
+    order = np.argsort(turns, kind="stable")  # the parts are sorted, which this makes use of
+    turns = turns[order]
+    firsts = np.flatnonzero(np.diff(turns, prepend=-1))
+    scores = np.add.reduceat(np.concatenate(shares)[order], firsts)
+    turns = turns[firsts]
+    if len(turns) > count:
+        fit = scores >= np.partition(scores, -count)[-count]
+        turns, scores = turns[fit], scores[fit]
     best: NDArray[np.int64] = turns[np.lexsort((-turns, -scores))[:count]]
     return best
 

@@ -208,6 +208,14 @@ class TestWeights:
             assert isinstance(error, ServiceRejected) and "gpt_sovits.gpt_weights" in str(error)
             assert len(server.requests) == 2
 
+    async def test_after_half_a_change_a_role_without_weights_does_not_speak_with_the_others_half(
+        self,
+    ) -> None:
+        async with FakeSovits(missing={"b.pth"}) as server, synthesizer_at(server) as synthesizer:
+            assert (await say(synthesizer, "这是第一句话。", clip(gpt="b.ckpt", sovits="b.pth"))).error
+            assert isinstance((await say(synthesizer, "这是第二句话。")).error, ServiceRejected)
+            assert all(seen.gpt != "b.ckpt" for seen in server.requests)
+
     async def test_v1_wants_both(self) -> None:
         async with FakeSovits(api="v1") as server, synthesizer_at(server) as synthesizer:
             error = (await say(synthesizer, how=clip(gpt="a.ckpt"))).error

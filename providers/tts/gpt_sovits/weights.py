@@ -161,8 +161,9 @@ class HeldWeights:
             problem = await self._load("sovits", wanted.sovits)
             if problem:
                 self._sovits = await self._load_back("sovits", before[1] or self._default.sovits)
-                if self._gpt != before[0]:
-                    self._gpt = await self._load_back("gpt", before[0] or self._default.gpt)
+                known = before[0] or self._default.gpt
+                if self._gpt != before[0] and known:  # where none is known, this role's stays
+                    self._gpt = await self._load_back("gpt", known)
                 return problem
             self._sovits = wanted.sovits
         return None

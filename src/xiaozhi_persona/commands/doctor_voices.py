@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import ipaddress
 import os
-import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +17,7 @@ import anyio
 import httpx
 
 from xiaozhi_persona.commands.checks import Check, failed
+from xiaozhi_persona.commands.doctor_references import clip_name, reason_of
 from xiaozhi_persona.commands.voice_servers import (
     DEFAULT_PORT,
     Address,
@@ -33,11 +32,9 @@ from xiaozhi_persona.providers.tts.gpt_sovits.pool import ServerPool
 from xiaozhi_persona.providers.tts.gpt_sovits.server import Server
 from xiaozhi_persona.providers.tts.gpt_sovits.utterance import Utterance, Weights, utterance_of
 from xiaozhi_persona.providers.tts.gpt_sovits.weights import LOADING_TIMEOUT_S
-from xiaozhi_persona.roles.check import MAX_SAMPLES_16K, MIN_SAMPLES_16K
 from xiaozhi_persona.roles.clips import ClipChooser
 from xiaozhi_persona.roles.references import RoleClip
 from xiaozhi_persona.roles.role import Role
-from xiaozhi_persona.roles.sound import read_clip
 from xiaozhi_persona.settings import GptSovitsSettings, Settings
 from xiaozhi_persona.spine import Clip
 
@@ -93,9 +90,14 @@ async def _check_address(
                 checks.append(dataclasses.replace(check, what=f"{what} {check.what}"))
             if server.last_failure:
                 break
-    if any(role.voice.gpt_weights or role.voice.sovits_weights for role in roles):
-        step = "桥或小智服务端正在用这台服务器时，请重启它。"
-        checks.append(Check("warning", what, f"检查时换过权重，现在是角色 {roles[0].id} 的", step))
+        changing = [role for role in roles if _weights(role, sovits) != Weights()]
+        held = [role.id for role in changing if server.weights.has(_weights(role, sovits))]
+    if changing:
+        now = f"现在是角色 {held[0]} 的" if held else "现在是哪些不清楚"
+        step = (
+            "桥或小智服务端正在用这台服务器时，请重启它。" if held else "重启 GPT-SoVITS 就回到它启动时的。"
+        )
+        checks.append(Check("warning", what, f"检查时换过权重，{now}", step))
     return checks, api
 
 
@@ -124,6 +126,9 @@ async def _reached(what: str, place: Address, found: Found, sovits: GptSovitsSet
         step = "应是 api.py 或 api_v2.py 的端口（默认 9880），不是网页界面的（9872、9874）。"
         return Check("warning", what, f"认不出是哪种接口：{found.reason}{understood}", step)
     kind = {"v1": "api.py（v1）", "v2": "api_v2.py（v2）", "pack": "整合包（v2 的参数，在 /）"}[found.kind]
+    if sovits.api not in ("auto", found.dialect.api):
+        step = f"把 gpt_sovits.api 改成 auto 或 {found.dialect.api}。"
+        return Check("error", what, f"它是 {kind}，而 gpt_sovits.api 是 {sovits.api}", step)
     chunks = "" if found.dialect.api == "v1" or found.dialect.knows_chunks else "，老版本，流式只能逐句"
     return Check("ok", what, f"{kind}{chunks}{understood}")
 
@@ -168,11 +173,8 @@ async def _check_role(
         sentence = _SENTENCES.get(language.removeprefix("all_"), _SENTENCES["zh"])
         clips: list[RoleClip | None] = [*{clip.reference.path: clip for clip in role.clips}.values()]
         utterances = [(clip, _utterance(sentence, clip, role, sovits, defaults)) for clip in clips or [None]]
-        weights = Weights(
-            role.voice.gpt_weights or sovits.gpt_weights, role.voice.sovits_weights or sovits.sovits_weights
-        )
         deadline = anyio.current_time() + LOADING_TIMEOUT_S
-        await server.weights.ensure(weights, await server.dialect(deadline), deadline)
+        await server.weights.ensure(_weights(role, sovits), await server.dialect(deadline), deadline)
     except PersonaError as exc:
         if isinstance(exc, failures.DOWN):
             server.last_failure = exc
@@ -189,8 +191,8 @@ async def _check_role(
         if problem is None or isinstance(problem, failures.WrongLength):
             good.add(utterance.ref_audio_path)
         else:
-            name = _name(clip, role) if clip else utterance.ref_audio_path or "（没有）"
-            bad.setdefault(_reason(problem, clip, utterance, role, url, api), []).append(name)
+            name = clip_name(clip, role) if clip else utterance.ref_audio_path or "（没有）"
+            bad.setdefault(reason_of(problem, clip, utterance, role, url, api), []).append(name)
     for (found, step), names in bad.items():
         more = f" 等 {len(names)} 段" if len(names) > 3 else ""
         yield Check("error", f"{what} 参考音频", f"{found}（{'、'.join(names[:3])}{more}）", step)
@@ -199,6 +201,12 @@ async def _check_role(
     utterance = utterance_of(sentence, ClipChooser(role, reply=0).clip(None), sovits, defaults)
     if utterance.ref_audio_path in good:
         yield await _timed(server, utterance, what, sovits)
+
+
+def _weights(role: Role, sovits: GptSovitsSettings) -> Weights:
+    return Weights(
+        role.voice.gpt_weights or sovits.gpt_weights, role.voice.sovits_weights or sovits.sovits_weights
+    )
 
 
 def _utterance(
@@ -241,75 +249,8 @@ async def _timed(server: Server, utterance: Utterance, what: str, sovits: GptSov
     return Check("ok", f"{what} 说一句", found)
 
 
-def _reason(
-    problem: ServiceError, clip: RoleClip | None, utterance: Utterance, role: Role, url: str, api: str
-) -> tuple[str, str]:
-    """Return why a server cannot use a reference, and the next step: what we know here explains its words."""
-    text = str(problem)
-    seconds = _seconds_outside(clip)
-    if api == "v2" and seconds:
-        return f"{seconds:.2f} 秒，api_v2.py 只收 3 到 10 秒", f"运行 xiaozhi-persona roles fix {role.id}"
-    if utterance.ref_audio_path and not utterance.prompt_text and (api == "v1" or "prompt_text" in text):
-        step = f"把它说的话写进同名的 .txt，或运行 xiaozhi-persona roles fix {role.id}"
-        return "没有文字，api.py 和 v3、v4 的模型都要有", step
-    is_missing = "not exist" in text or "No such file" in text
-    if is_missing or (api == "v1" and isinstance(problem, failures.CutOff)):
-        found = "服务器上没有这个文件" if is_missing else "没有给出声音，多半是服务器上没有这个文件"
-        return found, _path_step(utterance.ref_audio_path, clip, role, url)
-    check = failed("", problem)
-    return check.found, check.step
-
-
-def _path_step(path: str, clip: RoleClip | None, role: Role, url: str) -> str:
-    is_windows = bool(re.match(r"[A-Za-z]:|\\\\", path))
-    is_relative = not is_windows and not path.startswith("/")
-    if _is_here(httpx.URL(url).host) and is_windows != (os.name == "nt") and not is_relative:
-        system, here = ("Windows", "Linux 或 macOS") if is_windows else ("Linux", "Windows")
-        return f"{path} 是 {system} 的路径，而服务器就在这台 {here} 机器上：删去 role.yaml 的 server_dir。"
-    if clip and clip.file and not role.sheet.server_dir:
-        there = "D:\\voices\\" + role.id
-        return (
-            f"{path} 是这台机器上的路径。把 {role.folder} 复制到服务器，"
-            f"在 role.yaml 写它在那里的文件夹，如 server_dir: {there}"
-        )
-    if clip and clip.file:
-        return f"问的是 {path}：核对 role.yaml 的 server_dir，或把文件放到那里。"
-    if is_relative:
-        return f"{path} 是相对路径，从服务器的文件夹算起；改成完整的路径。"
-    return f"核对 {path}，它要是 GPT-SoVITS 那台机器上的路径。"
-
-
-def _seconds_outside(clip: RoleClip | None) -> float:
-    """Return the length of a clip that is here and not of 3 to 10 s, else 0."""
-    try:
-        sound = read_clip(clip.file) if clip and clip.file and clip.file.suffix.lower() == ".wav" else None
-    except SettingsError:
-        return 0.0
-    if sound is None or MIN_SAMPLES_16K <= sound.samples_at_16k <= MAX_SAMPLES_16K:
-        return 0.0
-    return sound.seconds
-
-
-def _name(clip: RoleClip, role: Role) -> str:
-    return clip.file.relative_to(role.folder).as_posix() if clip.file else clip.reference.path
-
-
 def _root(url: httpx.URL) -> str:
     return str(url.copy_with(path="/")).rstrip("/")
-
-
-def _is_here(host: str) -> bool:
-    """Whether a host name or address is this machine's own."""
-    if host == "localhost":
-        return True
-    with contextlib.suppress(ValueError):
-        if ipaddress.ip_address(host).is_loopback:
-            return True
-    with contextlib.suppress(ImportError):
-        from xiaozhi_persona.bridge.http_api import lan_addresses
-
-        return host in lan_addresses()
-    return False
 
 
 def _is_container() -> bool:

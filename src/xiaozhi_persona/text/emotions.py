@@ -66,7 +66,7 @@ _TABLE: Mapping[str, tuple[str, str]] = {
     "厌恶": ("angry", "讨厌 嫌弃 反感 恶心 厭惡 討厭 disgust disgusted 嫌悪 嫌い"),
     "中性": (
         "neutral",
-        "普通 平静 平淡 平和 冷静 正常 平靜 冷靜 calm normal ニュートラル 通常 平常 "
+        "普通 平静 平淡 平和 冷静 平靜 冷靜 calm normal ニュートラル "
         "困倦=sleepy 疲倦=sleepy 疲惫=sleepy sleepy tired=sleepy 眠い=sleepy",
     ),
     "害羞": (

@@ -1,0 +1,91 @@
+"""Why a GPT-SoVITS server could not speak with a reference clip: its words, and what is known of the clip here."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import re
+
+import httpx
+
+from xiaozhi_persona.commands.checks import failed
+from xiaozhi_persona.errors import ServiceError, SettingsError
+from xiaozhi_persona.providers.tts.gpt_sovits import failures
+from xiaozhi_persona.providers.tts.gpt_sovits.utterance import Utterance
+from xiaozhi_persona.roles.check import MAX_SAMPLES_16K, MIN_SAMPLES_16K
+from xiaozhi_persona.roles.references import RoleClip
+from xiaozhi_persona.roles.role import Role
+from xiaozhi_persona.roles.sound import read_clip
+
+
+def reason_of(
+    problem: ServiceError, clip: RoleClip | None, utterance: Utterance, role: Role, url: str, api: str
+) -> tuple[str, str]:
+    """Return why a server cannot use a reference, and the next step: what we know here explains its words."""
+    text = str(problem)
+    seconds = _seconds_outside(clip)
+    if api == "v2" and seconds:
+        return f"{seconds:.2f} 秒，api_v2.py 只收 3 到 10 秒", f"运行 xiaozhi-persona roles fix {role.id}"
+    if utterance.ref_audio_path and not utterance.prompt_text and (api == "v1" or "prompt_text" in text):
+        step = f"把它说的话写进同名的 .txt，或运行 xiaozhi-persona roles fix {role.id}"
+        return "没有文字，api.py 和 v3、v4 的模型都要有", step
+    is_missing = " not exists" in text
+    is_seen = _is_here(httpx.URL(url).host) and os.path.isfile(utterance.ref_audio_path)
+    if is_missing or (api == "v1" and isinstance(problem, failures.CutOff) and not is_seen):
+        found = "服务器上没有这个文件" if is_missing else "没有给出声音，多半是服务器上没有这个文件"
+        return found, _path_step(utterance.ref_audio_path, clip, role, url)
+    if is_seen and api == "v1" and isinstance(problem, failures.CutOff):
+        step = f"多半不是能读的音频：转换成 WAV，或看它窗口里的报错；再运行 xiaozhi-persona roles check {role.id}"
+        return "文件在，但没有给出声音", step
+    check = failed("", problem)
+    return check.found, check.step
+
+
+def clip_name(clip: RoleClip, role: Role) -> str:
+    """Return a clip as a path in its pack, or as the server's."""
+    return clip.file.relative_to(role.folder).as_posix() if clip.file else clip.reference.path
+
+
+def _path_step(path: str, clip: RoleClip | None, role: Role, url: str) -> str:
+    is_windows = bool(re.match(r"[A-Za-z]:|\\\\", path))
+    is_relative = not is_windows and not path.startswith("/")
+    if _is_here(httpx.URL(url).host) and is_windows != (os.name == "nt") and not is_relative:
+        system, here = ("Windows", "Linux 或 macOS") if is_windows else ("Linux", "Windows")
+        return f"{path} 是 {system} 的路径，而服务器就在这台 {here} 机器上：删去 role.yaml 的 server_dir。"
+    if clip and clip.file and not role.sheet.server_dir:
+        there = "D:\\voices\\" + role.id
+        return (
+            f"{path} 是这台机器上的路径。把 {role.folder} 复制到服务器，"
+            f"在 role.yaml 写它在那里的文件夹，如 server_dir: {there}"
+        )
+    if clip and clip.file:
+        return f"问的是 {path}：核对 role.yaml 的 server_dir，或把文件放到那里。"
+    if is_relative:
+        return f"{path} 是相对路径，从服务器的文件夹算起；改成完整的路径。"
+    return f"核对 {path}，它要是 GPT-SoVITS 那台机器上的路径。"
+
+
+def _seconds_outside(clip: RoleClip | None) -> float:
+    """Return the length of a clip that is here and not of 3 to 10 s, else 0."""
+    try:
+        sound = read_clip(clip.file) if clip and clip.file and clip.file.suffix.lower() == ".wav" else None
+    except SettingsError:
+        return 0.0
+    if sound is None or MIN_SAMPLES_16K <= sound.samples_at_16k <= MAX_SAMPLES_16K:
+        return 0.0
+    return sound.seconds
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host name or address is this machine's own."""
+    if host == "localhost":
+        return True
+    with contextlib.suppress(ValueError):
+        if ipaddress.ip_address(host).is_loopback:
+            return True
+    with contextlib.suppress(ImportError):
+        from xiaozhi_persona.bridge.http_api import lan_addresses
+
+        return host in lan_addresses()
+    return False
