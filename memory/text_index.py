@@ -139,23 +139,27 @@ def _best(
     words: Sequence[_Word], weights: NDArray[np.float64], count: int, neighbour_weight: float
 ) -> NDArray[np.int64]:
     """Return the turns with the most weight of words in them and beside them."""
-    parts, shares = [], []
-    for word, weight in zip(words, weights, strict=True):
-        for shift, share in ((0, 1.0), (-1, neighbour_weight), (1, neighbour_weight)):
-            if share:
-                parts.append(word.turns + shift)
-                shares.append(np.full(len(word.turns), weight * share))
-    turns = np.concatenate(parts)
-    order = np.argsort(turns, kind="stable")  # the parts are sorted, which this makes use of
-    turns = turns[order]
-    firsts = np.flatnonzero(np.diff(turns, prepend=-1))
-    scores = np.add.reduceat(np.concatenate(shares)[order], firsts)
-    turns = turns[firsts]
+    shares = np.repeat(weights, [len(word.turns) for word in words])
+    turns, scores = _summed(np.concatenate([word.turns for word in words]), shares)
+    if neighbour_weight:
+        beside = scores * neighbour_weight
+        turns = np.concatenate([turns, turns - 1, turns + 1])
+        turns, scores = _summed(turns, np.concatenate([scores, beside, beside]))
     if len(turns) > count:
         fit = scores >= np.partition(scores, -count)[-count]
         turns, scores = turns[fit], scores[fit]
     best: NDArray[np.int64] = turns[np.lexsort((-turns, -scores))[:count]]
     return best
+
+
+def _summed(
+    turns: NDArray[np.int64], scores: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return each turn once, ascending, with the sum of its scores."""
+    order = np.argsort(turns, kind="stable")  # fast, as it consists of ascending runs
+    turns = turns[order]
+    firsts = np.flatnonzero(np.diff(turns, prepend=-1))
+    return turns[firsts], np.add.reduceat(scores[order], firsts)
 
 
 def _ranked(
@@ -187,19 +191,20 @@ def _ranked(
     said = np.array([len(word.turns) > 0 for word in words])
     share = np.where(said, weights, _NEVER_SAID * np.max(weights, where=said, initial=0.0))
     covered = (share @ seen) / (share.sum() or 1.0)
-    hits = []
+    found = []
     for place, seq in enumerate(candidates.tolist()):
         row = rows.get(seq)
         if row is None or (local_ms and not local_ms[0] <= row[2] < local_ms[1]):
             continue
         length = (_K1 + 1) / (1 + _K1 * (1 - _B + _B * row[3] / _MEAN_CHARS))
-        score = float(own_scores[place] * length + neighbour_weight * near_scores[place])
+        score = round(float(own_scores[place] * length + neighbour_weight * near_scores[place]), 4)
         if score > 0:
-            hits.append(
-                Hit(seq, round(score, 4), min(1.0, float(covered[place])), bool(own_scores[place] > 0))
-            )
-    hits.sort(key=lambda hit: (-hit.score, -hit.seq))
-    return hits[:k]
+            found.append((-score, -seq, place))
+    found.sort()
+    return [
+        Hit(-seq, -score, min(1.0, float(covered[place])), bool(own_scores[place] > 0))
+        for score, seq, place in found[:k]
+    ]
 
 
 def _membership(

@@ -101,7 +101,7 @@ async def test_a_broken_classifier_has_no_opinion_and_says_so_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     classifier = EmotionClassifier(tmp_path, built_in_names())
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.WARNING, logger="xiaozhi_persona"):
         assert await classifier.feeling_of("笑") is None
         assert await classifier.feeling_of("笑") is None
     assert len(caplog.records) == 1 and "config.json" in caplog.text
