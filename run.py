@@ -11,6 +11,7 @@ Other arguments go to `xiaozhi-persona`, such as `python3 run.py talk --text 你
 import ctypes.util
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -32,7 +33,10 @@ def main(arguments):
     if sys.version_info < (3, 10):
         return f"需要 Python 3.10 或更新的版本，现在是 {sys.version.split()[0]}。"
     testing = arguments[:1] == ["test"]
-    problem = install(EXTRAS + ["test"] * testing)
+    try:
+        problem = install(EXTRAS + ["test"] * testing)
+    except KeyboardInterrupt:
+        return 130
     if problem:
         return problem
     if testing:
@@ -41,10 +45,22 @@ def main(arguments):
         arguments = ["serve", "--demo", "--once", *arguments[1:]]
     elif not arguments or arguments[0].startswith("--"):
         arguments = ["serve", "--demo", *arguments]
+    return start([str(PYTHON), "-m", "xiaozhi_persona", *arguments])
+
+
+def start(command):
+    """Run a command until it ends by itself. Ctrl+C reaches it too and SIGTERM is passed on: it closes what is open."""
+    child = subprocess.Popen(command, cwd=ROOT)
+    handlers = {
+        signal.SIGINT: lambda *_: None,  # subprocess.call would kill the child a quarter of a second later
+        signal.SIGTERM: lambda *_: child.terminate(),
+    }
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
-        return subprocess.call([str(PYTHON), "-m", "xiaozhi_persona", *arguments], cwd=ROOT)
-    except KeyboardInterrupt:
-        return 130
+        return child.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def install(extras):

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import uuid
 
+import anyio
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from xiaozhi_persona.bridge.binary import pack
 from xiaozhi_persona.bridge.messages import Message, encode
 
+log = logging.getLogger(__name__)
+
+_SEND_TIMEOUT_S = 10.0
+
 
 class Link:
-    """Sends to one device. A closed connection makes sending do nothing: the receiving side sees it too."""
+    """Sends to one device. A closed connection makes sending do nothing: the receiving side sees it too.
+
+    A device that has taken nothing for 10 s is gone: its connection is cut. (The library's pings do not find out,
+    since they wait behind what could not be sent.)
+    """
 
     def __init__(self, websocket: ServerConnection, device_id: str, stop_margin_ms: int) -> None:
         self._websocket = websocket
@@ -33,4 +43,8 @@ class Link:
 
     async def _send(self, frame: str | bytes) -> None:
         with contextlib.suppress(ConnectionClosed):
-            await self._websocket.send(frame)
+            with anyio.move_on_after(_SEND_TIMEOUT_S) as waiting:
+                await self._websocket.send(frame)
+            if waiting.cancelled_caught:
+                log.warning("设备 %s 不再收数据，断开", self.device_id[:64])
+                self._websocket.transport.abort()

@@ -151,9 +151,8 @@ Message = Hello | Listen | Abort | Mcp | Tts | Stt | Face
 
 def encode(message: Message, session_id: str = "") -> str:
     """Return the text frame of a message."""
-    return json.dumps(
-        {**message.fields(), "session_id": session_id}, ensure_ascii=False, separators=(",", ":")
-    )
+    fields = {**message.fields(), "session_id": session_id}
+    return _whole_characters(json.dumps(fields, ensure_ascii=False, separators=(",", ":")))
 
 
 def decode_device_message(text: str) -> DeviceMessage:
@@ -230,11 +229,22 @@ def _hello(data: dict[str, Any], default: AudioParams) -> Hello:
     )
 
 
+def _field(data: dict[str, Any], key: str, default: object) -> object:
+    """Return a field; null stands for one that is missing."""
+    value = data.get(key)
+    return default if value is None else value
+
+
+def _whole_characters(text: str) -> str:
+    """Replace half characters (lone surrogates, which JSON can name) by ?: they have no place in UTF-8."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def _text(data: dict[str, Any], key: str, default: str | None = None) -> str:
-    value = data.get(key, default)
+    value = _field(data, key, default)
     if not isinstance(value, str):
         raise ProtocolError(f"{key} 应是文字")
-    return value
+    return _whole_characters(value)
 
 
 def _dict(data: dict[str, Any], key: str) -> dict[str, Any]:
@@ -245,7 +255,7 @@ def _dict(data: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def _whole(data: dict[str, Any], key: str, default: int) -> int:
-    value = data.get(key, default)
+    value = _field(data, key, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
         raise ProtocolError(f"{key} 应是整数")
     return int(value)

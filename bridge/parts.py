@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
+from xiaozhi_persona.audio.opus import OpusEncoder
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
 from xiaozhi_persona.providers.asr.sensevoice import TINY_MODEL, SenseVoiceRecognizer
 from xiaozhi_persona.providers.llm.offline import OfflineChatModel
@@ -39,40 +41,46 @@ class Parts:
 
 async def build_parts(settings: Settings) -> Parts:
     """Load every engine; models load in threads. Raises SettingsError or PackageMissing with the next step."""
-    casting = Casting(settings)
-    synthesizer, sovits = open_synthesizer(settings)
-    own_model = settings.asr.model
-    recognizer = SenseVoiceRecognizer(settings.asr, settings.path(own_model) if own_model else TINY_MODEL)
-    vad_file = settings.path(settings.vad.model) if settings.vad.model else None
-    vad_model, _ = await asyncio.gather(asyncio.to_thread(load_vad_model, vad_file), recognizer.load())
-    vad = VoiceActivityDetector(vad_model)
-    closers: list[Callable[[], Awaitable[None]]] = [recognizer.aclose, vad.aclose]
-    memory = PersonaMemory(
-        settings.memory,
-        settings.memory_dir,
-        role_of=lambda owner: (casting.role(owner.id).name, casting.lore(owner.id)),
-        recent_turns=2 * settings.llm.history_turns,
-        on_forget=sovits.clear_cache if sovits else None,
-    )
-    closers.append(memory.aclose)
-    if sovits:
-        closers.append(sovits.aclose)
-    chat_model: ChatModel
-    if settings.llm.base_url:
-        chat_model = online = OpenAiChatModel(settings.llm)
-        closers.append(online.aclose)
-    else:
-        chat_model = OfflineChatModel()
-    return Parts(
-        casting=casting,
-        vad=vad,
-        recognizer=recognizer,
-        chat_model=chat_model,
-        synthesizer=synthesizer,
-        memory=memory,
-        described=_describe(settings, vad.name),
-        closers=closers,
-    )
+    async with AsyncExitStack() as stack:  # when a part fails, those before it are closed
+        casting = Casting(settings)
+        synthesizer, sovits = open_synthesizer(settings)
+        if sovits:
+            stack.push_async_callback(sovits.aclose)
+        own_model = settings.asr.model
+        recognizer = SenseVoiceRecognizer(settings.asr, settings.path(own_model) if own_model else TINY_MODEL)
+        stack.push_async_callback(recognizer.aclose)
+        vad_file = settings.path(settings.vad.model) if settings.vad.model else None
+        vad_model, _, _ = await asyncio.gather(
+            asyncio.to_thread(load_vad_model, vad_file),
+            recognizer.load(),
+            asyncio.to_thread(OpusEncoder),  # libopus: finding it takes a while, and may fail
+        )
+        vad = VoiceActivityDetector(vad_model)
+        stack.push_async_callback(vad.aclose)
+        memory = PersonaMemory(
+            settings.memory,
+            settings.memory_dir,
+            role_of=lambda owner: (casting.role(owner.id).name, casting.lore(owner.id)),
+            recent_turns=2 * settings.llm.history_turns,
+            on_forget=sovits.clear_cache if sovits else None,
+        )
+        stack.push_async_callback(memory.aclose)
+        chat_model: ChatModel
+        if settings.llm.base_url:
+            chat_model = online = OpenAiChatModel(settings.llm)
+            stack.push_async_callback(online.aclose)
+        else:
+            chat_model = OfflineChatModel()
+        return Parts(
+            casting=casting,
+            vad=vad,
+            recognizer=recognizer,
+            chat_model=chat_model,
+            synthesizer=synthesizer,
+            memory=memory,
+            described=_describe(settings, vad.name),
+            closers=[stack.pop_all().aclose],
+        )
 
 
 def _describe(settings: Settings, vad: str) -> list[tuple[str, str, str]]:

@@ -109,6 +109,9 @@ class Bridge:
                 self._on_turn,
             )
             await session.run()
+        except Exception:
+            log.exception("设备 %s 的连接出错，断开", device_id[:64])
+            await websocket.close(1011)
         finally:
             self._devices -= 1
             log.info("设备 %s 已断开", device_id[:64])
@@ -117,7 +120,7 @@ class Bridge:
 def _parameter(request: Request, name: str) -> str:
     """Return a header, or the query parameter of that name: a browser cannot set headers of a websocket."""
     values = request.headers.get_all(name) or parse_qs(urlsplit(request.path).query).get(name.lower(), [])
-    return values[0] if values else ""
+    return values[0].encode("utf-8", "replace").decode("utf-8") if values else ""
 
 
 def _port(server: Server) -> int:

@@ -43,6 +43,9 @@ log = logging.getLogger(__name__)
 # The host's web page, told by its bare hello, begins to play 400 ms late and drops what is left at `tts stop`.
 _WEB_PAGE_STOP_MARGIN_MS = 500
 
+_CROSSING_S = 0.5
+"""A `listen start` this soon after our `tts start` may have been sent before the device had seen that."""
+
 
 class Session:
     """Serves one connection with one turn at a time."""
@@ -69,6 +72,7 @@ class Session:
         self._endpointer = Endpointer(settings.vad)
         self._vad_stream = VadStream()
         self._decoder = OpusDecoder(UPLINK_RATE_HZ)
+        self._heard: Samples = np.zeros(0, np.int16)  # the utterance of the running turn
         self._held: list[Samples] = []  # what was said while the button is held
         self._turn: Turn | None = None
         self._turn_task: asyncio.Task[None] | None = None
@@ -159,7 +163,10 @@ class Session:
     async def _start_listening(self, mode: ListenMode) -> None:
         if mode == "manual":
             # The button is pressed for a new question. The device has left its speaking state by itself, and
-            # a `tts stop` would end py-xiaozhi's listening.
+            # a `tts stop` would end py-xiaozhi's listening. But where press and `tts start` crossed, the device
+            # has gone on from listening to speaking, and without a stop it would stay there.
+            if self._turn and self._turn.speaking and self._turn.speaks_for_s() < _CROSSING_S:
+                await self._stop_turn(quietly=True)
             await self._cancel_turn()
         elif mode == self._mode and self._endpointer.speaking:
             return  # sent again, as py-xiaozhi does after an abort: what is being said goes on
@@ -187,12 +194,13 @@ class Session:
         if self._mode == "manual":
             if sum(map(len, self._held)) < self._settings.vad.max_utterance_s * UPLINK_RATE_HZ:
                 self._held.append(samples)
+                self._active_at_s = time.monotonic()
             return
         probabilities = await self._parts.vad.probabilities(self._vad_stream, samples)
         utterance = self._endpointer.feed(samples, probabilities)
         if self._endpointer.speaking:
             self._active_at_s = time.monotonic()
-        if self._mode == "realtime" and self._endpointer.confirmed and self._turn_runs:
+        if self._mode == "realtime" and self._endpointer.confirmed and self._turn and self._turn.answered:
             await self._stop_turn(quietly=True)  # the user speaks into the answer
         if utterance is not None:
             await self._begin_turn(utterance)
@@ -203,6 +211,12 @@ class Session:
         self._vad_stream = VadStream()
 
     async def _begin_turn(self, heard: Samples | str) -> None:
+        if isinstance(heard, np.ndarray):
+            if self._turn_runs and self._turn and not self._turn.answered:
+                # More came while the first part was being recognized: it is one question with a pause in it.
+                longest = int(self._settings.vad.max_utterance_s * UPLINK_RATE_HZ)
+                heard = np.concatenate((self._heard, heard))[-longest:]
+            self._heard = heard
         await self._stop_turn(quietly=True)
         self._turn = turn = Turn(self._link, self._owner, self._parts, self._settings)
         self._turn_task = asyncio.create_task(turn.run(heard), name=f"turn-{turn.timeline.turn_id}")
@@ -217,13 +231,12 @@ class Session:
 
     async def _stop_turn(self, quietly: bool = False) -> None:
         """End the turn and tell the device at once; `quietly` leaves out a stop for what has not begun."""
-        task, turn = self._turn_task, self._turn
-        if task:
-            task.cancel()
-        if not quietly or (turn and turn.speaking):
+        was_speaking = self._speaking
+        if self._turn and self._turn_task:
+            self._turn_task.cancel()
+            self._turn.speaking = False  # before we wait: the turn must not send its own stop as well
+        if was_speaking or not quietly:
             await self._link.send(Tts("stop"))
-        if turn:
-            turn.speaking = False
         await self._cancel_turn()
 
     async def _cancel_turn(self) -> None:

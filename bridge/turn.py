@@ -33,7 +33,8 @@ class TurnTimeline:
     turn_id: str
     began_s: float
     marks_ms: dict[str, float] = field(default_factory=dict)
-    outcome: str = "running"
+    outcome: str = "cancelled"
+    """How it ended: done, failed, or cancelled, which may be before it did anything."""
 
     def mark(self, name: str) -> None:
         """Note the time of the first event of this name."""
@@ -65,20 +66,20 @@ class Turn:
         self._parts = parts
         self._settings = settings
         self._pacer = Pacer(FRAME_MS, settings.session.lead_packets)
+        self._speaking_since_s = time.monotonic()
         self._packets_sent = 0
         self._face = ""
         self._label = ""
         self._said: list[str] = []
-        self._off_record = False  # what was said was for the memory itself
+        self._off_record = (
+            False  # what is said is no part of the conversation: an apology, the memory's own answer
+        )
 
     async def run(self, heard: Samples | str) -> None:
         """Answer an utterance (16 kHz) or a typed text. Never raises but when it is cancelled."""
         try:
             await self._answer(heard)
             self.timeline.outcome = "done"
-        except asyncio.CancelledError:
-            self.timeline.outcome = "cancelled"
-            raise
         except Exception:
             self.timeline.outcome = "failed"
             log.exception("这一轮出错了")
@@ -87,6 +88,10 @@ class Turn:
             if self._said and not self._off_record:
                 said = Said("assistant", "".join(self._said), datetime.now().astimezone())
                 await self._parts.memory.remember(self._owner, [said])
+
+    def speaks_for_s(self) -> float:
+        """Return how long ago the device was told that speaking begins."""
+        return time.monotonic() - self._speaking_since_s
 
     async def _answer(self, heard: Samples | str) -> None:
         try:
@@ -104,22 +109,24 @@ class Turn:
             return  # no words in it: the device goes on listening
         if transcript:
             await self._link.send(Stt(transcript.text))
+        self.speaking = self.answered = True  # first: cancelled while it sends, it needs its stop
         await self._link.send(Tts("start"))
-        self.speaking = self.answered = True
-        self._audio_from_s = time.monotonic() + self._settings.session.start_gap_ms / 1000
+        self._speaking_since_s = time.monotonic()
         self.timeline.mark("tts_start_ms")
         pipeline = SpeechPipeline(
             self._parts.synthesizer,
             self._parts.casting.emotion_choice(self._link.device_id),
-            timeout_s=self._settings.tts.timeout_s,
+            timeout_s=self._settings.sentence_timeout_s,
         )
-        writer = asyncio.create_task(self._write(transcript, pipeline), name=f"reply-{self.timeline.turn_id}")
-        try:
-            async for sentence in pipeline:
-                await self._speak(sentence)
-        finally:
-            await cancel_and_wait(writer)
-            await pipeline.aclose()
+        async with contextlib.aclosing(pipeline):
+            writer = asyncio.create_task(
+                self._write(transcript, pipeline), name=f"reply-{self.timeline.turn_id}"
+            )
+            try:
+                async for sentence in pipeline:
+                    await self._speak(sentence)
+            finally:
+                await cancel_and_wait(writer)
         await self._play_out()
         await self._stop_speaking()
 
@@ -128,12 +135,14 @@ class Turn:
         phrases = self._settings.phrases
         try:
             if transcript is None:
+                self._off_record = True
                 pipeline.feed(phrases.not_understood)
             else:
                 await self._reply(transcript, pipeline)
         except ServiceError as exc:
             log.warning("%s", exc)
             if "first_token_ms" not in self.timeline.marks_ms:
+                self._off_record = True
                 pipeline.feed(phrases.chat_failed)
         except Exception:
             log.exception("对话模型出错")
@@ -159,13 +168,16 @@ class Turn:
                 if delta.text:
                     self.timeline.mark("first_token_ms")
                     pipeline.feed(delta.text)
+                if pipeline.full:
+                    break  # a model that repeats itself without end
 
     async def _speak(self, sentence: Sentence) -> None:
         self.timeline.mark("first_sentence_ms")
         announced = False
+        audio_from_s = self._speaking_since_s + self._settings.session.start_gap_ms / 1000
         async with contextlib.aclosing(sentence.packets()) as packets:
             async for packet in packets:
-                await self._until(max(self._audio_from_s, self._pacer.due_s(time.monotonic())))
+                await self._until(max(audio_from_s, self._pacer.due_s(time.monotonic())))
                 if not announced:
                     announced = True
                     await self._announce(sentence)

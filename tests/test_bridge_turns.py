@@ -148,7 +148,7 @@ async def test_pressing_the_button_again_is_a_new_question_without_a_stop_that_w
     recognizer = FakeRecognizer()
     async with running(make_parts(chat, recognizer)) as rig, rig.device("manual") as device:
         device.type_text("讲")
-        await device.until(lambda: len(device.model.playback.packets) > 6)
+        await device.until(lambda: len(device.model.playback.packets) > 15)
         device.send(Listen("start", "manual"))  # py-xiaozhi sends no abort before it
         encoder = OpusEncoder(16000, 60)
         for start in range(0, 4800, 960):
@@ -173,6 +173,25 @@ async def test_listen_start_that_comes_twice_loses_nothing_of_what_is_said() -> 
             device.send_frame(encoder.encode(sound[start : start + 960]))
         await asyncio.wait_for(recognizer.asked.wait(), 5)
     assert len(recognizer.heard[0]) >= 9600
+
+
+@pytest.mark.parametrize("mode", ["auto", "realtime"])
+async def test_what_comes_while_the_first_part_is_recognized_joins_it(mode: ListenMode) -> None:
+    recognizer = FakeRecognizer()
+    recognizer.hold = asyncio.Event()
+    async with running(make_parts(recognizer=recognizer)) as rig, rig.device(mode) as device:
+        device.model.start_listening(0.0)
+        device.send(Listen("start", mode))
+        encoder = OpusEncoder(16000, 60)
+        sound = np.concatenate((speech(0.6), silence(0.6), speech(0.6), silence(0.6)))
+        for start in range(0, len(sound), 960):
+            device.send_frame(encoder.encode(sound[start : start + 960]))
+        while len(recognizer.heard) < 2:
+            recognizer.asked.clear()
+            await asyncio.wait_for(recognizer.asked.wait(), 5)
+        recognizer.hold.set()
+        await device.until(lambda: Tts("start") in messages(device))
+    assert len(recognizer.heard[1]) >= 2 * 9600
 
 
 async def test_the_web_page_gets_its_stop_later() -> None:

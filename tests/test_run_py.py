@@ -5,7 +5,11 @@ from __future__ import annotations
 import ast
 import ctypes.util
 import importlib.util
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -43,6 +47,10 @@ class FakeSubprocess:
     def call(self, command: list[str], **_: Any) -> int:
         self.commands.append(command)
         return self.exit_code
+
+    def Popen(self, command: list[str], **_: Any) -> SimpleNamespace:  # noqa: N802
+        self.commands.append(command)
+        return SimpleNamespace(wait=lambda: self.exit_code)
 
     @property
     def installed(self) -> list[list[str]]:
@@ -279,11 +287,38 @@ def test_the_tests_are_all_run_and_what_failed_is_named(
     assert run.main(["test"]) == "没有通过：ruff、ruff format、mypy、pytest"
 
 
-def test_ctrl_c_ends_it_without_a_traceback(
+def test_ctrl_c_while_it_installs_ends_it_without_a_traceback(
     run: ModuleType, commands: FakeSubprocess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: Any, **__: Any) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "call", interrupted)
+    monkeypatch.setattr(commands, "run", interrupted)
     assert run.main([]) == 130
+
+
+CHILD = """
+import signal, sys, time
+def close(*_):
+    time.sleep(0.5)  # longer than subprocess.call would let it live
+    sys.exit(7)
+signal.signal(signal.SIGINT, close)
+signal.signal(signal.SIGTERM, close)
+print("ready", flush=True)
+signal.pause()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize("how", ["Ctrl+C", "SIGTERM"])
+def test_what_was_started_closes_what_is_open(run: ModuleType, how: str) -> None:
+    program = f"import sys; sys.path.insert(0, {str(run.ROOT)!r}); import run; sys.exit(run.start([sys.executable, '-c', {CHILD!r}]))"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, start_new_session=True
+    ) as parent:
+        assert parent.stdout and parent.stdout.readline() == b"ready\n"
+        if how == "Ctrl+C":
+            os.killpg(parent.pid, signal.SIGINT)  # a terminal sends it to both
+        else:
+            parent.terminate()
+        assert parent.wait(10) == 7

@@ -65,7 +65,7 @@ class SenseVoiceRecognizer:
 
     async def aclose(self) -> None:
         """End the thread."""
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        await asyncio.to_thread(self._executor.shutdown, cancel_futures=True)  # it may be in a long utterance
 
     def _load(self) -> None:
         if self._model is None:

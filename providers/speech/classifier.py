@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,31 +36,34 @@ class EmotionClassifier:
     def __init__(self, folder: Path, names: EmotionNames) -> None:
         self._folder = folder
         self._names = names
-        self._lock = threading.Lock()
+        self._free = asyncio.Lock()
         self._model: _Model | None = None
         self._labels: list[str] = []
         self._broken = False
 
     async def feeling_of(self, text: str) -> Emotion | None:
         """Return the emotion of a sentence, None when the classifier is not sure. Never raises."""
-        return await asyncio.to_thread(self._judge, text)
+        # One thread at a time, also after a caller has given up: they are the threads that speech is encoded in.
+        await self._free.acquire()
+        judged = asyncio.get_running_loop().run_in_executor(None, self._judge, text)
+        judged.add_done_callback(lambda _: self._free.release())
+        return await asyncio.shield(judged)
 
     def _judge(self, text: str) -> Emotion | None:
-        with self._lock:
-            if self._broken:
-                return None
-            try:
-                if self._model is None:
-                    self._labels, self._model = read_labels(self._folder), _load(self._folder)
-                logits = self._model(text)
-            except PersonaError as exc:
-                self._broken = True
-                log.warning("感情分类模型用不了：%s", exc)
-                return None
-            except Exception:
-                self._broken = True
-                log.exception("感情分类模型 %s 出错，以后不用它", self._folder)
-                return None
+        if self._broken:
+            return None
+        try:
+            if self._model is None:
+                self._labels, self._model = read_labels(self._folder), _load(self._folder)
+            logits = self._model(text)
+        except PersonaError as exc:
+            self._broken = True
+            log.warning("感情分类模型用不了：%s", exc)
+            return None
+        except Exception:
+            self._broken = True
+            log.exception("感情分类模型 %s 出错，以后不用它", self._folder)
+            return None
         weights = np.exp(logits - logits.max())
         best = int(weights.argmax())
         if weights[best] / weights.sum() < MIN_CONFIDENCE or best >= len(self._labels):

@@ -84,7 +84,7 @@ class SpeechPipeline:
         self._plays_until_s = 0.0  # when all that was synthesized so far has been played, if it plays at once
         self._segments: asyncio.Queue[Segment | None] = asyncio.Queue(MAX_REPLY_CHARACTERS + 1)
         self._sentences: asyncio.Queue[Sentence | None] = asyncio.Queue(_SENTENCES_AHEAD)
-        self._worker = asyncio.create_task(self._synthesize_all(), name="speech-pipeline")
+        self._worker = asyncio.create_task(self._work(), name="speech-pipeline")
 
     def feed(self, chunk: str) -> None:
         """Take the next piece of the reply, cut anywhere."""
@@ -92,8 +92,15 @@ class SpeechPipeline:
 
     def finish(self) -> None:
         """The reply is complete."""
-        self._take(self._reader.finish())
-        self._segments.put_nowait(None)
+        try:
+            self._take(self._reader.finish())
+        finally:
+            self._segments.put_nowait(None)
+
+    @property
+    def full(self) -> bool:
+        """Whether the reply is as long as it may be: what is fed now is not spoken."""
+        return self._characters > MAX_REPLY_CHARACTERS
 
     def __aiter__(self) -> AsyncIterator[Sentence]:
         return self
@@ -112,13 +119,20 @@ class SpeechPipeline:
     def _take(self, segments: list[Segment]) -> None:
         """Hand on what is to be spoken. Only that counts: a model may think for longer than it speaks."""
         for segment in segments:
-            whole = self._characters <= MAX_REPLY_CHARACTERS
+            was_full = self.full
             self._characters += len(segment.text)
-            if self._characters <= MAX_REPLY_CHARACTERS:
+            if not self.full:
                 self._choice.begin(segment)
                 self._segments.put_nowait(segment)
-            elif whole:
+            elif not was_full:
                 log.warning("回答超过 %d 字，后面的不说了", MAX_REPLY_CHARACTERS)
+
+    async def _work(self) -> None:
+        try:
+            await self._synthesize_all()
+        except Exception:
+            log.exception("这个回答说不下去了")
+        await self._sentences.put(None)  # whatever happened: who iterates waits for it
 
     async def _synthesize_all(self) -> None:
         while (segment := await self._segments.get()) is not None:
@@ -135,7 +149,6 @@ class SpeechPipeline:
                 log.exception("合成语音时出错，跳过这一句")
             finally:
                 sentence._packets.put_nowait(None)
-        await self._sentences.put(None)
 
     async def _synthesize(self, sentence: Sentence) -> None:
         resampler, framer = Resampler(self._sample_rate_hz), Framer(self._encoder.frame_samples)

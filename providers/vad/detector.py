@@ -79,7 +79,7 @@ class VoiceActivityDetector:
         """End the thread."""
         if self._worker:
             await asyncio.wait({self._worker}, timeout=5)
-        self._executor.shutdown(wait=True)
+        await asyncio.to_thread(self._executor.shutdown)
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
@@ -119,6 +119,7 @@ class SileroModel:
         options.log_severity_level = 3
         try:
             self._session: Any = onnxruntime.InferenceSession(str(file), options, ["CPUExecutionProvider"])
+            self.judge([VadStream()], np.zeros((1, WINDOW_SAMPLES), np.float32))  # no other model takes this
         except Exception as exc:  # onnxruntime's own exceptions have no public base class
             raise SettingsError(f"读不了 VAD 模型 {file}：{exc}。请改 vad.model，或留空用自带的。") from exc
 

@@ -215,6 +215,12 @@ class Settings(Section):
         return self._folder / Path(text).expanduser()
 
     @property
+    def sentence_timeout_s(self) -> float:
+        """How long a sentence may take to its first sound, the fallback's turn included."""
+        first = self.gpt_sovits.first_audio_timeout_s if self.tts.engine == "gpt_sovits" else 0.0
+        return first + self.tts.timeout_s
+
+    @property
     def data_dir(self) -> Path:
         """The folder for imported roles, memory, models and caches."""
         return self.path(self.paths.data)

@@ -20,10 +20,13 @@ from xiaozhi_persona.bridge.server import WEBSOCKET_PATH, Bridge
 from xiaozhi_persona.bridge.turn import TurnTimeline
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.talk import print_turn, print_turn_json
+from xiaozhi_persona.errors import PersonaError, SettingsError
 from xiaozhi_persona.settings import Settings
 
 DEMO_SENTENCE = "我今天很开心"
 DEMO_REPLY = Path("out/reply.wav")
+DEMO_DEVICE = "demo"
+"""A device of its own: what it says is not to be remembered as said by the owner of this machine."""
 
 
 @click.command("serve")
@@ -35,7 +38,9 @@ DEMO_REPLY = Path("out/reply.wav")
 def command(demo: bool, once: bool, config: Path | None, as_json: bool, debug: bool) -> None:
     """启动桥，ESP32 和树莓派的设备都可以连上来。按 Ctrl+C 结束。"""
     settings = prepare(config, debug)
-    if demo and once:
+    if once and not demo:
+        raise SettingsError("--once 要和 --demo 一起用：serve --demo --once")
+    if once:
         bridge = settings.bridge.model_copy(
             update={"host": "127.0.0.1", "websocket_port": 0, "http_port": 0, "websocket_url": ""}
         )
@@ -62,15 +67,20 @@ async def _serve(settings: Settings, demo: bool, once: bool, as_json: bool) -> N
         else:
             _print_parts(parts)
         if demo:
-            await _demo(bridge, parts, settings, as_json)
-        if demo and once:
+            try:
+                await _demo(bridge, settings, as_json)
+            except PersonaError as exc:
+                if once:
+                    raise
+                click.echo(f"演示没有成功：{exc}", err=True)
+        if once:
             return
         if not as_json:
             _print_addresses(bridge, settings)
         await asyncio.Event().wait()
 
 
-async def _demo(bridge: Bridge, parts: Parts, settings: Settings, as_json: bool) -> None:
+async def _demo(bridge: Bridge, settings: Settings, as_json: bool) -> None:
     """Let a simulated device say a sentence in the embedded voice, and show what came back."""
     from xiaozhi_persona.audio.wav import write_wav
     from xiaozhi_persona.providers.tts.espeak import EspeakSynthesizer
@@ -83,8 +93,11 @@ async def _demo(bridge: Bridge, parts: Parts, settings: Settings, as_json: bool)
             write_wav(wav, chunk.samples, chunk.sample_rate_hz)
         if not as_json:
             click.echo(f"\n一台模拟的设备说：{DEMO_SENTENCE}")
-        url = f"ws://127.0.0.1:{bridge.websocket_port}{WEBSOCKET_PATH}"
-        options = TalkOptions(url, wavs=(wav,), save=DEMO_REPLY, token=settings.bridge.token)
+        host = "127.0.0.1" if settings.bridge.host == "0.0.0.0" else settings.bridge.host
+        url = f"ws://{host}:{bridge.websocket_port}{WEBSOCKET_PATH}"
+        options = TalkOptions(
+            url, wavs=(wav,), save=DEMO_REPLY, device_id=DEMO_DEVICE, token=settings.bridge.token
+        )
         await talk(options, print_turn_json if as_json else print_turn)
     if not as_json:
         click.echo(f"它听到的回答存在 {DEMO_REPLY}")

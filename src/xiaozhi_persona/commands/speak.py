@@ -99,7 +99,7 @@ async def _speak(text: str, settings: Settings, out: Path, as_json: bool) -> Non
 
     choice = Casting(settings).emotion_choice()
     synthesizer, sovits = open_synthesizer(settings)
-    pipeline = SpeechPipeline(synthesizer, choice, timeout_s=settings.tts.timeout_s)
+    pipeline = SpeechPipeline(synthesizer, choice, timeout_s=settings.sentence_timeout_s)
     decoder = OpusDecoder(SAMPLE_RATE_HZ)
     sound: list[Samples] = []
     started = time.monotonic()
