@@ -72,6 +72,7 @@ class Session:
         self._endpointer = Endpointer(settings.vad)
         self._vad_stream = VadStream()
         self._decoder = OpusDecoder(UPLINK_RATE_HZ)
+        self._hears_anew = False  # whether listening began anew since the turn began
         self._heard: Samples = np.zeros(0, np.int16)  # the utterance of the running turn
         self._held: list[Samples] = []  # what was said while the button is held
         self._turn: Turn | None = None
@@ -171,6 +172,7 @@ class Session:
         elif mode == self._mode and self._endpointer.speaking:
             return  # sent again, as py-xiaozhi does after an abort: what is being said goes on
         self._mode = mode
+        self._hears_anew = True
         self._hear_anew()
 
     async def _stop_listening(self) -> None:
@@ -218,6 +220,7 @@ class Session:
                 heard = np.concatenate((self._heard, heard))[-longest:]
             self._heard = heard
         await self._stop_turn(quietly=True)
+        self._hears_anew = False
         self._turn = turn = Turn(self._link, self._owner, self._parts, self._settings)
         self._turn_task = asyncio.create_task(turn.run(heard), name=f"turn-{turn.timeline.turn_id}")
         self._turn_task.add_done_callback(lambda _: self._turn_ended(turn))
@@ -226,7 +229,8 @@ class Session:
         self._active_at_s = time.monotonic()
         log.info("%s", turn.timeline)
         self._on_turn(turn.timeline)
-        if self._mode == "auto" and turn.answered:
+        # A device has begun to listen anew by then; a web page goes on sending what it heard of the reply.
+        if self._mode == "auto" and turn.answered and not self._hears_anew:
             self._hear_anew()
 
     async def _stop_turn(self, quietly: bool = False) -> None:
