@@ -81,7 +81,8 @@ async def measure(turns: int, listeners: int, folder: Path) -> list[TurnTimeline
                 wanted = len(done) + 1
                 for frame in frames:
                     device.send_frame(frame)
-                await device.until(lambda n=wanted: len(done) >= n and device.state == "listening", 20)
+                while len(done) < wanted or device.state != "listening":  # noqa: ASYNC110
+                    await asyncio.sleep(0.005)
             for task in crowd:
                 await cancel_and_wait(task)
     return done
