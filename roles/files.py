@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
-
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.yaml_files import parse_mapping
 
 _MAX_NAME_BYTES = 120  # a file system takes 255 bytes, and something is added to the name
 _WINDOWS_DEVICES = re.compile(
@@ -44,20 +43,7 @@ def read_text(file: Path) -> str:
 
 def read_yaml(file: Path) -> dict[str, Any]:
     """Read a YAML file of keys and values; keys left empty are left out. Raises SettingsError with the place."""
-    try:
-        data = yaml.safe_load(read_text(file))
-    except yaml.YAMLError as exc:
-        mark = getattr(exc, "problem_mark", None)
-        where = f"第 {mark.line + 1} 行第 {mark.column + 1} 列" if mark else ""
-        raise SettingsError(
-            f"{file} {where}不是有效的 YAML：{getattr(exc, 'problem', None) or exc}。"
-            "检查缩进、冒号后的空格和引号；Windows 路径不要放在双引号里。"
-        ) from exc
-    if data is None:
-        return {}
-    if not isinstance(data, dict):
-        raise SettingsError(f"{file} 的最外层应是“键: 值”，得到的是 {type(data).__name__}。")
-    return {str(key): value for key, value in data.items() if value is not None}
+    return parse_mapping(read_text(file), file)
 
 
 def safe_name(text: str) -> str:

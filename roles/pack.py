@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic.fields import FieldInfo
 
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.roles.files import inside, read_yaml
 from xiaozhi_persona.text.emotions import FACES
+from xiaozhi_persona.yaml_files import explain, field_at
 
 EmotionSource = Literal["tag", "emoji", "classifier", "lexicon", "default"]
 """Where the feeling of a sentence is taken from."""
@@ -118,61 +117,8 @@ def read_sheet(file: Path) -> RoleSheet:
         raise SettingsError("\n".join(f"{file}：{_explain(error)}" for error in exc.errors()[:5])) from exc
 
 
-_KINDS: Mapping[str, str] = {
-    "string": "文字（给数字加上引号）",
-    "int": "整数",
-    "float": "数字",
-    "bool": "true 或 false",
-    "list": "列表，如 [甲, 乙]",
-    "dict": "“键: 值”",
-    "model": "“键: 值”（下一级缩进）",
-}
-
-
 def _explain(error: Any) -> str:
-    """Turn one finding of pydantic into: which key, what is allowed."""
-    path = [str(part) for part in error["loc"]]
-    key, kind = ".".join(path), error["type"]
-    model, field = _field(path)
-    if kind == "extra_forbidden":
-        return f"没有 {key} 这一项。这里可用的有：{'、'.join(model.model_fields)}"
-    if kind == "missing":
-        return f"少了 {key}（{field.description if field else ''}）。请补上。"
-    if kind == "value_error":
-        allowed = str(error["ctx"]["error"])
-    elif kind == "string_too_short":
-        allowed = "不能留空"
-    elif kind == "literal_error":
-        allowed = (
-            f"可选 {error['ctx']['expected'].replace(chr(39), '').replace(' or ', ', ').replace(', ', '、')}"
-        )
-    elif kind in ("greater_than_equal", "less_than_equal"):
-        allowed = "至少 {ge}" if "ge" in error["ctx"] else "至多 {le}"
-        allowed = allowed.format(**error["ctx"])
-    else:
-        allowed = next(
-            (text for name, text in _KINDS.items() if kind.startswith(name + "_")), str(error["msg"])
-        )
-    hint = f"（{field.description}）" if field else ""
-    return f"{key} 的值 {error['input']!r} 不行，应为：{allowed}{hint}"
-
-
-def _field(path: list[str]) -> tuple[type[BaseModel], FieldInfo | None]:
-    """Return the last field on the way along `path`, and the model where the way ended."""
-    model: type[BaseModel] = RoleSheet
-    field: FieldInfo | None = None
-    for key in path:
-        if key in model.model_fields:
-            field = model.model_fields[key]
-            inner = _model_of(field.annotation)
-            if inner is not None:
-                model = inner
-    return model, field
-
-
-def _model_of(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if get_origin(annotation) in (list, dict):
-        return _model_of(get_args(annotation)[-1])
-    return None
+    """Turn one finding of pydantic into: which key, what is allowed, what the key is for."""
+    field = field_at(RoleSheet, [str(part) for part in error["loc"]])
+    is_value = error["type"] not in ("extra_forbidden", "missing")
+    return explain(error, RoleSheet) + (f"（{field.description}）" if field and is_value else "")

@@ -123,13 +123,22 @@ class Role:
         """Put the names where {{char}} and {{user}} stand."""
         return _fill(text, self.sheet.name, self.sheet.user)
 
+    def character_prompt(self) -> str:
+        """Return who it is and how it speaks: the part of the prompt that is the same at every turn, without tags."""
+        return "\n\n".join(self._character())
+
+    def tags_prompt(self) -> str:
+        """Return what teaches the chat model the emotion tags of this role."""
+        return (
+            "每句话的感情用句首的标签表示，标签写在【】里，只能是：" + "、".join(self.tags) + "。"
+            f"例如：【{self.tags[0]}】你回来啦！感情变了就换标签，没变就不写。标签不会被念出来。"
+        )
+
     def system_prompt(self, now: datetime, remembered: Recollection) -> str:
         """Return what the chat model is told before the conversation. What is remembered is marked as data."""
-        example = self.tags[0]
         parts = [
-            *self._character(),
-            "每句话的感情用句首的标签表示，标签写在【】里，只能是：" + "、".join(self.tags) + "。"
-            f"例如：【{example}】你回来啦！感情变了就换标签，没变就不写。标签不会被念出来。",
+            self.character_prompt(),
+            self.tags_prompt(),
             f"现在是 {now:%Y-%m-%d %H:%M}，星期{_WEEKDAYS[now.weekday()]}。",
         ]
         if remembered.text:

@@ -28,6 +28,7 @@ from xiaozhi_persona import __version__
 from xiaozhi_persona.audio.wav import read_wav
 from xiaozhi_persona.cli import COMMANDS, main
 from xiaozhi_persona.config import render
+from xiaozhi_persona.providers.tts.gpt_sovits import GptSovitsSynthesizer
 
 SPEECH = Path(__file__).parent / "data" / "speech"
 TEXTS: dict[str, str] = json.loads((SPEECH / "texts.json").read_text(encoding="utf-8"))
@@ -91,7 +92,10 @@ def leaves(command: click.Command, *path: str) -> Iterator[tuple[str, ...]]:
     if not isinstance(command, click.Group):
         yield path
         return
-    for name, inner in command.commands.items():
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        inner = command.get_command(context, name)
+        assert inner
         yield from leaves(inner, *path, name)
 
 
@@ -200,6 +204,23 @@ def test_speak_writes_the_sound_that_its_lines_tell_of(run: Run, tmp_path: Path)
     sound = read_wav(tmp_path / "new" / "hello.wav", 24000)
     assert len(sound) == 24 * sum(s["audio_ms"] for s in sentences)
     assert np.abs(sound).max() > 3000
+
+
+def test_speak_that_cannot_begin_closes_its_connections(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = []
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("boom")
+
+    async def aclose(self: GptSovitsSynthesizer) -> None:
+        closed.append(self)
+
+    monkeypatch.setenv("XZP_TTS__ENGINE", "gpt_sovits")
+    monkeypatch.setenv("XZP_GPT_SOVITS__SERVERS", f"[http://127.0.0.1:{free_port()}]")
+    monkeypatch.setattr("xiaozhi_persona.providers.speech.pipeline.SpeechPipeline.__init__", broken)
+    monkeypatch.setattr(GptSovitsSynthesizer, "aclose", aclose)
+    assert run("speak", "你好").code == 1
+    assert len(closed) == 1
 
 
 @pytest.mark.parametrize(

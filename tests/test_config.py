@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from xiaozhi_persona.config import load_settings, render
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.settings import Settings
+from xiaozhi_persona.yaml_files import parse_mapping
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -108,6 +109,8 @@ def test_a_whole_number_is_a_number(file: Path) -> None:
         ("session: {wake_words: [1]}", ["session.wake_words.0 的值 1", "文字"]),
         ("log: {level: loud}", ["log.level 的值 'loud'", "debug、info、warning、error"]),
         ("bridge: {binary_version: 4}", ["bridge.binary_version 的值 4", "可选 1、2、3"]),
+        ("bridge: {binary_version: true}", ["bridge.binary_version 的值 True", "可选 1、2、3"]),
+        ("gpt_sovits: {streaming_mode: false}", ["gpt_sovits.streaming_mode 的值 False", "可选 0、1"]),
         ("llm: {api_key: 123}", ["llm.api_key 的值 123", "文字（给数字加上引号）"]),
         ("llm: {base_url: ftp://x}", ["llm.base_url", "https://"]),
         ("llm: {extra_body: [1]}", ["llm.extra_body 的值 [1]", "“键: 值”"]),
@@ -117,6 +120,10 @@ def test_a_whole_number_is_a_number(file: Path) -> None:
         ("bridge: [x", ["第 1 行", "不是有效的 YAML", "检查缩进"]),
         ("bridge:\n\thost: x", ["第 2 行第 1 列", "不是有效的 YAML"]),
         ("role: a\0b", ["不是有效的 YAML"]),
+        ("memory: {owners: {dir: 5}}", ["memory.owners.dir 的值 5", "文字"]),
+        ("a: &a [*a]", ["一层套一层", "不能指向自己"]),
+        ("llm: {extra_body: &b {again: *b}}", ["一层套一层", "不能指向自己"]),
+        ("llm: {extra_body: " + "[" * 5000, ["一层套一层", "检查括号"]),
         ("role: !!python/name:os.system", ["不是有效的 YAML"]),
     ],
 )
@@ -150,6 +157,13 @@ def test_a_missing_file_names_the_command_that_writes_one(file: Path) -> None:
 
 def test_a_folder_is_no_settings_file(tmp_path: Path) -> None:
     assert "请检查路径" in complaint(tmp_path)
+
+
+def test_one_value_may_be_used_twice_and_costs_nothing(file: Path) -> None:
+    doubled = "\n".join(f"  l{i + 1}: &l{i + 1} [*l{i}, *l{i}]" for i in range(40))
+    file.write_text(f"role: default\nextra:\n  l0: &l0 [a]\n{doubled}", encoding="utf-8")
+    data = parse_mapping(file.read_text(encoding="utf-8"), file)
+    assert data["extra"]["l1"] == [["a"], ["a"]]
 
 
 # The environment wins over the file.

@@ -213,7 +213,7 @@ def test_a_clip_may_be_on_the_server_only(tmp_path: Path) -> None:
         ("name: x\nopening: []", ["没有 opening 这一项", "openings"]),
         ("name: x\nspeeds: {高心: 1.1}", ["speeds", "'高心' 不是感情", "高兴"]),
         ("name: x\nspeeds: {高兴: 9}", ["speeds.高兴 的值 9", "至多 2.0"]),
-        ("name: x\nspeed: 0", ["speed 的值 0", "至少 0.5"]),
+        ("name: x\nspeed: 0", ["speed 的值 0", "0.5 到 2.0", "语速"]),
         ("name: x\ndefault_emotion: 没有的", ["default_emotion", "'没有的' 不是感情"]),
         (
             "name: x\nemotion_sources: [tags]",
@@ -228,8 +228,10 @@ def test_a_clip_may_be_on_the_server_only(tmp_path: Path) -> None:
         ("name: x\nreferences: {高兴: [{text: 你好}]}", ["file 或 server_path"]),
         ("name: x\nreferences: {高兴: [{fil: a}]}", ["没有 references.高兴.0.fil 这一项", "server_path"]),
         ("name: x\nparameters: [1]", ["parameters", "“键: 值”"]),
-        ("name: x\nlore: {threshold: 2}", ["lore.threshold 的值 2", "至多 1.0"]),
+        ("name: x\nlore: {threshold: 2}", ["lore.threshold 的值 2", "0.0 到 1.0"]),
+        ("name: x\nspeeds: {name: 9}", ["speeds.name 的值 9", "至多 2.0", "各种感情的语速"]),
         ("name: [x", ["第 1 行", "不是有效的 YAML"]),
+        ("name: x\nparameters: &a {again: *a}", ["不能指向自己"]),
         ("- a", ["最外层应是“键: 值”"]),
     ],
 )

@@ -7,6 +7,8 @@ import functools
 import importlib.util
 import json
 import logging
+import os
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
@@ -339,3 +341,13 @@ def test_without_the_packages_it_is_said_what_to_install(
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(PackageMissing, match=r"xiaozhi-persona\[bridge\]"):
         load_vad_model(None)
+
+
+def test_the_model_runtime_reports_to_nobody(tmp_path: Path) -> None:
+    code = (
+        "from xiaozhi_persona.providers.vad.detector import load_vad_model; print(load_vad_model(None).name)"
+    )
+    environ = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path), "PATH": os.environ["PATH"]}
+    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True)
+    assert done.stdout == "Silero VAD\n", done.stderr
+    assert not list(tmp_path.iterdir())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import sys
 import traceback
@@ -10,41 +9,30 @@ import traceback
 import click
 
 from xiaozhi_persona import __version__
+from xiaozhi_persona.commands.lazy_group import LazyGroup
 from xiaozhi_persona.errors import PersonaError
 
 COMMANDS = {
     "serve": "启动桥：设备连接的服务",
     "talk": "当一台设备，和服务器说话",
     "speak": "把一段话合成为声音",
-    "transcribe": "识别一个 WAV 文件",
+    "transcribe": "识别 WAV 文件；比较几个模型",
     "roles": "角色包：列出、检查、修整、导入",
     "voices": "GPT-SoVITS 的服务器和声音：列出、试说",
     "memory": "记忆：查看、导入、改正、忘掉",
+    "install": "装进小智服务端（xiaozhi-esp32-server）",
+    "uninstall": "从小智服务端里卸载",
     "doctor": "检查哪里有毛病，说下一步做什么",
     "init": "写出一份 config.yaml",
 }
 
 
-class _Commands(click.Group):
-    """Finds the subcommands by name without importing them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"xiaozhi_persona.commands.{cmd_name}")
-        command: click.Command = module.command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("命令"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-
 @click.command(
-    cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=LazyGroup,
+    purposes=COMMANDS,
+    module_prefix="xiaozhi_persona.commands.",
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, message="%(version)s")
 @click.pass_context

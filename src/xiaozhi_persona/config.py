@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.settings import Settings
+from xiaozhi_persona.yaml_files import allowed_values, explain, field_at, parse_mapping
 
 DEFAULT_FILE = Path("config.yaml")
 ENV_PREFIX = "XZP_"
@@ -57,7 +58,7 @@ def render() -> str:
 
 
 def _entry(name: str, field: FieldInfo) -> list[str]:
-    allowed = _allowed(name, field)
+    allowed = allowed_values(name, field)
     comment = f"{field.description}（{allowed}）" if allowed else str(field.description)
     default = field.get_default(call_default_factory=True)
     value = yaml.safe_dump(
@@ -66,40 +67,16 @@ def _entry(name: str, field: FieldInfo) -> list[str]:
     return [f"# {comment}", f"{name}: {value.removesuffix('...' + chr(10)).strip()}"]
 
 
-_UNITS = {"ms": "毫秒", "s": "秒", "wpm": "词/分钟", "packets": "包", "turns": "轮"}
-
-
-def _allowed(name: str, field: FieldInfo) -> str:
-    """Say in words what a field takes, with its unit; "" for free text."""
-    if get_origin(field.annotation) is Literal:
-        return "可选 " + "、".join(str(choice) for choice in get_args(field.annotation))
-    limits = {
-        key: getattr(rule, key) for rule in field.metadata for key in ("ge", "le") if hasattr(rule, key)
-    }
-    unit = _UNITS.get(name.rpartition("_")[2], "")
-    return f"{limits['ge']} 到 {limits['le']} {unit}".strip() if limits else ""
-
-
 def _read(file: Path) -> dict[str, Any]:
     try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
+        text = file.read_text(encoding="utf-8-sig")
     except FileNotFoundError as exc:
         raise SettingsError(f"没有设置文件 {file}。运行 xiaozhi-persona init 可写出一份。") from exc
     except UnicodeDecodeError as exc:
         raise SettingsError(f"{file} 不是 UTF-8 编码（{exc}）。请另存为 UTF-8。") from exc
     except OSError as exc:
         raise SettingsError(f"读不了 {file}（{exc.strerror}）。请检查路径和权限。") from exc
-    except yaml.YAMLError as exc:
-        mark = getattr(exc, "problem_mark", None)
-        where = f"第 {mark.line + 1} 行第 {mark.column + 1} 列" if mark else ""
-        raise SettingsError(
-            f"{file} {where}不是有效的 YAML：{getattr(exc, 'problem', exc)}。检查缩进、冒号后的空格和引号。"
-        ) from exc
-    if data is None:
-        return {}
-    if not isinstance(data, dict):
-        raise SettingsError(f"{file} 的最外层应是“键: 值”，得到的是 {type(data).__name__}。")
-    return {key: value for key, value in data.items() if value is not None}  # a section left without keys
+    return parse_mapping(text, file)
 
 
 def _overrides(data: dict[str, Any], environ: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -108,7 +85,7 @@ def _overrides(data: dict[str, Any], environ: Mapping[str, str]) -> Iterator[tup
         if not variable.upper().startswith(ENV_PREFIX):
             continue
         path = tuple(variable[len(ENV_PREFIX) :].lower().split("__"))
-        field, target = _field(path), data
+        field, target = field_at(Settings, path), data
         for key in path[:-1]:
             inner = target.get(key)
             target[key] = inner = dict(inner) if isinstance(inner, dict) else {}
@@ -119,21 +96,6 @@ def _overrides(data: dict[str, Any], environ: Mapping[str, str]) -> Iterator[tup
         except yaml.YAMLError as exc:
             raise SettingsError(f"环境变量 {variable} 的值读不懂：{text!r}。列表写成 [甲, 乙]。") from exc
         yield path, variable
-
-
-def _field(path: tuple[str, ...]) -> FieldInfo | None:
-    """Return the setting that `path` names or lies in, None when there is none."""
-    model: Any = Settings
-    field: FieldInfo | None = None
-    for key in path:
-        fields = getattr(model, "model_fields", None)
-        if fields is None:
-            return field  # a key of a free mapping, an item of a list
-        if key not in fields:
-            return None
-        field = fields[key]
-        model = field.annotation
-    return field
 
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -159,17 +121,6 @@ def _expand(value: Any, environ: Mapping[str, str], place: str, path: str = "") 
     return _VARIABLE.sub(look_up, value)
 
 
-_KINDS = {
-    "string": "文字（给数字加上引号）",
-    "int": "整数",
-    "float": "数字",
-    "bool": "true 或 false",
-    "list": "列表，如 [甲, 乙]",
-    "dict": "“键: 值”",
-    "model": "“键: 值”（下一级缩进）",
-}
-
-
 def _explain(error: Any, origin: Mapping[tuple[str, ...], str], file: Path | None) -> str:
     """Turn one finding of pydantic into: where, which key, what is allowed."""
     path = tuple(str(part) for part in error["loc"])
@@ -177,20 +128,4 @@ def _explain(error: Any, origin: Mapping[tuple[str, ...], str], file: Path | Non
         (f"环境变量 {name}" for key, name in origin.items() if all(map(operator.eq, path, key))),
         str(file or "默认设置"),
     )
-    key = ".".join(path)
-    kind = error["type"]
-    if kind in ("extra_forbidden", "invalid_key"):
-        known = _field(path[:-1])
-        model: Any = known.annotation if known else Settings
-        keys = "、".join(getattr(model, "model_fields", Settings.model_fields))
-        return f"{place}：没有 {key} 这一项。这里可用的有：{keys}"
-    field = _field(path)
-    allowed = _allowed(path[-1], field) if field else ""
-    if kind == "string_pattern_mismatch" and field:
-        allowed = str(field.description)
-    elif kind == "string_too_short":
-        allowed = "不能留空"
-    elif kind.endswith("_type"):
-        named = next((text for name, text in _KINDS.items() if kind.startswith(name + "_")), "")
-        allowed = "，".join(part for part in (named, allowed) if part)
-    return f"{place}：{key} 的值 {error['input']!r} 不行，应为：{allowed or error['msg']}"
+    return f"{place}：{explain(error, Settings)}"

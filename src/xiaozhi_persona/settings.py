@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
+from pydantic_core import PydanticKnownError
 
 
 class Section(BaseModel):
     """A part of config.yaml: frozen, strict about types, no unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_not_1(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse what only equals one of the choices, as True does 1."""
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        if get_origin(annotation) is Literal and isinstance(value, (bool, float)):
+            choices = ", ".join(map(repr, get_args(annotation)))
+            raise PydanticKnownError("literal_error", {"expected": choices})
+        return value
 
 
 class PathSettings(Section):
@@ -83,12 +94,66 @@ class VadSettings(Section):
 class AsrSettings(Section):
     """语音识别（FunASR）"""
 
+    engine: Literal["funasr_onnx", "funasr", "funasr_server"] = Field(
+        "funasr_onnx",
+        description="funasr_onnx 不用 torch，适合 CPU 和树莓派；funasr 用 torch，可用显卡；funasr_server 为你的 FunASR 服务器，见 server_url",
+    )
     model: str = Field(
         "",
-        description="SenseVoiceSmall 的 ONNX 文件夹（内有 model.onnx 或 model_quant.onnx）；留空时用自带的小模型，它只认识演示的句子",
+        description="模型的文件夹，或模型库里的名字，如 iic/SenseVoiceSmall-onnx，第一次用时下载到数据文件夹；留空时 funasr_onnx 用自带的小模型，它只认识演示的句子，funasr 用 iic/SenseVoiceSmall",
+    )
+    quantized: bool = Field(
+        True, description="funasr_onnx 的文件夹里两种模型都有时，用量化的（小而快），还是完整的"
+    )
+    vad_model: str = Field(
+        "",
+        description="funasr 先用它找出哪里有人说话，如 fsmn-vad，给会把噪声听成话的 Paraformer 用；留空时整句识别",
+    )
+    punc_model: str = Field(
+        "", description="funasr 补标点的模型，如 ct-punc，给 Paraformer 用；SenseVoice 自己有标点"
+    )
+    hub: Literal["ms", "hf"] = Field("ms", description="从哪里下载模型：ms 为 ModelScope，hf 为 Hugging Face")
+    mirror: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        description="模型库的镜像，如 https://hf-mirror.com；留空时用模型库自己的地址",
+    )
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="在哪里算：cpu、cuda:0 这样的显卡、mps（苹果电脑）；auto 为有显卡就用",
     )
     language: Literal["auto", "zh", "en", "yue", "ja", "ko"] = Field("auto", description="说的语言")
-    timeout_s: float = Field(10.0, ge=1.0, le=60.0, description="识别一句话的时限")
+    itn: bool = Field(True, description="把说的数字写成阿拉伯数字，加标点（SenseVoice 和服务器）")
+    hotwords: list[str] = Field(
+        [],
+        description="容易听错的词，如 [小智, 咪咪]；带热词的 Paraformer 和服务器会用，角色的名字和用户的称呼已在其中",
+    )
+    server_url: str = Field(
+        "",
+        pattern=r"^(wss?://\S+)?$",
+        description="FunASR 服务器的地址，如 wss://192.168.1.9:10095，没有证书的写 ws://",
+    )
+    server_mode: Literal["offline", "online", "2pass"] = Field(
+        "offline", description="服务器的方式，要和它启动的程序相符"
+    )
+    server_certificate: str = Field(
+        "",
+        description="怎样检查 wss 服务器的证书：留空为用系统的；写一个 .pem 文件为用它（自签的证书就写证书本身）；off 为不检查",
+    )
+    workers: int = Field(1, ge=1, le=16, description="同时识别几句，每句用一个线程；服务器为几条连接")
+    queue_utterances: int = Field(
+        16, ge=1, le=1000, description="最多有几句话排队，再多的马上回答太忙，不会越积越多"
+    )
+    connect_timeout_s: float = Field(3.0, ge=0.1, le=30.0, description="连接服务器的时限")
+    timeout_s: float = Field(
+        10.0, ge=1.0, le=60.0, description="识别一句话的时限，排队也算在内；长录音每 30 秒有这么多"
+    )
+
+    @property
+    def has_embedded_model(self) -> bool:
+        """Whether it is the small model of ours, which knows the demonstration's sentences only."""
+        return self.engine == "funasr_onnx" and not self.model
 
 
 class LlmSettings(Section):
@@ -168,7 +233,7 @@ class MemorySettings(Section):
     dir: str = Field("", description="记忆的文件夹；留空时为数据文件夹里的 memory")
     owners: dict[str, str] = Field(
         {},
-        description="设备属于谁，同一个主人的几台设备共用一份记忆，如 {aa:bb:cc:dd:ee:ff: 小明}；没有写的设备各自一份",
+        description="设备属于谁，同一个主人的几台设备共用一份记忆，如 {'aa:bb:cc:dd:ee:ff': 小明}；没有写的设备各自一份",
     )
     retention_days: int = Field(
         0, ge=0, le=36500, description="谈话记录保留的天数，更早的会被忘掉，仍然成立的事实留着；0 为一直保留"

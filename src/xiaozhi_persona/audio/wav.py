@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import wave
 from pathlib import Path
 
@@ -41,9 +42,15 @@ def read_wav(path: Path, sample_rate_hz: int) -> Samples:
 def write_wav(path: Path, samples: Samples, sample_rate_hz: int) -> None:
     """Write 16-bit mono, making the folder where needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Opened here, since wave prints a complaint of its own about a path that it cannot open.
-    with path.open("wb") as raw, wave.open(raw, "wb") as file:
+    path.write_bytes(wav_bytes(samples, sample_rate_hz))
+
+
+def wav_bytes(samples: Samples, sample_rate_hz: int) -> bytes:
+    """Return a WAV file of 16-bit mono."""
+    raw = io.BytesIO()
+    with wave.open(raw, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(sample_rate_hz)
         file.writeframes(samples.astype("<i2").tobytes())
+    return raw.getvalue()

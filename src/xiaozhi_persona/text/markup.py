@@ -2,7 +2,7 @@
 
 A chat model's reply arrives in pieces cut anywhere. Every decision here is made from the characters alone,
 one character at a time, so that any chunking gives the same pieces. Not spoken: emotion tags, emoji,
-Markdown marks, code, tables, images, addresses, formulas, HTML tags and `<think>` parts.
+Markdown marks, code, tables, images, addresses, formulas, HTML tags and comments, and `<think>` parts.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Markup:
         self._rules: dict[str, Callable[[str, bool], _Decision]] = {
             **dict.fromkeys(_CLOSERS, self._bracket),
             **dict.fromkeys("#0123456789", self._keycap),
-            **dict.fromkeys("hHwW", self._address),
+            **dict.fromkeys("hHfFwW", self._address),
             "]": self._link_end,
             "!": self._image,
             "<": self._angle,

@@ -6,7 +6,7 @@ import functools
 import re
 from itertools import chain
 
-ADDRESS = ("http://", "https://", "www.")
+ADDRESS = ("http://", "https://", "ftp://", "www.")
 _THINK = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
 
 _MAX_RUN = 12  # so many equal marks in a row are looked at together
@@ -20,6 +20,7 @@ _HTML_NAMES = (
 )
 _HTML = re.compile(rf"</?(?:{_HTML_NAMES})(?:\s*/?>|\s+[a-z-]+(=))")
 _HTML_BEGUN = re.compile(rf"</?(?:[a-z][a-z0-9]{{0,9}}|(?:{_HTML_NAMES})(?:\s[a-z-]{{0,12}}|\s?/))?")
+_COMMENT = "<!--"
 _ADDRESS_END = re.compile(r"[^!-~]|[<>()\[\]{}|\\^`]")
 _ADDRESS_TRAILING = ".,!?;:'\"*_~"
 _MAX_TRAILING = 12
@@ -158,8 +159,10 @@ def formula_begin(buffer: str, final: bool, at_line_start: bool) -> Begin | None
 
 
 def html_begin(buffer: str, final: bool) -> Begin | None:
-    """Tell an HTML tag, a `<think>` part or `<https://...>` from a less-than sign; None to wait."""
+    """Tell an HTML tag, a comment, a `<think>` part or `<https://...>` from a less-than sign; None to wait."""
     lowered = buffer.lower()
+    if lowered == _COMMENT:
+        return len(buffer), Until("-->")
     think = _THINK.fullmatch(lowered)
     if think:
         return len(buffer), None if think[1] else Think()
@@ -168,7 +171,8 @@ def html_begin(buffer: str, final: bool) -> Begin | None:
     html = _HTML.fullmatch(lowered)
     if html:
         return len(buffer), Until(">", in_line=True) if html[1] else None
-    begun = _HTML_BEGUN.fullmatch(lowered) or any(address.startswith(lowered[1:]) for address in ADDRESS)
+    begins = (_COMMENT, *(f"<{address}" for address in ADDRESS))
+    begun = _HTML_BEGUN.fullmatch(lowered) or any(text.startswith(lowered) for text in begins)
     return None if begun and not final else (0, None)
 
 

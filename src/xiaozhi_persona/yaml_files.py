@@ -1,0 +1,133 @@
+"""YAML files that people write: read as keys and values, and every mistake told with its place and what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from xiaozhi_persona.errors import SettingsError
+
+
+def parse_mapping(text: str, file: Path) -> dict[str, Any]:
+    """Read YAML of keys and values; keys left empty are left out. Raises SettingsError with `file` and the line."""
+    try:
+        data = yaml.safe_load(text)
+        _refuse_loops(data, frozenset(), set())
+    except yaml.YAMLError as exc:
+        mark = getattr(exc, "problem_mark", None)
+        where = f"第 {mark.line + 1} 行第 {mark.column + 1} 列" if mark else ""
+        raise SettingsError(
+            f"{file} {where}不是有效的 YAML：{getattr(exc, 'problem', None) or exc}。"
+            "检查缩进、冒号后的空格和引号；Windows 路径不要放在双引号里。"
+        ) from exc
+    except RecursionError as exc:
+        raise SettingsError(
+            f"{file} 一层套一层，没有尽头。检查括号，以及 & 和 * 开头的引用：不能指向自己。"
+        ) from exc
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise SettingsError(f"{file} 的最外层应是“键: 值”，得到的是 {type(data).__name__}。")
+    return {str(key): value for key, value in data.items() if value is not None}
+
+
+def explain(error: Any, model: type[BaseModel]) -> str:
+    """Turn one finding of pydantic about `model` into: which key, what is allowed."""
+    path = [str(part) for part in error["loc"]]
+    key, kind = ".".join(path), error["type"]
+    if kind in ("extra_forbidden", "invalid_key"):
+        known = field_at(model, path[:-1])
+        inner = (known and _model_in(known.annotation)[0]) or model
+        return f"没有 {key} 这一项。这里可用的有：{'、'.join(inner.model_fields)}"
+    if path[-1] == "[key]":  # YAML takes 1234 for a number, and 11:22:33 too
+        return f"{'.'.join(path[:-2])} 的键 {error['input']!r} 要加引号，如 '11:22:33:44:55:66': …；不加就被当成别的了。"
+    field = field_at(model, path)
+    if kind == "missing":
+        return f"少了 {key}（{field.description if field else ''}）。请补上。"
+    return f"{key} 的值 {error['input']!r} 不行，应为：{_expected(error, path[-1], field)}"
+
+
+def field_at(model: type[BaseModel], path: Sequence[str]) -> FieldInfo | None:
+    """Return the field that `path` names or lies in (a key of a free mapping, an item of a list); None without one."""
+    field: FieldInfo | None = None
+    inner: type[BaseModel] | None = model
+    entries = 0  # so many of the next keys name an entry of a mapping, or number an item
+    for key in path:
+        if inner is None:
+            break
+        if entries:
+            entries -= 1
+            continue
+        field = inner.model_fields.get(key)
+        if field is None:
+            return None
+        inner, entries = _model_in(field.annotation)
+    return field
+
+
+def allowed_values(name: str, field: FieldInfo) -> str:
+    """Say in words what the field `name` takes, with its unit; "" for free text."""
+    if get_origin(field.annotation) is Literal:
+        return "可选 " + "、".join(str(choice) for choice in get_args(field.annotation))
+    limits = {
+        key: getattr(rule, key) for rule in field.metadata for key in ("ge", "le") if hasattr(rule, key)
+    }
+    unit = _UNITS.get(name.rpartition("_")[2], "")
+    return f"{limits['ge']} 到 {limits['le']} {unit}".strip() if limits else ""
+
+
+_UNITS = {"ms": "毫秒", "s": "秒", "wpm": "词/分钟", "packets": "包", "turns": "轮"}
+
+_KINDS: Mapping[str, str] = {
+    "string": "文字（给数字加上引号）",
+    "int": "整数",
+    "float": "数字",
+    "bool": "true 或 false",
+    "list": "列表，如 [甲, 乙]",
+    "dict": "“键: 值”",
+    "model": "“键: 值”（下一级缩进）",
+}
+
+
+def _expected(error: Any, name: str, field: FieldInfo | None) -> str:
+    kind, context = error["type"], error.get("ctx", {})
+    allowed = allowed_values(name, field) if field else ""
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "string_too_short":
+        return "不能留空"
+    if kind == "string_pattern_mismatch" and field:
+        return str(field.description)
+    if kind.endswith("_type"):
+        named = next((text for start, text in _KINDS.items() if kind.startswith(start + "_")), "")
+        return "，".join(part for part in (named, allowed) if part) or str(error["msg"])
+    if allowed:
+        return allowed
+    if kind == "literal_error":  # an item of a list
+        return "可选 " + str(context["expected"]).replace("'", "").replace(" or ", ", ").replace(", ", "、")
+    if kind in ("greater_than_equal", "less_than_equal"):  # an entry of a mapping
+        return f"至少 {context['ge']}" if "ge" in context else f"至多 {context['le']}"
+    return str(error["msg"])
+
+
+def _model_in(annotation: Any) -> tuple[type[BaseModel] | None, int]:
+    """Return the model that a field holds, if any, and how many lists and mappings are around it."""
+    depth = 0
+    while get_origin(annotation) in (list, dict):
+        annotation, depth = get_args(annotation)[-1], depth + 1
+    return (annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None), depth
+
+
+def _refuse_loops(value: Any, around: frozenset[int], seen: set[int]) -> None:
+    """Raise RecursionError for a value that holds itself: `a: &a [*a]`. `seen` are those that hold none."""
+    if id(value) in around:
+        raise RecursionError
+    if isinstance(value, (dict, list)) and id(value) not in seen:
+        for inner in value.values() if isinstance(value, dict) else value:
+            _refuse_loops(inner, around | {id(value)}, seen)
+        seen.add(id(value))
