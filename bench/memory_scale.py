@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from figures import options, percentiles, show
+from growth_plot import growth_svg, print_growth
 from memory_usual import load_jionlp, scan_days, write_days
 from memory_years import END, TURNS_A_DAY, Question, Years, common_words, generate
 
@@ -45,6 +46,7 @@ Figures = dict[str, dict[str, Any]]
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--turns", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the growth with the turns")
     parser.add_argument("--extra-memory", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.extra_memory:
@@ -64,8 +66,10 @@ def main() -> None:
     show(arguments.json, "Memory: milliseconds for one question or turn", speed)
     show(arguments.json, "Recall of the right turns and facts", right)
     show(arguments.json, "Share of questions whose right turn is among the first k", ranking)
+    if arguments.plot:
+        arguments.plot.write_text(growth_svg(speed), encoding="utf-8")
     if not arguments.json:
-        plot(speed)
+        print_growth(speed)
 
 
 def measured(
@@ -280,18 +284,6 @@ def found_share(store: OwnerStore, questions: list[Question], weight: float) -> 
     return {f"said @{k}": round(said[k] / total, 3) for k in said} | {
         f"answer @{k}": round(answer[k] / total, 3) for k in answer
     }
-
-
-def plot(speed: Figures) -> None:
-    """Print how each figure grows with the number of turns: a bar for each size, the p50 of the wall time."""
-    shown = {name: row["wall p50"] for name, row in speed.items() if "wall p50" in row}
-    kinds = dict.fromkeys(name.partition(": ")[2] for name in shown)
-    for kind in kinds:
-        print(kind)
-        of_kind = {name.partition(": ")[0]: ms for name, ms in shown.items() if name.endswith(f": {kind}")}
-        for turns, ms in of_kind.items():
-            bar = "█" * max(1, round(40 * ms / max([*of_kind.values(), 0.01])))
-            print(f"{turns:>11} {bar} {ms:g} ms")
 
 
 if __name__ == "__main__":

@@ -2,35 +2,91 @@
 
 from __future__ import annotations
 
-import re
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from xiaozhi_persona.memory.fact_types import APPOINTMENT, SELF, Finding
-from xiaozhi_persona.memory.future_words import find_future
+from xiaozhi_persona.memory.fact_types import APPOINTMENT, KIN, OTHERS, SELF, Finding
+from xiaozhi_persona.memory.future_words import FutureRange, find_future
+from xiaozhi_persona.memory.patterns import pattern
 
-_PLAN = re.compile(
-    "要|得|会|约|有|去|打算|准备|计划|安排|考|面试|开|飞|出差|提醒我|别忘|交|做|看|见|参加|回|聚|复查|体检|手术|截止|到期|搬|接|送|来|陪|过生日|生日|婚礼"
+_NOT_OURS = pattern(
+    "天气|闹钟|叫我起|叫醒|[下有]雨|下雪|有雪|刮风|降温|气温|停电|星期几|几号|放假吗|帮我|给我|陪我[聊玩说]|如何|^要不|不如"
+    "|每[天周月年个逢]|经常|总是|平时|一般|通常|从来|本来|原本"
 )
-_NOT_OURS = re.compile("^[你他她它]|天气|闹钟|叫我起|叫醒|下雨|气温|星期几|几号|放假吗")
-_DONE = re.compile("[了过]")
-_STILL_AHEAD = re.compile("约了|约好了|定了|订了|买了|安排了|报名了|报了|有了|[要该快就].*了")
-_CANCELLED = re.compile("取消|不去了|不用去了|不开了|改期")
-_LEAD = re.compile(
-    "^(?:我们|我|咱们|咱|记得|提醒|别忘了?|(?:有|去)?(?=去|有)|要|得|会|打算|准备|计划|想|还|就|，|的|一定|可能|应该)+"
+_TOLD_BY = pattern(
+    rf"^(?:我们?)?(?:家|的)*(?:{KIN}|{OTHERS}|学校|公司|幼儿园|医院)(?:跟我|和我)?(?:说|通知我?|让我|叫我)"
 )
+_OF_OTHERS = pattern(
+    rf"^(?:你|您)|^(?:[他她它]|人家|别人|大家|我们?的?(?:{OTHERS})|{OTHERS}|[小老阿][\u4e00-\u9fff])(?!.*[我咱来])"
+)
+_MY_FRIEND = pattern(rf"^我们?的?(?={OTHERS})")
+_MUST = r"(?<![不主重需次只就])要(?!是|求|么|紧)|(?<![觉记懂显获取赢值舍])得(?![了到很])|打算|准备|计划|提醒我|别忘"
+_PLAN = pattern(
+    rf"{_MUST}|安排|面试|出差|约(?!莫)|(?<!没)有(?![空时雨雪点些人意])|去|飞|交|看(?!情况|心情|来|起来|好|到)"
+    r"|开(?!心|始|玩笑)|考(?!虑|察)|做|见(?!$|面会)|参加|[回接送搬](?!复|受|头)|(?<![后原未本])来(?![着得])|陪|聚|会议|我们?会(?=[去来到在有参开])|生日|纪念日|婚礼|复查|体检|手术|截止|到期|检查|拔牙|理发"
+    "|相亲|旅游|旅行|露营|钓鱼|答辩|汇报|培训|报到|入职|离职|开学|放假|毕业|结婚|比赛|演出|上班|加班|值班|上课|补课|吃|喝|玩|买|订|定了|逛|拍|取|拿|寄|还(?=[书钱款])|修|办|签|练|跑步|爬山|游泳|打(?=[球针疫电扫])|火车|高铁|飞机|航班|直播"
+)
+_INTENT = pattern(rf"{_MUST}|约[了好]|定了|必须|需要|记得|答应")
+_NO_PLAN = pattern(
+    "再[见说聊看讲来议]|考虑|有空|有时间|看情况|开心|要?迟到了|早点睡|多穿|[很真太好更最]?(?:热|冷|凉快|晴|阴)$"
+)
+_DONE = pattern(
+    "(?<![为除])了(?!解)|(?<![不通路经])过(?!生日|年|节|来|去|几|一)|的时候|回来$|昨天|前天|刚才|刚刚"
+)
+_STILL_AHEAD = pattern(
+    "约了|约好|定了|定好|订了|订好|买了|买好|安排了|安排好|报名了|报了|有了|答应了|说好|[要该快就].*了|别忘了"
+)
+_CALLED_OFF = pattern(
+    "取消|改期|不[去来开看见做参打搞办上回]|不(?:用|要|想|能|必|需要|打算|准备|约)|不.{1,6}了$|没[有空法办什课事]|去不|来不及|没时间"
+)
+_UNWILLING = pattern("(?:不想|没空|没时间|没有时间|懒得)(?!.*了$)")
+_LONG_AHEAD = timedelta(days=275)
+_NOT_NOT = pattern("不得不|不见不散|要不要|[不别]要?忘|不能忘|不要(?:迟到|忘)")
+_LEAD = pattern(
+    rf"^(?:我们|我(?!家?的?(?:{KIN}))|咱们|咱|记得|提醒我?|别忘了?|不要忘了?|(?:有|去)?(?=去|有)|要|得|会|打算|准备|计划|必须|需要|想|还|就|之前|以前|，|的|一定|可能|应该|昨天|跟我|个)+"
+)
+_OFF_WORDS = pattern("(?:我|的|都|已经|取消|改期|不用?去?|没有?|要|想|了|会|看|开|有)+")
 
 
 def find_appointment(clause: str, now: datetime) -> list[Finding]:
-    """Return the appointment that a clause tells, or takes back."""
+    """Return the appointment that a clause tells, or takes back. `now` is local and naive.
+
+    Of today only what is still to come: by its clock or part of the day, or because somebody means to do it.
+    """
     ranges = find_future(clause, now)
     if not ranges or _NOT_OURS.search(clause):
         return []
-    when = ranges[-1]
-    rest = "".join(clause.split(when.text)).strip()
-    if _CANCELLED.search(rest):
-        thing = re.sub("(?:我|的|都|已经|取消|不用?去|不开|改期|了)+", "", rest)
-        return [Finding(SELF, APPOINTMENT, thing, "not", when.start, when.end)]
-    if not _PLAN.search(rest) or (_DONE.search(rest) and not _STILL_AHEAD.search(rest)):
+    times, rest = _times(clause, ranges)
+    rest = _TOLD_BY.sub("", rest.strip())
+    if _OF_OTHERS.match(_MY_FRIEND.sub("", rest)) or _UNWILLING.search(rest):
         return []
-    value = re.sub("^个", "", _LEAD.sub("", rest))
-    return [Finding(SELF, APPOINTMENT, value, "is", when.start, when.end)] if len(value) >= 2 else []
+    if _CALLED_OFF.search(_NOT_NOT.sub("", rest)):
+        thing = _OFF_WORDS.sub("", rest)
+        return [Finding(SELF, APPOINTMENT, thing, "not", when.start, when.end) for when in times if thing]
+    if not _PLAN.search(rest) or _NO_PLAN.search(rest):
+        return []
+    if _DONE.search(rest) and not _STILL_AHEAD.search(rest):
+        return []
+    value = _LEAD.sub("", rest)
+    ahead = [when for when in times if _lies_ahead(when, now, bool(_INTENT.search(rest)))]
+    return [
+        Finding(SELF, APPOINTMENT, value, "is", when.start, when.end) for when in ahead if len(value) >= 2
+    ]
+
+
+def _lies_ahead(when: FutureRange, now: datetime, is_meant: bool) -> bool:
+    """Whether something is still to come. A date of this year that has passed is not next year's, unless meant so."""
+    if is_meant:
+        return when.end > now
+    return now < when.start < now + _LONG_AHEAD
+
+
+def _times(clause: str, ranges: list[FutureRange]) -> tuple[list[FutureRange], str]:
+    """Return the times of an appointment, and the clause without them: 周五到周日 is one, 周五和周日 are two."""
+    first, last = ranges[0], ranges[-1]
+    whole = clause[clause.find(first.text) : clause.rfind(last.text) + len(last.text)]
+    if whole[len(first.text) : -len(last.text)] in ("到", "至", "-", "~"):
+        times = [FutureRange(first.start, last.end, whole)] if first.start < last.end else []
+        return times, clause.replace(whole, "")
+    for when in ranges:
+        clause = clause.replace(f"和{when.text}", "").replace(f"、{when.text}", "").replace(when.text, "")
+    return ranges, clause

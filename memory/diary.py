@@ -8,8 +8,8 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from typing import NamedTuple
 
 from xiaozhi_persona.memory import text_index
 from xiaozhi_persona.spine import Turn
@@ -17,11 +17,10 @@ from xiaozhi_persona.spine import Turn
 EPOCH = datetime(1970, 1, 1)
 _UTC_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 DAY_MS = 86_400_000
-COLUMNS = "seq, id, who, text, at_ms, offset_min, speaker, role"
+COLUMNS = "id, who, text, at_ms, offset_min, speaker, role, seq"
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One turn of the diary."""
 
     id: str
@@ -62,7 +61,8 @@ def entry(turn: Turn, *, id: str = "", speaker: str = "", role: str = "") -> Ent
     offset = at.utcoffset() or timedelta()
     text = storable(turn.text)
     if not id:
-        told = f"{turn.who}|{(at - _UTC_EPOCH) // timedelta(microseconds=1)}|{text}"
+        # In microseconds, of whole milliseconds: what is read back from the database has no more, and gets the same id.
+        told = f"{turn.who}|{to_ms(at) * 1000}|{text}"
         id = hashlib.sha256(told.encode()).hexdigest()[:24]
     minutes = offset // timedelta(minutes=1)
     return Entry(storable(id), turn.who, text, to_ms(at), minutes, storable(speaker), storable(role))
@@ -158,9 +158,15 @@ def by_seq(db: sqlite3.Connection, seqs: Sequence[int]) -> dict[int, Entry]:
     for start in range(0, len(seqs), 500):
         part = list(seqs[start : start + 500])
         marks = ",".join("?" * len(part))
-        for row in db.execute(f"select {COLUMNS} from turn where seq in ({marks})", part):
-            found[row[0]] = from_row(row)
+        rows = db.execute(f"select {COLUMNS} from turn where seq in ({marks})", part)
+        found.update((turn.seq, turn) for turn in map(Entry._make, rows))
     return found
+
+
+def seqs_of(db: sqlite3.Connection, ids: Sequence[str]) -> list[int]:
+    """Return the numbers of the turns with these ids that exist."""
+    rows = (db.execute("select seq from turn where id = ?", (id,)).fetchone() for id in ids)
+    return [row[0] for row in rows if row]
 
 
 def in_range(db: sqlite3.Connection, start: datetime, end: datetime, limit: int = -1) -> list[Entry]:
@@ -175,13 +181,15 @@ def in_range(db: sqlite3.Connection, start: datetime, end: datetime, limit: int 
 def count_between(db: sqlite3.Connection, start_ms: int, end_ms: int) -> int:
     """Return how many turns there are in a range of local_ms; whole days are not counted turn by turn."""
     first, last = -(-start_ms // DAY_MS), end_ms // DAY_MS
-    if last - first < 2:
+    if last <= first:
         return _count(db, start_ms, end_ms)
     days = db.execute("select coalesce(sum(turns), 0) from day where day >= ? and day < ?", (first, last))
     return int(days.fetchone()[0]) + _count(db, start_ms, first * DAY_MS) + _count(db, last * DAY_MS, end_ms)
 
 
 def _count(db: sqlite3.Connection, start_ms: int, end_ms: int) -> int:
+    if start_ms >= end_ms:
+        return 0
     found = db.execute("select count(*) from turn where local_ms >= ? and local_ms < ?", (start_ms, end_ms))
     return int(found.fetchone()[0])
 
@@ -219,12 +227,16 @@ def spread(db: sqlite3.Connection, start_ms: int, end_ms: int, count: int) -> li
         before += turns
         if not offsets:
             continue
-        rows = db.execute(
-            "select seq from turn where local_ms >= ? and local_ms < ? order by local_ms, seq limit ? offset ?",
+        # As one text: a row at a time costs twice as much.
+        row = db.execute(
+            "select group_concat(seq) from (select seq from turn where local_ms >= ? and local_ms < ?"
+            " order by local_ms, seq limit ? offset ?)",
             (start, end, offsets[-1] - offsets[0] + 2, offsets[0]),
-        ).fetchall()
+        ).fetchone()
+        near = (row[0] or "").split(",")
         for offset in offsets:
-            seqs.update(dict.fromkeys(row[0] for row in rows[offset - offsets[0] : offset - offsets[0] + 2]))
+            at = offset - offsets[0]
+            seqs.update((int(seq), None) for seq in near[at : at + 2] if seq)
     found = by_seq(db, list(seqs))
     return [found[seq] for seq in seqs if seq in found]
 
@@ -246,7 +258,6 @@ def count(db: sqlite3.Connection) -> int:
     return int(db.execute("select coalesce(sum(turns), 0) from day").fetchone()[0])
 
 
-def from_row(row: tuple[int, str, str, str, int, int, str, str]) -> Entry:
+def from_row(row: tuple[str, str, str, int, int, str, str, int]) -> Entry:
     """Return the turn of a row of COLUMNS."""
-    seq, id, who, text, at_ms, offset_min, speaker, role = row
-    return Entry(id, who, text, at_ms, offset_min, speaker, role, seq)
+    return Entry._make(row)

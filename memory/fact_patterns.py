@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 
-from xiaozhi_persona.memory.fact_types import KIN, OTHERS, PETS
+from xiaozhi_persona.memory.fact_types import KIN, OTHERS, PETS, Finding
+from xiaozhi_persona.memory.patterns import pattern
 
-CLAUSE = re.compile(r"([^，,。!！?？;；\n]+)([，,。!！?？;；\n]?)")
-QUESTION = re.compile(
-    r"什么|谁|哪|几[岁号点月个天只]|多少|多大|怎么|为啥|啥|是不是|有没有|能不能|会不会|要不要|对不对|好不好|记得|知道|吗|[呢么没不]$"
+CLAUSE = pattern(r"([^，,。!！?？;；\n]+)([，,。!！?？;；\n]?)")
+QUESTION = pattern(
+    r"什么|谁|哪|几[岁号点月个天只]|多少|多大|怎么|怎样|为啥|啥|干嘛|是不是|有没有|能不能|会不会|要不要|去不去|来不来|对不对|好不好|记得我|知道|吗|[呢么没不]$|不是.*嘛$"
 )
-SUPPOSED = re.compile(
-    r"如果|假如|要是|假设|万一|梦见|梦到|据说|听说|比如|例如|小说里|电影里|故事里|歌里|人家说|别人说|[他她]说|假装|扮演"
+ASKED_BACK = pattern("(?:对|是|没错|不是|这样)(?:吗|么|吧|不对|不是)|对不对|是不是")
+"""A clause that turns the sentence before it into a question."""
+SUPPOSED = pattern(
+    r"梦见|梦到|据说|听说|传说|比如|例如|小说里|电影里|故事里|歌里|人家说|别人说|[他她]们?说|以为|本来|原本|差点|差一点|希望|但愿|恨不得|好想"
 )
-LEAD = re.compile(
+"""What a clause with one of these says is not so, or only said by others."""
+CONDITION = pattern(
+    r"如果|假如|(?<![主重不])要是|要不是|假设|假使|倘若|万一|的话|假装|扮演|装作|想象|幻想|玩.{0,4}游戏|过家家|比方|等我.*(?:了|以后|之后|时候?)$|只要|除非|翻译(?:一下|成|这)|造句|台词|歌词|讲.{0,4}故事|写.{0,3}[首篇]|读到|跟我[念读说]"
+    r"|\b(?:if|suppose|imagine|pretend|wish|unless)\b",
+    re.IGNORECASE,
+)
+"""The whole sentence after one of these is only supposed."""
+OTHERS_WORDS = pattern(
+    rf"^(?!我(?!们?家?的?(?:{KIN}|{OTHERS}))).*(?<![老实来话该以再理白么如心得])(?:说|说道|写道|唱道|喊道?|回答|问我?|念)[:：]?$"
+)
+"""After this clause somebody else speaks."""
+QUOTATION = pattern(r"[“「『\"](?=[^”」』\"]*(?:我|俺|咱|\bI\b|\bmy\b))[^”」』\"]*[”」』\"]?")
+LEAD = pattern(
     r"^(?:其实|对了|那个|嗯+|哦+|噢|啊|哎呀?|不对(?=我)|说错了(?=我)|顺便说一下|顺便|告诉你|我跟你说|我告诉你|跟你说|你知道吗?(?=我)|(?:请|帮我|你)?(?:要)?"
     r"(?:记住|记一下|记下来|记下|记好)了?|从今天起|但是|但|不过|而且|因为|所以|还有|另外|应该是|应该|而是|而|小智|[:： ])+"
 )
-TAIL = re.compile(r"[啊呀哦呢吧啦嘛哈~～… ]+$")
+TAIL = pattern(r"[啊呀哦呢吧啦嘛哈~～… ]+$")
 SUBJECT = rf"(?:我(?:家|家里)?的?(?P<other>{KIN}|{OTHERS}|{PETS})|(?P<me>我|俺|本人))"
-ADVERBS = "(?:最|很|特别|非常|超级|超|比较|挺|真的|也|还|一直|现在|从小|就|都|又|开始|其实|更|蛮|可|以前|目前|已经|刚|才|最近|今年|去年|上周|上个月|并|确实)*"
+PAST = "以前|之前|曾经|原来|原先|从前|过去|小时候"
+ONE_TIME = "去年|前年|上个?月|上周|上学期|那时候?|当时"
+ADVERBS = f"(?:最|很|特别|非常|超级|超|比较|挺|真的|也|还|一直|现在|从小|就|都|又|开始|其实|更|蛮|可|目前|已经|刚|才|最近|今年|并|确实|{ONE_TIME}|{PAST})*"
 N = "[\\d零一二三四五六七八九十两几]"
 PLACE = r"(?P<v>[\u4e00-\u9fffA-Za-z0-9·]{2,16}?)"
 NAMED = r"(?P<v>[\u4e00-\u9fff·]{1,6}|[A-Za-z][A-Za-z .'-]{0,30})"
@@ -28,14 +46,45 @@ JOBS = (
     "医生|护士|老师|教师|教练|学生|工程师|程序员|设计师|律师|会计|厨师|司机|警察|军人|记者|作家|画家|歌手|演员|导演|编辑|翻译|农民|工人|公务员|经理|老板"
     "|教授|博士|研究员|销售|客服|快递员|店长|秘书|助理|主播|理发师|摄影师|飞行员|消防员|保安|保姆|家庭主妇|药剂师|咨询师|建筑师|架构师|产品经理|[\u4e00-\u9fff]{1,4}[师员]"
 )
-BAD_NAME = re.compile(
-    r"^[你他她它这那的了不没个一外]|^(?:外卖|车|人|医生|救护车|快递|滴滴|声|起床|什么)|[吗了过]$|一声|一下"
+BAD_NAME = pattern(
+    r"^[你我他她它这那的得着了不没个一外苦]|^(?:外卖|车|人|医生|救护车|快递|滴滴|声|起床|什么|家长|服务员|老师)"
+    rf"|[吗了过]$|一声|一下|^(?:{KIN})|.[去来帮给让把别买吃].|起床|回家|过来|过去|不叫|不是"
 )
-BAD_PLACE = re.compile(
-    rf"^(?:院|校|宿|酒店|宾馆|旅馆|这|那|哪|得|不|着|进|过|了|在|{N}+(?:楼|层|晚|天|个|年))|不了|不惯"
+BAD_PLACE = pattern(
+    rf"^(?:院|校|宿|酒店|宾馆|旅馆|[你他她它这那哪]|得|不|着|进|过|了|在|的|{N}+(?:楼|层|晚|天|个|年))|不了|不惯|时候|隔壁|房间|客厅|之间"
 )
-BAD_PEOPLE = re.compile(
-    r"^(?:一个|个|好|坏|大|女|男|老|病|机器|主持|负责|成年|年轻|外国|当地|中年|普通|正常|聪明|什么)|(?:爱|喜欢|的)$"
+BAD_PEOPLE = pattern(
+    r"^(?:一个|个|好|坏|大|女|男|老|病|机器|主持|负责|成年|年轻|外国|当地|中年|普通|正常|聪明|什么|[你我他她它这那]|自己|过来|明白|当事|监护|发起|打工|候选|合伙|创始|代理|经纪"
+    r"|介绍|联系|残疾|局|圈|行|内行|外行|素食|单身|有钱|没|不|诚实|善良|懂|急性子|慢性子|生意|年|新|唯一|第)|的|(?:爱|喜欢|家|主义)$"
 )
-BAD_THING = re.compile(r"^(?:[你他她它这那]|上|不|过|的|了|什么|得|死|自己)|^(?:吃|喝|看|听|玩|去|做)$")
-SINCE = re.compile(rf"(?:{N}|半)+(?:多)?(?:年|个月|天|周|个星期).*$")
+BAD_THING = pattern(
+    r"^(?:[你他她它这那]|上(?![海班学课网])|不|没|过|着|的|了|什么|得|死|极(?!光|限)|才|自己|[是也白]|太(?!极|阳|空)|那么|这么|多(?!肉)|饱|完|下去|到)|^(?:吃|喝|看|听|玩|去|做|早|晚)$|喜欢|不爱|讨厌|但"
+)
+MEAL = pattern("^(?:吃|喝)?(?:早|午|晚|中)?(?:饭|餐|早饭|晚饭|午饭|宵夜|夜宵|药|东西|水|亏|苦|醋|惊)了?$")
+SINCE = pattern(rf"(?:{N}|半)+(?:多)?(?:年|个月|天|周|个星期).*$")
+
+Rule = Callable[[re.Match[str], str], "list[Finding]"]
+"""From the match of a clause and its subject to what the clause tells."""
+Rules = list[tuple[str, Rule]]
+"""With the pattern for a whole clause, which is compiled when the first clause is looked at."""
+
+
+def adding_to(rules: Rules) -> Callable[[str], Callable[[Rule], Rule]]:
+    """Return a decorator that adds a rule, with its pattern for a whole clause."""
+
+    def with_pattern(pattern: str) -> Callable[[Rule], Rule]:
+        def add(rule: Rule) -> Rule:
+            rules.append((pattern, rule))
+            return rule
+
+        return add
+
+    return with_pattern
+
+
+def things(value: str) -> Iterator[str]:
+    """Yield the things of 苹果、香蕉和橙子, without those that are none."""
+    for part in re.split(r"、|还有|以及|(?<=.)和(?!平)|(?<=.)跟", value):
+        thing = re.sub(r"(?<=.)的?了?$", "", TAIL.sub("", part.strip(" ")))
+        if thing and not BAD_THING.search(thing) and len(thing) <= 20:
+            yield thing

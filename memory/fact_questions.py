@@ -25,15 +25,17 @@ from xiaozhi_persona.memory.fact_types import (
     OTHERS,
     PET,
     PETS,
+    PROFILE_WORDS,
     SCHOOL,
     SURNAME,
     WORKPLACE,
     subject_of,
 )
+from xiaozhi_persona.memory.patterns import pattern
 
 _CUES: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE), attributes)
-    for pattern, attributes in (
+    (pattern(words, re.IGNORECASE), attributes)
+    for words, attributes in (
         ("叫什么|叫啥|名字|是谁|叫我|称呼|记得我$|记得我吗|认识我|my name|who am i|called", (NAME, CALLED)),
         ("姓什么|贵姓|姓啥|surname", (SURNAME, NAME)),
         ("住(?!院)|家在|地址|搬|哪个城市|live", (HOME,)),
@@ -56,14 +58,12 @@ _CUES: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = tuple(
         ("安排|日程|有什么事|有啥事|什么计划|要做什么|约了|appointment|schedule", (APPOINTMENT,)),
     )
 )
-_OTHER_ATTRIBUTES = re.compile(
-    "电话|手机号|手机|邮箱|车牌|血型|星座|生肖|身高|体重|鞋码|专业|爱好|英文名|小名|昵称|微信|学号|座右铭"
-)
-_WHO = re.compile(f"{KIN}|{OTHERS}|{PETS}")
-_PAST = re.compile("以前|之前|原来|曾经|过去|从前|原先|used to|before", re.IGNORECASE)
-_ABOUT_US = re.compile(r"我|咱|\b(?:i|me|my|i'm)\b", re.IGNORECASE)
-_ADDRESSED = re.compile(r"你(?:还?记得|知道|猜|说|觉得|能|可以|告诉|帮)|\b(?:do|can) you\b", re.IGNORECASE)
-_ABOUT_YOU = re.compile(r"你|\byou(?:r)?\b", re.IGNORECASE)
+_OTHER_ATTRIBUTES = pattern(PROFILE_WORDS)
+_WHO = pattern(f"{KIN}|{OTHERS}|{PETS}")
+_PAST = pattern("以前|之前|原来|曾经|过去|从前|原先|used to|before", re.IGNORECASE)
+_ABOUT_US = pattern(r"我|咱|\b(?:i|me|my|i'm)\b", re.IGNORECASE)
+_ADDRESSED = pattern(r"你(?:还?记得|知道|猜|说|觉得|能|可以|告诉|帮)|\b(?:do|can) you\b", re.IGNORECASE)
+_ABOUT_YOU = pattern(r"你|\byou(?:r)?\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ def facts_asked(question: str) -> Asked | None:
     if _ABOUT_YOU.search(rest) and not _ABOUT_US.search(rest):
         return None
     attributes: list[str] = []
-    for pattern, found in _CUES:
-        if pattern.search(text):
+    for cue, found in _CUES:
+        if cue.search(text):
             attributes += found
             if found == (DISLIKES, AVOIDS):
                 break  # 不喜欢 holds 喜欢

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 
 from xiaozhi_persona.memory import facts
 from xiaozhi_persona.memory.fact_questions import Asked
-from xiaozhi_persona.memory.fact_types import APPOINTMENT, KIN, NOTE, OTHERS, PETS, PROFILE, SELF
-from xiaozhi_persona.memory.facts import Fact
+from xiaozhi_persona.memory.fact_types import APPOINTMENT, KIN, NOTE, OTHERS, PETS, PROFILE, SELF, Fact
 from xiaozhi_persona.memory.words import Term
 
 _MIN_NOTE_COVERAGE = 0.3
@@ -32,6 +31,9 @@ def facts_of(db: sqlite3.Connection, asked: Asked, start_ms: int, end_ms: int) -
             found = [fact for fact in own if any(subject in fact.value for subject in asked.subjects)]
     elif attributes:
         found = _own(facts.find(db, "", attributes, start_ms, end_ms))
+    found = [
+        fact for fact in found if fact.valid_to_ms != fact.valid_from_ms
+    ]  # what was corrected never held
     return sorted(found, key=lambda fact: fact.valid_to_ms is None) if asked.past else found
 
 

@@ -31,6 +31,16 @@ KIN = (
 )
 OTHERS = "好朋友|朋友|闺蜜|同事|同学|同桌|室友|邻居|老板|领导|老师|师傅|医生"
 PETS = "猫咪|小猫|大猫|橘猫|黑猫|白猫|猫|小狗|大狗|狗狗|金毛|柯基|泰迪|哈士奇|拉布拉多|狗|兔子|仓鼠|乌龟|鹦鹉|金鱼|鹅|刺猬|龙猫|豚鼠|荷兰猪|蜥蜴|蛇|宠物"
+PLACES = (
+    "北京|上海|天津|重庆|河北|山西|辽宁|吉林|黑龙江|江苏|浙江|安徽|福建|江西|山东|河南|湖北|湖南|广东|海南|四川|贵州|云南|陕西|甘肃|青海|台湾|内蒙古|广西|西藏|宁夏|新疆|香港|澳门"
+    "|广州|深圳|成都|杭州|武汉|西安|南京|苏州|长沙|郑州|东莞|青岛|沈阳|宁波|昆明|大连|厦门|合肥|佛山|福州|哈尔滨|济南|温州|南宁|长春|泉州|石家庄|贵阳|南昌|金华|常州|无锡|嘉兴"
+    "|太原|徐州|珠海|中山|台北|三亚|海口|兰州|拉萨|乌鲁木齐|桂林|洛阳|扬州|绍兴|烟台|威海|东京|纽约|伦敦|巴黎|新加坡|首尔|大阪|柏林"
+)
+"""Places that are known for certain as such: by them a place is told from a name."""
+PROFILE_WORDS = (
+    "电话|手机号|手机|邮箱|车牌|血型|星座|生肖|身高|体重|鞋码|专业|爱好|英文名|小名|昵称|微信|学号|座右铭"
+)
+"""Attributes that are asked for and told by their own names."""
 _SAME = {
     "老爸": "爸爸", "父亲": "爸爸", "爸": "爸爸", "老妈": "妈妈", "母亲": "妈妈", "妈": "妈妈", "哥": "哥哥", "姐": "姐姐", "弟": "弟弟",
     "妹": "妹妹", "丈夫": "老公", "先生": "老公", "妻子": "老婆", "太太": "老婆", "男友": "男朋友", "女友": "女朋友", "姥姥": "外婆",
@@ -51,6 +61,32 @@ class Finding:
     starts: datetime | None = None
     """When an appointment begins: local, naive."""
     ends: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What is or was known about somebody."""
+
+    id: int
+    subject: str
+    attribute: str
+    value: str
+    valid_from_ms: int
+    """UTC milliseconds; 0 when the beginning is not known."""
+    valid_to_ms: int | None
+    """None while it holds."""
+    source: str
+    """The id of the turn that told it, "" when it was set by hand."""
+    confidence: float
+    pinned: bool
+    starts_ms: int | None = None
+    """When an appointment begins, by the wall clock: milliseconds since 1970."""
+    ends_ms: int | None = None
+
+    @property
+    def match_text(self) -> str:
+        """The value as words of a question are looked for in it."""
+        return normalized(self.value)
 
 
 def subject_of(word: str) -> str:

@@ -9,12 +9,18 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from xiaozhi_persona.memory import diary
-from xiaozhi_persona.memory.fact_rules import find_facts
+from xiaozhi_persona.memory.corrections import (
+    TURNS_LOOKED_BACK,
+    cut_at_correction,
+    find_correction,
+    stated_last,
+)
+from xiaozhi_persona.memory.fact_rules import MAX_CHARS, find_facts
 from xiaozhi_persona.memory.fact_types import OPPOSITES, Finding, is_single, match_key
+from xiaozhi_persona.memory.fact_types import Fact as Fact
 from xiaozhi_persona.memory.words import normalized
 
 RULE_CONFIDENCE = 0.9
@@ -28,40 +34,34 @@ _MAX_VALUE_CHARS = 500
 _COLUMNS = "id, subject, attribute, value, valid_from_ms, valid_to_ms, source, confidence, pinned, starts_ms, ends_ms"
 
 
-@dataclass(frozen=True)
-class Fact:
-    """What is or was known about somebody."""
-
-    id: int
-    subject: str
-    attribute: str
-    value: str
-    valid_from_ms: int
-    """UTC milliseconds; UNKNOWN_MS when the beginning is not known."""
-    valid_to_ms: int | None
-    """None while it holds."""
-    source: str
-    """The id of the turn that told it, "" when it was set by hand."""
-    confidence: float
-    pinned: bool
-    starts_ms: int | None = None
-    """When an appointment begins, by the wall clock: milliseconds since 1970."""
-    ends_ms: int | None = None
-
-    @property
-    def match_text(self) -> str:
-        """The value as words of a question are looked for in it."""
-        return normalized(self.value)
-
-
 def learn(db: sqlite3.Connection, turn: diary.Entry) -> int:
     """Keep the facts that a turn of the user tells, in the transaction that is open. Returns how many were new."""
     if turn.who != "user":
         return 0
+    head, tail = cut_at_correction(turn.text[:MAX_CHARS])
+    found = find_facts(head, turn.local, turn.speaker)
     new = 0
-    for finding in find_facts(turn.text, turn.local, turn.speaker):
-        new += keep(db, finding, turn.at_ms, turn.id)
-    return new
+    if found and tail:
+        new = sum(keep(db, finding, turn.at_ms, turn.id) for finding in found)
+        found = find_facts(tail, turn.local, turn.speaker)
+    elif tail:  # before it stands nothing that it could be of
+        head, tail = "", turn.text
+        found = find_facts(turn.text, turn.local, turn.speaker)
+    else:
+        head, tail = "", head
+    correction = find_correction(tail, found)
+    if correction:
+        meant = stated_last(correction, turn, _before(db, turn, head), current(db, turn.at_ms))
+        if meant:
+            return new + _replace(db, *meant, turn.at_ms, source=turn.id, never_held=True)
+    return new + sum(keep(db, finding, turn.at_ms, turn.id) for finding in found)
+
+
+def _before(db: sqlite3.Connection, turn: diary.Entry, head: str) -> list[diary.Entry]:
+    """Return what a correction may be of: the `head` of its own turn, else what was said before the turn."""
+    if head:
+        return [diary.Entry(turn.id, turn.who, head, turn.at_ms, turn.offset_min, turn.speaker)]
+    return [entry for entry in diary.latest(db, TURNS_LOOKED_BACK) if entry.id != turn.id]
 
 
 def keep(
@@ -77,10 +77,10 @@ def keep(
     if finding.tense == "not":
         return _end(db, finding, at_ms) > 0
     key = _key(finding)
-    for attribute in OPPOSITES.get(finding.attribute, ()):
-        _end(db, Finding(finding.subject, attribute, finding.value, "not"), at_ms)
     if finding.tense == "was":
         return _was(db, finding, key, at_ms, source, confidence)
+    for attribute in OPPOSITES.get(finding.attribute, ()):
+        _end(db, Finding(finding.subject, attribute, finding.value, "not"), at_ms)
     single = is_single(finding.subject, finding.attribute)
     rows = db.execute(
         "select id, match_key, valid_from_ms, valid_to_ms, confidence from fact where subject = ? and attribute = ?"
@@ -88,6 +88,7 @@ def keep(
         + " order by valid_from_ms, id",
         (finding.subject, finding.attribute) + (() if single else (key,)),
     ).fetchall()
+    rows = [row for row in rows if row[3] is None or row[3] > row[2]]  # what was corrected never held
     before = next((row for row in reversed(rows) if row[2] <= at_ms), None)
     after = next((row for row in rows if row[2] > at_ms), None)
     if before and (before[3] is None or before[3] > at_ms):
@@ -181,18 +182,75 @@ def _key(finding: Finding) -> str:
     return f"{key}@{diary.to_local_ms(finding.starts)}" if finding.starts else key
 
 
-def correct(db: sqlite3.Connection, fact_id: int, value: str, at_ms: int) -> bool:
-    """Put the owner's own value in place of a fact's, which ends. Returns whether there is such a fact."""
-    row = db.execute("select subject, attribute from fact where id = ?", (fact_id,)).fetchone()
+def correct(
+    db: sqlite3.Connection,
+    fact_id: int,
+    value: str,
+    at_ms: int,
+    when: tuple[datetime, datetime] | None = None,
+) -> bool:
+    """Put the owner's own value in place of a fact's, which ends. Returns whether there is such a fact.
+
+    An appointment stays when it was, unless `when` (local, naive) says when it is.
+    """
+    row = db.execute(
+        "select subject, attribute, starts_ms, ends_ms from fact where id = ?", (fact_id,)
+    ).fetchone()
     if row is None:
         return False
+    if row[2] is not None and when is None:
+        when = (diary.from_local_ms(row[2]), diary.from_local_ms(row[3]))
+    starts, ends = when if when and row[2] is not None else (None, None)
+    finding = Finding(row[0], row[1], diary.storable(value), starts=starts, ends=ends)
+    _replace(db, fact_id, finding, at_ms, pinned=True)
+    return True
+
+
+def _replace(
+    db: sqlite3.Connection,
+    fact_id: int,
+    finding: Finding,
+    at_ms: int,
+    *,
+    source: str = "",
+    pinned: bool = False,
+    never_held: bool = False,
+) -> int:
+    """Keep a finding in place of a fact, which ends: for good, or as if it had never held, and then it comes back
+    should the new one be deleted. Returns how many that is.
+    """
+    last = db.execute("select max(id) from fact").fetchone()[0]
     db.execute(
         "update fact set valid_to_ms = max(?, valid_from_ms), closed_by = null"
         " where id = ? and (valid_to_ms is null or valid_to_ms > ?)",
-        (at_ms, fact_id, at_ms),
+        (0 if never_held else at_ms, fact_id, at_ms),
     )
-    keep(db, Finding(row[0], row[1], diary.storable(value)), at_ms, confidence=CORRECTED, pinned=True)
+    keep(db, finding, at_ms, source, confidence=CORRECTED, pinned=pinned)
+    if never_held:
+        db.execute(
+            "update fact set closed_by = (select max(id) from fact where id > ?) where id = ?",
+            (last, fact_id),
+        )
     return True
+
+
+def begin_with(db: sqlite3.Connection, fact_id: int, turn: diary.Entry) -> bool:
+    """Let a fact begin with a later turn, if that tells it too. Returns whether it does."""
+    known = db.execute(
+        "select subject, attribute, match_key, valid_from_ms from fact where id = ?", (fact_id,)
+    ).fetchone()
+    for finding in find_facts(turn.text[:MAX_CHARS], turn.local, turn.speaker):
+        if finding.tense == "is" and (finding.subject, finding.attribute, _key(finding)) == known[:3]:
+            db.execute(
+                "update fact set value = ?, valid_from_ms = ?, source = ? where id = ?",
+                (finding.value[:_MAX_VALUE_CHARS], turn.at_ms, turn.id, fact_id),
+            )
+            db.execute(
+                "update fact set valid_to_ms = ? where closed_by = ? and valid_to_ms = ?",
+                (turn.at_ms, fact_id, known[3]),
+            )
+            return True
+    return False
 
 
 def delete(db: sqlite3.Connection, ids: Sequence[int]) -> int:

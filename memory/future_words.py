@@ -9,6 +9,10 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from xiaozhi_persona.memory.time_words.numbers import read_number
+from xiaozhi_persona.memory.time_words.phrase import Clock, midnight, monday_of
+from xiaozhi_persona.memory.time_words.resolve import PARTS, clock_hours
+
 
 @dataclass(frozen=True)
 class FutureRange:
@@ -20,24 +24,26 @@ class FutureRange:
     """The words that said so."""
 
 
-_DIGITS = {char: value for value, char in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}
 _NUMBER = r"(?:\d{1,3}|[零〇一二两三四五六七八九十]{1,3})"
 _PARTS = {
-    "凌晨": (0, 6), "清晨": (5, 8), "一早": (5, 9), "早上": (6, 11), "早晨": (6, 11), "上午": (8, 12), "中午": (11, 14),
-    "下午": (12, 18), "傍晚": (17, 20), "晚上": (18, 24), "晚": (18, 24), "早": (6, 11), "夜里": (21, 24),
+    "凌晨": "dawn", "清晨": "early", "一早": "early", "早上": "morning", "早晨": "morning", "上午": "forenoon", "中午": "noon",
+    "下午": "afternoon", "傍晚": "dusk", "晚上": "evening", "晚": "evening", "早": "morning", "夜里": "night",
 }  # fmt: skip
+"""As the time words call them, whose policy says when they are."""
 _DAYS = {"今天": 0, "今": 0, "明天": 1, "明": 1, "明儿": 1, "后天": 2, "大后天": 3}
 _WEEKDAY = {char: day for day, char in enumerate("一二三四五六")} | {"日": 6, "天": 6, "末": 5}
 
-_DAY = rf"""(?P<named>大后天|后天|明天|明儿|今天|今(?=[晚早])|明(?=[晚早]))
+# 上周三, 每周三 and 上个月5号 are no days ahead, and 小明天天 holds no 明天.
+_NOT_AFTER = "(?<![上每前去])(?<![上每]个)(?<!上月)(?<!上个月)(?<!每月)(?<!每个月)(?<!\\d)(?<!去年)(?<!前年)"
+_DAY = rf"""(?P<named>大后天|后天|(?<!小)明天|明儿|今天|今(?=[晚早])|(?<!小)明(?=[晚早]))
     |(?P<weeks>下+个?|这个?|本)?(?:周|星期|礼拜)(?P<weekday>[一二三四五六日天末])
     |(?P<wholeweek>下+个?(?:周|星期|礼拜))(?![一二三四五六日天末])
-    |(?:(?P<monthahead>下个?月)|(?P<month>{_NUMBER})月份?)(?P<day>{_NUMBER})[日号]?
+    |(?:(?P<monthahead>下个?月)|(?P<thisyear>今年)?的?(?P<month>{_NUMBER})月份?)(?P<day>{_NUMBER})[日号]?
     |(?P<wholemonth>下个?月)(?!{_NUMBER})
     |(?P<bareday>{_NUMBER})[日号](?!楼|线|门|店|球)
     |(?P<later>{_NUMBER})(?P<unit>天|个?星期|周|个?月)(?:之?后|以后)"""
 _CLOCK = rf"(?P<hour>{_NUMBER})(?:[点时](?P<half>半)?(?:(?P<quarter>[一三])刻|(?P<minute>{_NUMBER})分?)?|[:：](?P<minute2>\d\d))"
-_PATTERN = re.compile(rf"(?:{_DAY})的?(?P<part>{'|'.join(_PARTS)})?的?(?:{_CLOCK})?", re.VERBOSE)
+_PATTERN = re.compile(rf"{_NOT_AFTER}(?:{_DAY})的?(?P<part>{'|'.join(_PARTS)})?的?(?:{_CLOCK})?", re.VERBOSE)
 
 
 def find_future(text: str, now: datetime) -> list[FutureRange]:
@@ -45,18 +51,18 @@ def find_future(text: str, now: datetime) -> list[FutureRange]:
     found = []
     for match in _PATTERN.finditer(text[:500]):
         try:
-            days = _days(match, now.replace(hour=0, minute=0, second=0, microsecond=0))
+            days = _days(match, midnight(now))
+            if days is not None:
+                found.append(_narrowed(match, *days))
         except (ValueError, OverflowError):
             continue  # no such day: 2月30日
-        if days is not None:
-            found.append(_narrowed(match, *days))
     return found
 
 
 def _days(match: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
     """Return the whole days that are named, None when they are past."""
     group = match.groupdict()
-    monday = today - timedelta(days=today.weekday())
+    monday = monday_of(today)
     length = timedelta(days=1)
     if group["named"]:
         start = today + timedelta(days=_DAYS[group["named"]])
@@ -79,6 +85,8 @@ def _days(match: re.Match[str], today: datetime) -> tuple[datetime, datetime] | 
     elif group["month"]:
         start = today.replace(month=_number(group["month"]), day=_number(group["day"]))
         if start < today:
+            if group["thisyear"]:
+                return None
             start = start.replace(year=start.year + 1)
     elif group["bareday"]:
         day_of_month = _number(group["bareday"])
@@ -95,18 +103,16 @@ def _days(match: re.Match[str], today: datetime) -> tuple[datetime, datetime] | 
 
 def _narrowed(match: re.Match[str], start: datetime, end: datetime) -> FutureRange:
     """Take the part of the day and the clock into account."""
-    part, hour_text = match["part"], match["hour"]
-    first, last = _PARTS.get(part or "", (0, 24))
-    if hour_text and _number(hour_text) < 24:
-        hour = _number(hour_text)
-        if hour < 12 and first >= 12:
-            hour += 12
+    part, hour = _PARTS.get(match["part"] or "", ""), _number(match["hour"] or "99")
+    if hour <= 24:
         minute = 30 if match["half"] else 15 * _number(match["quarter"] or "零")
         minute = _number(match["minute"] or match["minute2"] or str(minute))
+        hour = clock_hours(Clock(hour, minute, whole=False), part, has_day=True, now=start)[0]
         start += timedelta(hours=hour, minutes=min(minute, 59))
         return FutureRange(start, start + timedelta(minutes=30), match[0])
     if part:
-        return FutureRange(start + timedelta(hours=first), start + timedelta(hours=last), match[0])
+        first, last = (timedelta(minutes=minutes) for minutes in PARTS[part])
+        return FutureRange(start + first, start + last, match[0])
     return FutureRange(start, end, match[0])
 
 
@@ -116,10 +122,8 @@ def _month(day: datetime, ahead: int) -> datetime:
 
 
 def _number(text: str) -> int:
-    """Return a number of up to two Chinese digits with 十, or in Arabic digits."""
-    if text.isdigit() and text.isascii():
-        return int(text)
-    tens, ten, ones = text.rpartition("十")
-    if not ten:
-        return int("".join(str(_DIGITS[char]) for char in text))
-    return (_DIGITS[tens] if tens else 1) * 10 + (_DIGITS[ones] if ones else 0)
+    """Return a number. Raises ValueError for what is none."""
+    number = read_number(text)
+    if number is None:
+        raise ValueError(text)
+    return number

@@ -11,9 +11,10 @@ from typing import Any
 import yaml
 
 from xiaozhi_persona.errors import SettingsError
-from xiaozhi_persona.memory.render import estimated_tokens
-from xiaozhi_persona.memory.words import normalized
+from xiaozhi_persona.memory.words import estimated_tokens, normalized
 
+_BRACKETS = str.maketrans("<>", "‹›")
+"""In a lore text they could end the <memory> block that it will stand in."""
 _SEPARATORS = re.compile(r"[,，、;；|/\n]+")
 
 
@@ -51,9 +52,10 @@ class LoreBook:
         for text in texts:
             for number in self._numbers(normalized(text)):
                 entry = self.entries[number]
-                cost = estimated_tokens(entry.text)
-                if entry.text not in found and cost <= left:
-                    found[entry.text] = None
+                told = entry.text.translate(_BRACKETS)
+                cost = estimated_tokens(told)
+                if told not in found and cost <= left:
+                    found[told] = None
                     left -= cost
         return list(found)[: self._max_entries]
 

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from xiaozhi_persona.memory.readonly import lacks_last_turns
 from xiaozhi_persona.memory.store import BusyStore, DamagedStore, OwnerStore, owner_folder, set_aside
 
 log = logging.getLogger(__name__)
@@ -33,8 +34,20 @@ class Owners:
         """Lend the open memory of an owner; it stays open meanwhile. Raises PersonaError with the next step."""
         with self._changed:
             self._wait(lambda: owner_id not in self._reserved)
-            store = self._open.get(owner_id) or self._opened(owner_id)
-            self._open[owner_id] = store
+            known = self._open.get(owner_id)
+            if known and known.is_replaced and not self._users.get(owner_id):
+                self._open.pop(owner_id).close()
+            if owner_id not in self._open:
+                self._reserved.add(owner_id)
+                self._changed.release()  # opening may take long, and is no business of other owners
+                try:
+                    store = self._opened(owner_id)
+                finally:
+                    self._changed.acquire()
+                    self._reserved.discard(owner_id)
+                    self._changed.notify_all()
+                self._open[owner_id] = store
+            store = self._open[owner_id]
             self._open.move_to_end(owner_id)
             self._users[owner_id] = self._users.get(owner_id, 0) + 1
             self._close_old()
@@ -67,10 +80,6 @@ class Owners:
                 self._reserved.discard(owner_id)
                 self._changed.notify_all()
 
-    def is_open(self, owner_id: str) -> bool:
-        """Whether an owner's memory can be used without opening it."""
-        return owner_id in self._open
-
     def close(self) -> None:
         """Close all. Nobody may be using one."""
         with self._changed:
@@ -81,11 +90,14 @@ class Owners:
     def _opened(self, owner_id: str) -> OwnerStore:
         folder = owner_folder(self._root, owner_id)
         try:
-            return OwnerStore(folder, owner_id)
+            store = OwnerStore(folder, owner_id)
         except DamagedStore as exc:
             log.error("%s", exc)
             set_aside(folder, owner_id)
-            return OwnerStore(folder, owner_id)
+            store = OwnerStore(folder, owner_id)
+        if lacks_last_turns(store):
+            log.warning("%s 只能读，最近的话还在日志里没有合并，想不起来。请把文件夹改成可写的。", folder)
+        return store
 
     def _close_old(self) -> None:
         for owner_id in list(self._open):

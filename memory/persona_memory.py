@@ -31,7 +31,9 @@ _CONVERSATION_MINUTES = 30
 """After a start, the last conversation goes on when it is not older than this."""
 _WRITE_DEADLINE_S = 2.0
 _COMMAND_DEADLINE_S = 10.0
+_ANSWER_WITHIN = timedelta(minutes=1)
 _TAG = re.compile("【[^】]{1,12}】")
+_NOTHING = forget.Marked()
 
 
 class PersonaMemory:
@@ -58,6 +60,7 @@ class PersonaMemory:
         self._recent = RecentMemory(recent_turns)
         self._threads = DiaryThreads(folder, retention_days=settings.retention_days)
         self._opening: dict[str, Future[list[diary.Entry]]] = {}
+        self._asked: dict[str, tuple[spoken.Command, datetime]] = {}  # what waits for a yes, by device
         self._closed = False
 
     def owner_id(self, owner: Owner) -> str:
@@ -86,6 +89,8 @@ class PersonaMemory:
         deadline_s = time.monotonic() + self._settings.recall_deadline_ms / 1000
         draft = Draft()
         opened = not self._closed and await self._begin(owner, deadline_s - time.monotonic())
+        if opened:
+            await self._notice_forgetting(owner, deadline_s)
         items = (await self._recent.recall(owner, question, now)).items
         if opened and not is_small_talk(question):
             found = self._threads.find(
@@ -104,9 +109,18 @@ class PersonaMemory:
     async def obey(self, owner: Owner, text: str, now: datetime) -> str:
         """Do what a text tells the memory itself to do (记住, 忘掉, 这段不要记), and return what to answer.
 
-        Returns "" for any other text. Neither such a command nor the answer is to be remembered as a turn.
+        Returns "" for any other text. Neither such a command nor the answer is to be remembered as a turn. What asks
+        back whether to forget so much waits for a yes in the text that comes next from the same device.
         """
         command = spoken.parse_command(text)
+        asked = self._asked.pop(owner.id, None)
+        if (
+            asked
+            and command is None
+            and spoken.is_yes(text)
+            and timedelta() <= now - asked[1] <= _ANSWER_WITHIN
+        ):
+            command, now = asked
         if command is None or self._closed:
             return ""
         try:
@@ -114,13 +128,62 @@ class PersonaMemory:
                 await self.forget_all(owner)
                 return "好，我全都忘掉了。"
             done = asyncio.wrap_future(self._threads.obey(self.owner_id(owner), command, now))
-            answer, forgotten = await asyncio.wait_for(done, _COMMAND_DEADLINE_S)
+            answer, forgotten, asks = await asyncio.wait_for(done, _COMMAND_DEADLINE_S)
         except (PersonaError, asyncio.TimeoutError) as exc:
             log.error("%s", exc or "记忆没有及时写完。")
             return "抱歉，我现在动不了记忆，请稍后再试。"
         if forgotten:
             await self._forgotten(owner)
+        if asks:
+            self._asked[owner.id] = replace(command, sure=True), now
         return answer
+
+    async def look_up(
+        self,
+        owner: Owner,
+        question: str,
+        now: datetime,
+        *,
+        max_tokens: int,
+        seconds: float,
+        skip: Sequence[Turn],
+    ) -> Draft:
+        """Return what answers a question as turns and facts: what is ready within `seconds`.
+
+        `skip` are turns in which it is asked.
+        """
+        draft = Draft()
+        deadline_s = time.monotonic() + seconds
+        if not self._closed and await self._begin(owner, seconds):
+            found = self._threads.find(
+                self.owner_id(owner),
+                question,
+                now,
+                draft,
+                max_tokens=max_tokens,
+                deadline_s=deadline_s,
+                skip=[diary.entry(_as_said(turn)).id for turn in skip],
+            )
+            await _within(found, deadline_s - time.monotonic())
+            found.cancel()
+        return draft
+
+    async def change(self, owner: Owner, how: Callable[[OwnerStore], _T]) -> _T:
+        """Do something else to the memory, in its writing thread. Raises PersonaError with the next step."""
+        return await asyncio.wrap_future(self._threads.change(self.owner_id(owner), how))
+
+    async def forget_turns(
+        self, owner: Owner, turns: Sequence[Turn], also: forget.Marked = _NOTHING
+    ) -> forget.Forgotten:
+        """Forget these turns, and what was marked. Raises PersonaError with the next step."""
+        ids = [diary.entry(_as_said(turn)).id for turn in turns]
+
+        def how(store: OwnerStore) -> forget.Forgotten:
+            store.append([])  # takes in what waits in the pending file
+            seqs = tuple(diary.seqs_of(store.writer, ids))
+            return forget.forget_marked(store, forget.Marked(seqs) + also)
+
+        return await self._forget(owner, how)
 
     async def forget_range(self, owner: Owner, start: datetime, end: datetime) -> forget.Forgotten:
         """Forget a local range [start, end). Raises PersonaError with the next step."""
@@ -135,7 +198,7 @@ class PersonaMemory:
         return await self._forget(owner, lambda store: forget.forget_facts(store, ids))
 
     async def forget_all(self, owner: Owner) -> None:
-        """Delete everything of an owner. Raises PersonaError with the next step."""
+        """Forget everything of an owner. Raises PersonaError with the next step."""
         await asyncio.wrap_future(self._threads.forget_all(self.owner_id(owner)))
         await self._forgotten(owner)
 
@@ -174,6 +237,13 @@ class PersonaMemory:
         gone = await asyncio.wrap_future(self._threads.forget(self.owner_id(owner), how))
         await self._forgotten(owner)
         return gone
+
+    async def _notice_forgetting(self, owner: Owner, deadline_s: float) -> None:
+        """Clear the conversation when another process has forgotten something: that may stand in it."""
+        asking = self._threads.forgotten_elsewhere(self.owner_id(owner))
+        if await _within(asking, deadline_s - time.monotonic()) and asking.result():
+            await self._forgotten(owner)
+            self._threads.noticed(self.owner_id(owner), asking.result())
 
     async def _forgotten(self, owner: Owner) -> None:
         """What was forgotten may stand in the running conversation, on any device of the owner, and elsewhere."""

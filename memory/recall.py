@@ -6,11 +6,12 @@ full text. What is found is put into a draft step by step, so that the deadline 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -21,10 +22,10 @@ from xiaozhi_persona.memory.fact_recall import facts_named, facts_of, notes
 from xiaozhi_persona.memory.fact_types import APPOINTMENT, is_single
 from xiaozhi_persona.memory.facts import Fact
 from xiaozhi_persona.memory.future_words import find_future
-from xiaozhi_persona.memory.render import estimated_tokens, fact_line, span, turn_lines, turn_tokens
+from xiaozhi_persona.memory.render import fact_line, span, turn_lines, turn_tokens
 from xiaozhi_persona.memory.small_talk import is_small_talk
 from xiaozhi_persona.memory.time_words import TimeRange, find_ranges
-from xiaozhi_persona.memory.words import Term, query_terms
+from xiaozhi_persona.memory.words import Term, estimated_tokens, query_terms
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +37,17 @@ _MAX_FACTS = 12
 _MAX_RANGES = 4
 _DAYS_AHEAD = 60  # of which appointments are shown when no day is named
 _TOKENS_A_TURN = 18  # about; decides how many turns are read for a spread
+_LEAST_TOKENS = 10  # of a turn's line
 _STEPS_A_CHECK = 2000  # of SQLite's machine, between two looks at the clock
 
+_OF_THE_WORLD = re.compile(
+    r"天气|气温|新闻|热搜|股[价市票]|大盘|汇率|[油金]价|限行|空气质量|星期几|几点(?:了|钟|日[出落]|天[亮黑])*[啊呀呢吗?？。]*$"
+    r"|\b(?:weather|temperature|news|stock)\b",
+    re.IGNORECASE,
+)
+_OF_US = re.compile(
+    r"我|咱|[聊说谈讲提记问]|告诉|\b(?:i|me|my|we|our|us|said|say|talk\w*|told|tell)\b", re.IGNORECASE
+)
 _ASKS_AHEAD = re.compile("什么|啥|安排|日程|计划|有没有|有事|有空|要做|干嘛|吗|[?？]|提醒")
 
 
@@ -76,6 +86,7 @@ def recall(
     if deadline_s is not None:
         db.set_progress_handler(lambda: time.monotonic() > deadline_s, _STEPS_A_CHECK)
     try:
+        db.execute("begin")  # one view of the database, and one lock for all questions to it
         _Search(db, question, now, draft, max_tokens, set(skip)).run()
         draft.complete = True
     except sqlite3.OperationalError as exc:
@@ -86,6 +97,8 @@ def recall(
     finally:
         if deadline_s is not None:
             db.set_progress_handler(None, 0)
+        with contextlib.suppress(sqlite3.Error):
+            db.rollback()
 
 
 class _Search:
@@ -107,30 +120,38 @@ class _Search:
         self._now_ms = diary.to_ms(self._now)
         self._offset_min = (self._now.utcoffset() or timedelta()) // timedelta(minutes=1)
         self._draft = draft
-        self._left = max_tokens
+        self._max_tokens = max_tokens
         self._skip = skip
 
     def run(self) -> None:
         ranges = find_ranges(self._question, self._local)[:_MAX_RANGES]
+        if ranges and _OF_THE_WORLD.search(self._question) and not _OF_US.search(self._question):
+            return  # 今天天气怎么样: what was said today does not answer it
         self._draft.ranges = list(ranges)
         asked = facts_asked(self._question)
         if ranges:
-            self._facts_of(asked, ranges)
+            self._facts_of(asked, ranges, [])
             for part in ranges:
                 self._range(part, ranges)
+            if len(ranges) > 1:
+                self._draft.turns_in_range = self._count(ranges)
             return
         if not self._ahead():
-            self._facts_of(asked, ())
-            self._words()
+            terms = query_terms(self._question)
+            self._facts_of(asked, (), terms)
+            self._words(terms)
 
     def _add(self, text: str) -> None:
         """Add a part to the text."""
-        self._left -= estimated_tokens(text)
         self._draft.text = f"{self._draft.text}\n{text}" if self._draft.text else text
+
+    def _left(self) -> int:
+        """Return how many tokens more the text may have."""
+        return self._max_tokens - estimated_tokens(self._draft.text)
 
     # Facts.
 
-    def _facts_of(self, asked: Asked | None, ranges: Sequence[TimeRange]) -> None:
+    def _facts_of(self, asked: Asked | None, ranges: Sequence[TimeRange], terms: Sequence[Term]) -> None:
         """Add the facts that are asked for: those of now, or of the time that the question names."""
         start_ms = end_ms = self._now_ms
         if ranges:
@@ -145,7 +166,7 @@ class _Search:
                 found += self._appointments(ranges)
         if not ranges:
             found += facts_named(self._db, self._question, asked, start_ms, end_ms)
-            found += notes(self._db, query_terms(self._question), self._now_ms)
+            found += notes(self._db, terms, self._now_ms)
         self._show_facts(found)
 
     def _utc_ms(self, local: datetime) -> int:
@@ -159,7 +180,7 @@ class _Search:
 
     def _show_facts(self, found: Sequence[Fact]) -> None:
         lines: list[str] = []
-        left = self._left // 2
+        left = self._left() // 2
         for fact in {fact.id: fact for fact in found}.values():
             line = fact_line(fact, self._offset_min)
             cost = estimated_tokens(line)
@@ -197,21 +218,30 @@ class _Search:
         start_ms, end_ms = diary.to_local_ms(part.start), diary.to_local_ms(part.end)
         total = diary.count_between(self._db, start_ms, end_ms)
         self._draft.turns_in_range += total
-        budget = self._left // (len(ranges) - ranges.index(part)) - 24
+        budget = self._left() // (len(ranges) - ranges.index(part)) - 24
         if not total:
             self._add(f"{span(part.start, part.end)} 没有说过什么，没有谈话记录。")
             return
         fitting = max(4, budget // _TOKENS_A_TURN)
         terms = self._terms_beside(ranges)
+        turns: Iterable[Entry]
         if total <= fitting:
             turns = diary.in_range(self._db, part.start, part.end)
             if terms and sum(map(turn_tokens, turns)) > budget:
-                turns = self._ranked(terms, start_ms, end_ms, fitting) + _evenly(turns)
+                turns = self._ranked(terms, start_ms, end_ms, total, fitting) + _evenly(turns)
         else:
-            turns = self._ranked(terms, start_ms, end_ms, fitting) if terms else []
-            if len(turns) < fitting:
-                turns += _evenly(diary.spread(self._db, start_ms, end_ms, fitting - len(turns)))
+            turns = self._best_then_spread(terms, start_ms, end_ms, total, fitting)
         self._show_turns(part, turns, total, budget, terms)
+
+    def _count(self, ranges: Sequence[TimeRange]) -> int:
+        """Return how many turns there are in the ranges together: those of two ranges count once."""
+        total, reached = 0, diary.to_local_ms(datetime.min)
+        for part in sorted(ranges):
+            start_ms, end_ms = max(diary.to_local_ms(part.start), reached), diary.to_local_ms(part.end)
+            if start_ms < end_ms:
+                total += diary.count_between(self._db, start_ms, end_ms)
+                reached = end_ms
+        return total
 
     def _terms_beside(self, ranges: Sequence[TimeRange]) -> list[Term]:
         """Return the words of the question that are not its words for the time."""
@@ -220,27 +250,42 @@ class _Search:
             rest = rest.replace(part.text, " ")
         return query_terms(rest)
 
-    def _ranked(self, terms: Sequence[Term], start_ms: int, end_ms: int, count: int) -> list[Entry]:
-        """Return the turns of the range that hold the words, with the turns beside them."""
-        seqs = diary.seqs_between(self._db, start_ms, end_ms)
-        hits = text_index.search(self._db, terms, max(4, count // 2), seqs=seqs, local_ms=(start_ms, end_ms))
+    def _best_then_spread(
+        self, terms: Sequence[Term], start_ms: int, end_ms: int, total: int, count: int
+    ) -> Iterator[Entry]:
+        """Yield what the words rank first, and where that leaves room, turns from all over the range."""
+        best = self._ranked(terms, start_ms, end_ms, total, count) if terms else []
+        yield from best
+        if len(best) < count:
+            yield from _evenly(diary.spread(self._db, start_ms, end_ms, count - len(best)))
+
+    def _ranked(
+        self, terms: Sequence[Term], start_ms: int, end_ms: int, total: int, count: int
+    ) -> list[Entry]:
+        """Return up to `count` turns of the `total` of the range: those with the words, and those beside them."""
+        k, local_ms = max(4, count // 2), (start_ms, end_ms)
+        hits = text_index.rank(self._db, terms, k, local_ms) if total <= text_index.MAX_READ else None
+        if hits is None:
+            seqs = diary.seqs_between(self._db, start_ms, end_ms)
+            hits = text_index.search(self._db, terms, k, seqs=seqs, local_ms=local_ms)
         wanted: dict[int, None] = {}
         for hit in hits:
             if hit.coverage >= MIN_COVERAGE:
                 wanted.update(dict.fromkeys((hit.seq, hit.seq + 1, hit.seq - 1)))
-        turns = diary.by_seq(self._db, list(wanted))
-        inside = [turns[seq] for seq in wanted if seq in turns and start_ms <= turns[seq].local_ms < end_ms]
-        return inside[:count]
+        first = list(wanted)[:count]
+        turns = diary.by_seq(self._db, first)
+        return [turns[seq] for seq in first if seq in turns and start_ms <= turns[seq].local_ms < end_ms]
 
     def _show_turns(
-        self, part: TimeRange, turns: Sequence[Entry], total: int, budget: int, terms: Sequence[Term]
+        self, part: TimeRange, turns: Iterable[Entry], total: int, budget: int, terms: Sequence[Term]
     ) -> None:
         """Add turns, as many as fit: the first of the list come first."""
         fit: list[Entry] = []
         days = set()
         known = {turn.seq for turn in self._draft.turns}
-        around = next((term.text for term in terms if any(term.text in turn.text for turn in turns)), "")
         for turn in turns:
+            if budget < _LEAST_TOKENS and fit:
+                break
             cost = turn_tokens(turn)
             day = turn.local_ms // diary.DAY_MS
             if day not in days:
@@ -253,33 +298,40 @@ class _Search:
             fit.append(turn)
         if not fit:
             return
+        around = next((term.text for term in terms if any(term.text in turn.text for turn in fit)), "")
+        start_ms, end_ms = diary.to_local_ms(part.start), diary.to_local_ms(part.end)
+        total -= sum(start_ms <= turn.local_ms < end_ms for turn in self._draft.turns)  # shown by now
         self._draft.turns = sorted([*self._draft.turns, *fit], key=lambda turn: (turn.local_ms, turn.seq))
         if len(fit) < total:
             self._add(f"这段时间说过什么：共 {total} 条，下面是其中 {len(fit)} 条。")
         self._add(turn_lines(fit, around))
 
-    def _words(self) -> None:
+    def _words(self, terms: Sequence[Term]) -> None:
         """Add the turns that hold the question's words."""
-        terms = query_terms(self._question)
         if self._draft.facts and all(len(term.text) == 1 for term in terms):
             return  # single characters add nothing to facts that answer
-        hits = text_index.search(self._db, terms, _MAX_HITS)
-        hits = [hit for hit in hits if hit.coverage >= MIN_COVERAGE and hit.score >= 0.4 * hits[0].score]
         unwanted = (
             self._skip | self._told_what_no_longer_holds() | {fact.source for fact in self._draft.facts}
         )
-        seqs = [seq for hit in hits if hit.own for seq in (hit.seq, hit.seq + 1, hit.seq - 1)]
-        turns = diary.by_seq(self._db, seqs)
+        # The unwanted ones take no place from the others: so many more are looked for.
+        hits = text_index.search(self._db, terms, _MAX_HITS + len(unwanted))
+        hits = [hit for hit in hits if hit.coverage >= MIN_COVERAGE and hit.own]
+        turns = diary.by_seq(self._db, [seq for hit in hits for seq in (hit.seq, hit.seq + 1, hit.seq - 1)])
+        asked = self._question.strip()
+        hits = [
+            hit for hit in hits if turns[hit.seq].id not in unwanted and turns[hit.seq].text.strip() != asked
+        ]
         wanted: dict[int, Entry] = {}
-        for turn in [turns[hit.seq] for hit in hits if hit.own]:
-            if turn.id in unwanted or turn.text.strip() == self._question.strip():
-                continue
+        for hit in hits[:_MAX_HITS]:
+            if hit.score < 0.4 * hits[0].score:
+                break
+            turn = turns[hit.seq]
             wanted[turn.seq] = turn
             other = turns.get(turn.seq + (1 if turn.who == "user" else -1))  # its answer, or what it answers
             if other and other.who != turn.who and _together(turn, other):
                 wanted[other.seq] = other
         fit: list[Entry] = []
-        budget = self._left - 20
+        budget = self._left() - 20
         for turn in wanted.values():
             cost = turn_tokens(turn) + 8
             if cost <= budget and turn.id not in unwanted:
@@ -293,9 +345,14 @@ class _Search:
         """Return the turns that told what the facts shown have replaced: they would contradict them."""
         stale: set[str] = set()
         for fact in self._draft.facts:
-            if fact.valid_to_ms is None and is_single(fact.subject, fact.attribute):
-                before = facts.find(self._db, fact.subject, [fact.attribute], 0, self._now_ms)
-                stale.update(old.source for old in before if old.valid_to_ms is not None)
+            if fact.valid_to_ms is None:
+                single = is_single(fact.subject, fact.attribute)
+                stale.update(
+                    old.source
+                    for old in facts.find(self._db, fact.subject, [fact.attribute], 0, self._now_ms)
+                    # Of what may have several values, only what was corrected: it never held.
+                    if old.valid_to_ms is not None and (single or old.valid_to_ms == old.valid_from_ms)
+                )
         return stale - {fact.source for fact in self._draft.facts}
 
 

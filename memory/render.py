@@ -29,13 +29,14 @@ from xiaozhi_persona.memory.fact_types import (
     SCHOOL,
     SURNAME,
     WORKPLACE,
+    Fact,
 )
-from xiaozhi_persona.memory.facts import UNKNOWN_MS, Fact
+from xiaozhi_persona.memory.facts import UNKNOWN_MS
+from xiaozhi_persona.memory.words import estimated_tokens
 
 MAX_LINE_CHARS = 160
 _WEEKDAYS = "一二三四五六日"
 _WHO = {"user": "用户", "assistant": "助手"}
-_WIDE = re.compile(r"[^\x00-\u02ff]+")
 _SENTENCES = {
     NAME: "{whose}叫{value}",
     CALLED: "叫{whose}{value}",
@@ -56,17 +57,13 @@ _SENTENCES = {
     NOTE: "{value}",
     PROFILE: "{value}",
 }
-_CONTROLS = r"\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\ufeff"
+_CONTROLS = (
+    r"\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e0fff"
+)
 _CONTROL = re.compile(f"[{_CONTROLS}]+")
 # What could end the quotation or the <memory> block that it stands in, or pass for one of our own headings.
 _QUOTES = str.maketrans({"“": "‘", "”": "’", "<": "‹", ">": "›", "【": "〔", "】": "〕"})
 _SPECIAL = re.compile(f"[{_CONTROLS}“”<>【】]")
-
-
-def estimated_tokens(text: str) -> int:
-    """Return about how many tokens a text has, rather too many: one for a Chinese character, a third for a letter."""
-    wide = len(text) - len(_WIDE.sub("", text))
-    return wide + (len(text) - wide + 2) // 3
 
 
 def quoted(text: str, around: str = "", max_chars: int = MAX_LINE_CHARS) -> str:
@@ -98,8 +95,8 @@ def span(start: datetime, end: datetime) -> str:
 
 def turn_line(turn: Entry, around: str = "") -> str:
     """Return a turn as one line: the time, who, what."""
-    who = turn.speaker if turn.speaker and turn.who == "user" else _WHO.get(turn.who, turn.who)
-    name = quoted(who, max_chars=20)[1:-1]
+    is_named = turn.speaker and turn.who == "user"
+    name = quoted(turn.speaker, max_chars=20)[1:-1] if is_named else _WHO.get(turn.who, "")
     minutes = turn.local_ms // 60_000 % 1440
     return f"- {minutes // 60:02}:{minutes % 60:02} {name}：{quoted(turn.text, around)}"
 

@@ -13,9 +13,12 @@ _SMALL_TALK = re.compile(
     re.IGNORECASE,
 )
 _COMMAND = re.compile(
-    r"(?:小智|请|帮我|给我|麻烦|你)*(?:(?:把)?(?:音量|声音|亮度).{0,10}|(?:打开|关掉|关闭|关上|开一下|关一下|开).{1,12}|(?:播放|放|来)(?:一?首|点|一下)?.{0,12}(?:歌|音乐|曲)"
-    r"|暂停|继续播放|停止|停|别说了|闭嘴|下一首|上一首|大声一?点|小声一?点|(?:设|定)(?:一?个|置)?.{0,14}(?:闹钟|提醒|计时).{0,10}|现在几点了?|今天几号|今天星期几|退出|重启|再说一遍)"
+    r"(?:小智|请|帮我|给我|麻烦|你)*(?:(?:把)?(?:音量|声音|亮度).{0,10}|(?:打开|关掉|关闭|关上|开一下|关一下|开(?![心学会业始])).{1,12}|(?:播放|放|来)(?:一?首|点|一下)?.{0,12}(?:歌|音乐|曲)"
+    r"|暂停|继续播放|停止|停|别说了|闭嘴|下一首|上一首|大声一?点|小声一?点|(?:设|定)(?:一?个|置)?.{0,14}(?:闹钟|提醒|计时).{0,10}|(?:现在|今天)几点[了钟]?|今天几号|今天星期几|退出|重启|再说一遍)"
 )
+
+_IS_ASKED = re.compile("什么|谁|哪|多少|怎么|为什么|有没有|[我咱]们?[说讲问聊]|那天|时候")
+"""A command holds none of these, whatever it begins with: 开会的时候我答应了谁."""
 
 
 def is_small_talk(question: str) -> bool:
@@ -24,6 +27,6 @@ def is_small_talk(question: str) -> bool:
         return False
     words = re.sub(r"[，。！？、,.!?~～…]+", " ", question).strip()
     plain = re.sub(r"\s+", "", words)
-    return not plain or any(
-        pattern.fullmatch(text) for pattern in (_SMALL_TALK, _COMMAND) for text in (plain, words)
-    )
+    if not plain or _SMALL_TALK.fullmatch(plain) or _SMALL_TALK.fullmatch(words):
+        return True
+    return bool(_COMMAND.fullmatch(plain)) and not _IS_ASKED.search(plain)

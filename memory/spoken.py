@@ -5,45 +5,72 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from xiaozhi_persona.memory import diary, facts
 from xiaozhi_persona.memory.fact_questions import facts_asked
 from xiaozhi_persona.memory.fact_rules import find_facts
-from xiaozhi_persona.memory.fact_types import NOTE, SELF, Finding, match_key
-from xiaozhi_persona.memory.forget import Forgotten, forget_facts, forget_mention, forget_range, forget_turns
+from xiaozhi_persona.memory.fact_types import KIN, NOTE, PETS, SELF, Finding, match_key
+from xiaozhi_persona.memory.forget import Marked, forget_marked, mark_facts, mark_mention, mark_range
+from xiaozhi_persona.memory.patterns import pattern
 from xiaozhi_persona.memory.store import OwnerStore
 from xiaozhi_persona.memory.time_words import find_ranges
 
+MAX_UNASKED = 5
+"""More turns than this are forgotten only after asking back."""
 _MAX_CHARS = 100
-_ASKING = re.compile(r"什么|怎么|为什么|吗|[?？]|能不能|有没有|是不是")
+_ASKING = pattern(r"什么|怎么|为什么|吗|[?？]|能不能|有没有|是不是")
 _PLEASE = r"(?:小智|请|帮我|给我|麻烦|你|现在|那)*"
-_OFF = re.compile(
+_OFF = pattern(
     rf"{_PLEASE}(?:接下来|这一?段|下面|后面|这些|刚才|以下|这件事|这个|这句)?(?:的话|的内容|说的|的)?(?:我说的)?(?:都|就|先|你)*(?:不要|别|不用|不许|别再|不要再)"
     r"(?:记|记住|记录|记下来?|录)(?:下来|了|下)?|(?:this is )?off the record|do(?: not|n't) remember this",
     re.IGNORECASE,
 )
-_ON = re.compile(
+_ON = pattern(
     rf"{_PLEASE}(?:可以|继续|恢复|重新|接着|又可以|开始)(?:开始)?(?:记|记住|记录|记下来|录)(?:了|吧|下来|录)*|(?:back )?on the record|you can remember again",
     re.IGNORECASE,
 )
-_REMEMBER = re.compile(
+_REMEMBER = pattern(
     rf"{_PLEASE}要?(?:记住|记一下|记下来|记下|记好|帮我记|remember(?: that)?)[了着]?[:：,， ]*(?P<what>.{{2,}})",
     re.IGNORECASE,
 )
-_FORGET = re.compile(
+_FORGET = pattern(
     rf"{_PLEASE}把(?P<a>.+?)(?:都|全部|全都|全|统统)*(?:忘掉|忘了|忘记|删掉|删了|删除|清除|清空|抹掉)"
-    rf"|{_PLEASE}(?P<sure>确定|确认)?(?:忘掉|忘记|删掉|删除|清除|清空|抹掉|please forget|forget)(?:about )?(?P<b>.+)",
+    rf"|{_PLEASE}(?P<sure>确定|确认)?(?:忘掉|忘记|删掉|删除|清除|清空|抹掉|(?:please )?forget\b)(?: about\b)?(?P<b>.+)",
     re.IGNORECASE,
 )
-_ALL = re.compile(
+_ALL = pattern(
     "(?:所有|全部|一切|整个|你的)(?:的)?(?:记忆|事情?|内容|记录|聊天|谈话|东西)?|记忆|everything",
     re.IGNORECASE,
 )
-_THIS = re.compile("(?:这件事情?|这事儿?|这个|这句话?|刚才那句话?|this|it|that)", re.IGNORECASE)
-_ABOUT = re.compile(
-    "(?:关于|有关|和)?(?P<name>.{1,20}?)(?:有关)?的?(?:所有|全部|一切)?的?(?:事情?|话|记忆|内容|这件事|记录)"
+_NEVER_MIND = pattern(r"(?:please )?forget (?:about )?it", re.IGNORECASE)
+# What a device keeps: to delete it is no business of the memory.
+_OF_THE_DEVICE = pattern(
+    "(?:闹钟|闹铃|日程|日历|提醒|定时器?|计时器?|倒计时|歌曲?|歌单|音乐|专辑|播放列表|文件夹?|照片|相片|图片|视频|录音|短信|邮件|联系人"
+    r"|通话记录|浏览记录|缓存|应用|软件|程序|\b(?:alarm|timer|reminder|calendar|song|music|playlist|file|folder|photo|picture|video|email)s?)$",
+    re.IGNORECASE,
 )
+_YES = pattern(
+    r"(?:[嗯哦啊][，,\s]*)*(?:(?:对|对的|对啊|是|是的|是啊|没错|好|好的|好啊|我?(?:很|非常)?确定|确认|yes|yeah|sure|ok)[，,。！!.\s]*)+",
+    re.IGNORECASE,
+)
+_ONLY_TIME = pattern(
+    r"(?:[\s，,、和跟与及到的]|我们?|咱们?|你|都|那|这|段|些|所有|一切|全部|整个|时候|时间|里|所|说|讲|聊|谈|提|记|做|发生|过|了|话"
+    r"|事情?|事儿|东西|记忆|内容|聊天|谈话|对话|记录"
+    r"|\b(?:everything|all|things?|what|that|we|i|you|said|talked|told|about|from|in|on|of|the|our|conversations?)\b)*",
+    re.IGNORECASE,
+)
+_SAID_OF = pattern(
+    "^(?:我们?|咱们?|你)*(?:(?:说|讲|聊|谈|提)[过到起了的]+|(?:关于|有关|和|跟|与|about ))+(?=.{2})"
+)
+_THIS = pattern("(?:这件事情?|这事儿?|这个|这句话?|刚才那句话?|this|it|that)", re.IGNORECASE)
+_ABOUT = pattern(
+    "(?:关于|有关|和)?(?P<name>.{1,20}?)(?:有关)?的?(?:所有|全部|一切)?的?(?:事情?|话|记忆|内容|这件事|记录|聊天|谈话|对话)"
+)
+_WHOSE = pattern("^(?:我们?(?:家里?)?的?|那[个只条位]?|这[个只条位]?)+(?=.)")
+_WHO = pattern(f"{KIN}|{PETS}")
+_ABOUT_IT = pattern("关于|有关")
+_NOBODY = pattern("[你我他她它的了是在那这事话啥谁人]")
 
 
 @dataclass(frozen=True)
@@ -53,6 +80,17 @@ class Command:
     kind: Literal["off", "on", "remember", "forget", "forget_all", "ask_forget_all"]
     what: str = ""
     """The words that say what to remember or to forget."""
+    sure: bool = False
+    """Whether to forget it, however much it is."""
+
+
+class Done(NamedTuple):
+    """What a command came to."""
+
+    answer: str
+    forgotten: bool = False
+    asks: bool = False
+    """Whether the answer asks back, and nothing was done yet: a yes is to be followed by the command, `sure`."""
 
 
 def parse_command(text: str) -> Command | None:
@@ -71,67 +109,106 @@ def parse_command(text: str) -> Command | None:
     if match:
         return Command("remember", match["what"].strip())
     match = _FORGET.fullmatch(re.sub("(?:吧|好了|好不好)$", "", bare if not bare.isascii() else plain))
-    if not match:
+    if not match or _NEVER_MIND.fullmatch(plain):
         return None
-    what = match["a"] or match["b"]
+    what = (match["a"] or match["b"]).strip()
+    sure = bool(match["sure"]) or "确定" in bare
     if _ALL.fullmatch(what):
-        return Command("forget_all" if match["sure"] or "确定" in bare else "ask_forget_all")
-    return Command("forget", what)
+        return Command("forget_all" if sure else "ask_forget_all")
+    if not what or (_OF_THE_DEVICE.search(what) and not _ABOUT_IT.match(what)):
+        return None
+    return Command("forget", what, sure)
 
 
-def carry_out(store: OwnerStore, command: Command, now: datetime) -> tuple[str, bool]:
-    """Do what a command says, but for forgetting all. Returns what to answer, and whether anything was forgotten."""
+def is_yes(text: str) -> bool:
+    """Whether a text plainly agrees."""
+    return bool(_YES.fullmatch(text.strip()))
+
+
+def carry_out(store: OwnerStore, command: Command, now: datetime) -> Done:
+    """Do what a command says, but for forgetting all."""
     if command.kind == "off":
         store.set_off_record(True)
-        return "好，接下来的话我不记，直到你说可以记了。", False
+        return Done("好，接下来的话我不记，直到你说可以记了。")
     if command.kind == "on":
         store.set_off_record(False)
-        return "好，我又开始记了。", False
+        return Done("好，我又开始记了。")
     if command.kind == "remember":
-        return _remember(store, command.what, now), False
+        return Done("好，我记住了。" if note(store, command.what, now) else "要我记住什么呢？")
     if command.kind == "forget":
-        gone = _forget(store, command.what, now)
+        marked = mark(store, command.what, now)
+        turns = len(set(marked.seqs))
+        if turns > MAX_UNASKED and not command.sure:
+            return Done(f"这会忘掉 {turns} 条谈话，忘掉就找不回来了。要忘的话，请说“确定”。", asks=True)
+        gone = forget_marked(store, marked)
         if not gone.turns and not gone.facts:
-            return "我这里没有记着这些。", False
-        return "好，已经忘掉了。", True
-    return "要忘掉全部记忆吗？要的话请说：确定忘掉全部记忆。", False
+            return Done("我这里没有记着这些。")
+        return Done("好，已经忘掉了。", forgotten=True)
+    return Done("要忘掉全部记忆吗？要的话请说：确定忘掉全部记忆。")
 
 
-def _remember(store: OwnerStore, what: str, now: datetime) -> str:
+def note(store: OwnerStore, what: str, now: datetime, *, before: str = "") -> bool:
+    """Keep for good what the owner wants remembered. Returns whether there was anything.
+
+    `before` is the id of the turn that says it: 这件事 is what was said before.
+    """
     at = diary.aware(now)
     what = diary.storable(what)
+    source = ""
     if _THIS.fullmatch(what):
-        last = _last_said(store)
+        last = last_said(store, before)
         if not last:
-            return "要我记住什么呢？"
-        what = last[0].text
+            return False
+        what, source = last[0].text, last[0].id
     found = find_facts(what, at.replace(tzinfo=None)) or [Finding(SELF, NOTE, what)]
     with store.transaction() as db:
         for finding in found:
-            facts.keep(db, finding, diary.to_ms(at), confidence=facts.CORRECTED, pinned=True)
-    return "好，我记住了。"
+            facts.keep(db, finding, diary.to_ms(at), source, confidence=facts.CORRECTED, pinned=True)
+    return True
 
 
-def _forget(store: OwnerStore, what: str, now: datetime) -> Forgotten:
-    """Forget a time, a fact, or whatever mentions the words: the first of these that the words name."""
+def mark(store: OwnerStore, what: str, now: datetime, *, before: str = "") -> Marked:
+    """Return what words mean to forget: a time, what was said of something then, a fact, or whatever mentions them,
+    the first of these that they name.
+
+    `before` is the id of the turn that says it: 刚才那句话 is what was said before.
+    """
+    store.append([])  # takes in what waits in the pending file
+    db = store.writer
     at = diary.aware(now)
     if _THIS.fullmatch(what):
-        return forget_turns(store, [turn.seq for turn in _last_said(store)])
+        return Marked(tuple(turn.seq for turn in last_said(store, before)))
     ranges = find_ranges(what, at.replace(tzinfo=None))
     if ranges:
-        parts = [forget_range(store, part.start, part.end) for part in ranges]
-        return Forgotten(sum(part.turns for part in parts), sum(part.facts for part in parts))
+        marked, rest = Marked(), what
+        for part in ranges:
+            marked += mark_range(db, part.start.replace(tzinfo=at.tzinfo), part.end.replace(tzinfo=at.tzinfo))
+            rest = rest.replace(part.text, "")
+        if not _ONLY_TIME.fullmatch(rest):
+            for word in filter(None, _name(rest).split("的")):
+                marked &= mark_mention(db, word)
+        return marked
     ids = _facts_named(store, what, diary.to_ms(at))
     if ids:
-        return forget_facts(store, ids)
-    match = _ABOUT.fullmatch(what)
-    name = re.sub("^(?:我的?|那个|这个)", "", match["name"] if match else what)
-    return forget_mention(store, name) if len(name) > 1 else Forgotten()
+        return mark_facts(db, ids)
+    name = _WHOSE.sub("", _name(what))
+    # A single letter is a name when it is a relative's or a pet's, or when it is said to be what it is about.
+    is_name = len(name) > 1 or _WHO.fullmatch(name) or (_ABOUT_IT.match(what) and not _NOBODY.fullmatch(name))
+    return mark_mention(db, name) if is_name else Marked()
 
 
-def _last_said(store: OwnerStore) -> list[diary.Entry]:
-    """Return the last turn of the user with what was answered to it."""
-    turns = diary.latest(store.writer, 4)
+def _name(words: str) -> str:
+    """Return what words such as 关于小红的事 name."""
+    words = words.strip(" ，,、的")
+    match = _ABOUT.fullmatch(words)
+    return _SAID_OF.sub("", match["name"] if match else words)
+
+
+def last_said(store: OwnerStore, before: str = "") -> list[diary.Entry]:
+    """Return the last turn of the user, or the last before the one with the id `before`, with what was answered."""
+    turns = diary.latest(store.writer, 6)
+    asking = next((place for place, turn in enumerate(turns) if turn.id == before), len(turns))
+    turns = turns[:asking]
     users = [place for place, turn in enumerate(turns) if turn.who == "user"]
     return turns[users[-1] :] if users else []
 

@@ -16,14 +16,16 @@ from datetime import datetime
 from pathlib import Path
 
 from xiaozhi_persona.errors import PersonaError
-from xiaozhi_persona.memory import diary, facts, schema, text_index
+from xiaozhi_persona.memory import diary, facts, pending, salvage, schema, text_index
 from xiaozhi_persona.memory.diary import Entry
+from xiaozhi_persona.memory.pending import PENDING as PENDING
 
 log = logging.getLogger(__name__)
 
 FILE = "diary.db"
-PENDING = "pending.jsonl"
-"""Turns that could not be written because another process held the database; read in at the next write."""
+FORGOTTEN, TO_SCRUB = "forgotten", "to_scrub"
+"""Keys of the table meta: a mark that is another one whenever something was forgotten, by whichever process, and one
+that stays until the traces are removed."""
 _PARTS = ("", "-wal", "-shm")
 
 
@@ -54,8 +56,14 @@ class OwnerStore:
             self.reader = schema.connect(self.file, busy_ms=busy_ms, readonly=True, immutable=self.readonly)
         except (sqlite3.Error, OSError) as exc:
             raise explained(exc, self.file) from exc
+        self._inode = self._found_inode()
         self.index_state = text_index.state(self.writer)
         """What is wrong with the text index, "ok" when nothing: then search finds all."""
+        try:
+            self._take_in_salvage()
+        except BaseException:
+            self.close()
+            raise
 
     def _open(self, busy_ms: int) -> sqlite3.Connection:
         made = not self.file.exists()
@@ -87,6 +95,24 @@ class OwnerStore:
             raise
         return db
 
+    def _take_in_salvage(self) -> None:
+        """Write what can be read of set-aside databases; also of one at which the process ended while it did so."""
+        for aside in [] if self.readonly else sorted(self.folder.glob("damaged-*.db")):
+            copy = aside.with_name(f"{aside.stem.replace('damaged', 'salvaged')}.jsonl")
+            if copy.exists():
+                continue
+            found = salvage.read(aside)
+            try:
+                with self.transaction() as db:
+                    salvage.write(db, found)
+            except BusyStore:  # another process may be at it: the next opening looks again
+                return
+            part = copy.with_suffix(".part")
+            with part.open("w", encoding="utf-8") as file:
+                for turn in found.turns:
+                    file.write(json.dumps(turn._asdict(), ensure_ascii=False) + "\n")
+            os.replace(part, copy)
+
     def close(self) -> None:
         """Close both connections."""
         self.reader.close()
@@ -113,16 +139,14 @@ class OwnerStore:
 
         `learn` False leaves the facts out, for turns whose facts are written otherwise.
         """
-        new = 0
         if self.index_state == "missing":
             self.rebuild()
-        with self.transaction() as db:
-            for turn in self._pending():
-                new += self._append(db, turn, True)
-            for turn in turns:
-                new += self._append(db, turn, learn)
-        self._drop_pending()
-        return new
+        try:
+            with pending.taken_in(self.folder) as waiting, self.transaction() as db:
+                new = sum(self._append(db, turn, True) for turn in waiting)
+                return new + sum(self._append(db, turn, learn) for turn in turns)
+        except OSError as exc:
+            raise explained(exc, self.folder / PENDING) from exc
 
     @staticmethod
     def _append(db: sqlite3.Connection, turn: Entry, learn: bool) -> bool:
@@ -134,34 +158,14 @@ class OwnerStore:
 
     def put_aside_for_later(self, turns: Sequence[Entry]) -> None:
         """Keep turns in a file beside the database until it can be written to. Raises PersonaError."""
-        lines = "".join(json.dumps(turn.__dict__, ensure_ascii=False) + "\n" for turn in turns)
         try:
-            with (self.folder / PENDING).open("ab") as file:
-                file.write(lines.encode())
-                file.flush()
+            pending.put(self.folder, turns)
         except OSError as exc:
             raise explained(exc, self.folder / PENDING) from exc
 
     def has_pending(self) -> bool:
         """Whether turns wait in the file beside the database."""
-        return (self.folder / PENDING).exists() or (self.folder / f"{PENDING}.taken").exists()
-
-    def _pending(self) -> list[Entry]:
-        """Take over the turns that wait. What was half written when the process ended was never acknowledged."""
-        waiting, taken = self.folder / PENDING, self.folder / f"{PENDING}.taken"
-        with contextlib.suppress(FileNotFoundError):
-            if not taken.exists():
-                os.replace(waiting, taken)
-        turns = []
-        with contextlib.suppress(FileNotFoundError):
-            for line in taken.read_text(encoding="utf-8", errors="replace").splitlines():
-                with contextlib.suppress(ValueError, TypeError):
-                    turns.append(Entry(**json.loads(line)))
-        return turns
-
-    def _drop_pending(self) -> None:
-        with contextlib.suppress(OSError):
-            (self.folder / f"{PENDING}.taken").unlink(missing_ok=True)
+        return pending.has_any(self.folder)
 
     def sync(self) -> None:
         """Bring what was written to the disk itself, so that it survives a power cut as well."""
@@ -171,6 +175,21 @@ class OwnerStore:
                 os.fsync(log_file)
             finally:
                 os.close(log_file)
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether another file, or none, lies where this one was opened: another process has set it aside."""
+        return self._inode != self._found_inode()
+
+    def _found_inode(self) -> int:
+        with contextlib.suppress(OSError):
+            return self.file.stat().st_ino
+        return 0
+
+    @property
+    def has_traces(self) -> bool:
+        """Whether something was forgotten whose traces are still in the files: see forget.scrub()."""
+        return schema.get_meta(self.reader, TO_SCRUB) != ""
 
     @property
     def off_record(self) -> bool:
@@ -205,7 +224,7 @@ class OwnerStore:
 
 
 def delete_owner(folder: Path) -> int:
-    """Delete everything of an owner whose memory is closed. Returns how many files there were."""
+    """Delete the files of an owner whose memory no process has open. Returns how many there were."""
     files = [path for path in folder.glob("*") if path.is_file()] if folder.exists() else []
     for path in files:
         path.unlink(missing_ok=True)
@@ -219,45 +238,25 @@ def set_aside(folder: Path, owner_id: str) -> tuple[Path, int]:
 
     That is also written to `salvaged-*.jsonl`. Returns the set-aside file and how many turns could be read.
     """
-    stamp = f"{datetime.now():%Y%m%d-%H%M%S-%f}"
-    aside = folder / f"damaged-{stamp}.db"
+    aside = folder / f"damaged-{datetime.now():%Y%m%d-%H%M%S-%f}.db"
     for part in _PARTS:
         with contextlib.suppress(FileNotFoundError):
             os.replace(f"{folder / FILE}{part}", f"{aside}{part}")
-    turns = _readable(aside)
-    with (folder / f"salvaged-{stamp}.jsonl").open("w", encoding="utf-8") as file:
-        for turn in turns:
-            file.write(json.dumps(turn.__dict__, ensure_ascii=False) + "\n")
-    store = OwnerStore(folder, owner_id)
-    try:
-        for start in range(0, len(turns), 1000):
-            store.append(turns[start : start + 1000])
-    finally:
-        store.close()
-    log.error("记忆的数据库坏了，已移到 %s；读出了 %d 条，写进了新的数据库。", aside, len(turns))
-    return aside, len(turns)
+    with contextlib.closing(OwnerStore(folder, owner_id)) as store:
+        turns = diary.count(store.writer)
+    log.error("记忆的数据库坏了，已移到 %s；读出了 %d 条，写进了新的数据库。", aside, turns)
+    return aside, turns
 
 
-def _readable(file: Path) -> list[Entry]:
-    """Read turns from both ends of a damaged database, as far as it goes."""
-    found: dict[str, Entry] = {}
-    for order in ("", " desc"):
-        with contextlib.suppress(sqlite3.Error), contextlib.closing(schema.connect(file)) as db:
-            db.text_factory = lambda data: data.decode("utf-8", "replace")
-            for row in db.execute(f"select {diary.COLUMNS} from turn order by seq{order}"):
-                with contextlib.suppress(ValueError, TypeError):
-                    turn = diary.from_row(row)
-                    if turn.id in found:
-                        break
-                    if isinstance(turn.text, str) and turn.who in ("user", "assistant"):
-                        found[turn.id] = turn
-    return sorted(found.values(), key=lambda turn: turn.seq)
+def set_aside_files(folder: Path) -> list[Path]:
+    """Return the damaged databases that were set aside, and what was read of them."""
+    return [*folder.glob("damaged-*"), *folder.glob("salvaged-*")]
 
 
 def explained(exc: Exception, file: Path) -> PersonaError:
     """Return what a database or the disk reported in words that say what to do."""
     text = str(exc).lower()
-    if "locked" in text or "busy" in text:
+    if isinstance(exc, BlockingIOError) or "locked" in text or "busy" in text:
         return BusyStore(f"另一个程序正在写 {file}。等它写完再试。")
     if "malformed" in text or "not a database" in text or "corrupt" in text or "no such table" in text:
         return DamagedStore(f"记忆的数据库 {file} 坏了（{exc}）。它会被移到一旁，能读的写进新的。")

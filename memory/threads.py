@@ -13,16 +13,27 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from xiaozhi_persona.errors import PersonaError
-from xiaozhi_persona.memory import diary, spoken
-from xiaozhi_persona.memory.forget import Forgotten, expire, scrub
+from xiaozhi_persona.memory import diary, schema, spoken
+from xiaozhi_persona.memory.fact_rules import find_facts
+from xiaozhi_persona.memory.forget import Forgotten, expire, forget_all, scrub
 from xiaozhi_persona.memory.owners import Owners
 from xiaozhi_persona.memory.recall import Draft, recall
-from xiaozhi_persona.memory.store import BusyStore, DamagedStore, OwnerStore, delete_owner, set_aside
+from xiaozhi_persona.memory.store import (
+    FORGOTTEN,
+    BusyStore,
+    DamagedStore,
+    OwnerStore,
+    delete_owner,
+    set_aside,
+)
+from xiaozhi_persona.memory.time_words import find_ranges
 
 log = logging.getLogger(__name__)
 
+_T = TypeVar("_T")
 _RETRY_S = 1.0
 _MAX_UNWRITTEN = 1000
 
@@ -40,8 +51,10 @@ class DiaryThreads:
         self._unsynced: set[str] = set()
         self._expired: dict[str, date] = {}
         self._unwritten: dict[str, list[diary.Entry]] = {}
+        self._forgetting: dict[str, str] = {}  # the mark of the last one that is known, by owner
         self._retry: threading.Timer | None = None
         self._closed = False
+        self._submit(self._reader, _warm_up)
 
     def open(self, owner_id: str, count: int) -> Future[list[diary.Entry]]:
         """Open a diary and return its last turns; it is checked in the background. Never raises."""
@@ -83,16 +96,28 @@ class DiaryThreads:
 
         return self._reader.submit(run)
 
-    def obey(self, owner_id: str, command: spoken.Command, now: datetime) -> Future[tuple[str, bool]]:
-        """Do what the owner said; gives the answer and whether anything was forgotten. Raises PersonaError."""
+    def forgotten_elsewhere(self, owner_id: str) -> Future[str]:
+        """Return a mark of what another process has forgotten of an owner, "" when nothing. Never raises."""
+        return self._reader.submit(self._forgotten_elsewhere, owner_id)
+
+    def noticed(self, owner_id: str, forgetting: str) -> None:
+        """Take note that what has this mark is known to be forgotten."""
+        self._forgetting[owner_id] = forgetting
+
+    def obey(self, owner_id: str, command: spoken.Command, now: datetime) -> Future[spoken.Done]:
+        """Do what the owner said. Raises PersonaError."""
         return self._writer.submit(self._obey, owner_id, command, now)
+
+    def change(self, owner_id: str, how: Callable[[OwnerStore], _T]) -> Future[_T]:
+        """Do something else to a diary. Raises PersonaError."""
+        return self._writer.submit(self._change, owner_id, how)
 
     def forget(self, owner_id: str, how: Callable[[OwnerStore], Forgotten]) -> Future[Forgotten]:
         """Forget: rows when it is done, their traces in the file soon after. Raises PersonaError."""
         return self._writer.submit(self._forget, owner_id, how)
 
     def forget_all(self, owner_id: str) -> Future[None]:
-        """Delete everything of an owner. Raises PersonaError."""
+        """Forget everything of an owner. Raises PersonaError."""
         return self._writer.submit(self._forget_all, owner_id)
 
     def close(self) -> None:
@@ -102,6 +127,7 @@ class DiaryThreads:
         if self._retry:
             self._retry.cancel()
             self._retry.join()
+        self._submit(self._writer, self._write_unwritten)
         for pool in (self._reader, self._writer, self._keeper):
             pool.shutdown()
         self._owners.close()
@@ -109,11 +135,12 @@ class DiaryThreads:
     # In the writing thread.
 
     def _write(self, owner_id: str, turns: list[diary.Entry], *, mended: bool = False) -> None:
-        turns = self._unwritten.pop(owner_id, []) + turns
+        before = self._unwritten.pop(owner_id, [])
+        turns = before + turns
         try:
             with self._owners.use(owner_id) as store:
                 if store.off_record:
-                    return
+                    turns = before  # was said before that began
                 try:
                     if turns or store.has_pending():
                         store.append(turns)
@@ -134,6 +161,10 @@ class DiaryThreads:
         except Exception:
             log.exception("写记忆时出错")
 
+    def _write_unwritten(self) -> None:
+        for owner_id in list(self._unwritten):
+            self._write(owner_id, [])
+
     def _try_again(self, owner_id: str) -> None:
         """Write later what waits in the pending file."""
         with self._lock:
@@ -148,29 +179,46 @@ class DiaryThreads:
         self._submit(self._writer, self._write, owner_id, [])
 
     @staticmethod
-    def _submit(pool: ThreadPoolExecutor, job: Callable[..., None], *arguments: object) -> None:
+    def _submit(pool: ThreadPoolExecutor, job: Callable[..., object], *arguments: object) -> None:
         with contextlib.suppress(RuntimeError):  # closed meanwhile: the next start does it
             pool.submit(job, *arguments)
 
-    def _obey(self, owner_id: str, command: spoken.Command, now: datetime) -> tuple[str, bool]:
-        with self._owners.use(owner_id) as store:
-            answer, forgotten = spoken.carry_out(store, command, now)
-        if forgotten:
-            self._submit(self._keeper, self._scrub, owner_id)
-        return answer, forgotten
+    def _obey(self, owner_id: str, command: spoken.Command, now: datetime) -> spoken.Done:
+        done = self._change(owner_id, lambda store: spoken.carry_out(store, command, now))
+        if done.forgotten:
+            self._forgotten(owner_id)
+        return done
 
-    def _forget(self, owner_id: str, how: Callable[[OwnerStore], Forgotten]) -> Forgotten:
+    def _change(self, owner_id: str, how: Callable[[OwnerStore], _T]) -> _T:
         if owner_id in self._unwritten:
             self._write(owner_id, [])
         with self._owners.use(owner_id) as store:
-            gone = how(store)
-        self._submit(self._keeper, self._scrub, owner_id)
+            return how(store)
+
+    def _forget(self, owner_id: str, how: Callable[[OwnerStore], Forgotten]) -> Forgotten:
+        gone = self._change(owner_id, how)
+        self._forgotten(owner_id)
         return gone
 
     def _forget_all(self, owner_id: str) -> None:
         self._unwritten.pop(owner_id, None)
-        with self._owners.closed(owner_id) as folder:
-            delete_owner(folder)
+        off_record = False
+        try:
+            with self._owners.use(owner_id) as store:
+                off_record = store.off_record
+                forget_all(store)
+        except DamagedStore:
+            with self._owners.closed(owner_id) as folder:
+                delete_owner(folder)
+            with self._owners.use(owner_id) as store:
+                store.set_off_record(off_record)
+        self._forgotten(owner_id)
+
+    def _forgotten(self, owner_id: str) -> None:
+        """Have the traces removed; who asked for it clears the conversation without being told."""
+        with contextlib.suppress(PersonaError), self._owners.use(owner_id) as store:
+            self.noticed(owner_id, schema.get_meta(store.writer, FORGOTTEN))
+        self._submit(self._keeper, self._scrub, owner_id)
 
     def _recover(self, owner_id: str) -> None:
         """Make a damaged index anew; set a damaged database aside and begin a new one."""
@@ -194,6 +242,9 @@ class DiaryThreads:
             with self._owners.use(owner_id) as store:
                 if store.index_state != "ok" or store.has_pending():
                     self._submit(self._writer, self._mend, owner_id)
+                if store.has_traces:  # the process ended before they were removed
+                    self._submit(self._keeper, self._scrub, owner_id)
+                self._forgetting.setdefault(owner_id, schema.get_meta(store.reader, FORGOTTEN))
                 turns = diary.latest(store.reader, count)
             self._submit(self._keeper, self._check, owner_id)
             return turns
@@ -202,6 +253,17 @@ class DiaryThreads:
         except Exception:
             log.exception("打开记忆时出错")
         return []
+
+    def _forgotten_elsewhere(self, owner_id: str) -> str:
+        try:
+            with self._owners.use(owner_id) as store:
+                last = schema.get_meta(store.reader, FORGOTTEN)
+            return last if last != self._forgetting.setdefault(owner_id, last) else ""
+        except PersonaError as exc:
+            log.error("%s", exc)
+        except Exception:
+            log.exception("读记忆时出错")
+        return ""
 
     # In the threads that keep house.
 
@@ -264,3 +326,10 @@ class DiaryThreads:
             self._unsynced.discard(owner_id)
         with contextlib.suppress(PersonaError), self._owners.use(owner_id) as store:
             store.sync()
+
+
+def _warm_up() -> None:
+    """Have the rules compiled that are compiled when they are first needed: nobody should wait for that."""
+    find_ranges("昨天 昨日 yesterday", datetime.now())
+    find_facts("我", datetime.now())
+    spoken.parse_command("我")

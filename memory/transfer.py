@@ -1,15 +1,17 @@
 """Moving a memory: JSON lines out, and in again.
 
 Turns are `{"id", "at", "who", "text", "speaker"?, "role"?}`. An export begins with the facts, `{"fact": {...}}`, so
-that an import takes them as they are instead of finding them anew. A memory that is exported, imported into an
+that an import takes them as they are instead of finding them anew; where there are none, the first turn says so with
+`"facts": []`. A memory that is exported, imported into an
 empty one and exported again gives the same bytes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -36,14 +38,21 @@ _FACT_KEYS = (
     "starts_ms",
     "ends_ms",
 )
+_FACT_TEXTS = ("subject", "attribute", "value", "match_key", "source")
+_FACT_NUMBERS = ("id", "valid_from_ms", "valid_to_ms", "closed_by", "pinned", "starts_ms", "ends_ms")
+_FACT_NEEDS = frozenset({"subject", "attribute", "value", "valid_from_ms"})
+_MAX_NUMBER = 2**63 - 1
 
 
 def export_lines(db: sqlite3.Connection) -> Iterator[str]:
     """Yield a memory as JSON lines."""
+    mark: dict[str, Any] = {"facts": []}
     for row in db.execute(f"select {', '.join(_FACT_KEYS)} from fact order by id"):
         yield _json({"fact": dict(zip(_FACT_KEYS, row, strict=True))})
+        mark = {}
     for turn in diary.everything(db):
-        yield _json(turn_json(turn))
+        yield _json(turn_json(turn) | mark)
+        mark = {}
 
 
 def turn_json(turn: Entry) -> dict[str, Any]:
@@ -59,49 +68,67 @@ def turn_json(turn: Entry) -> dict[str, Any]:
 
 
 def import_lines(store: OwnerStore, lines: Iterable[str], name: str) -> Iterator[tuple[int, int]]:
-    """Read JSON lines into a memory; ids that are known change nothing.
+    """Read JSON lines into a memory; ids and facts that are known change nothing.
 
-    Yields after each batch how many lines were read and how many turns were new. Raises PersonaError that names
+    Yields after each batch how many lines were read and how many of them were new. Raises PersonaError that names
     the line; the batches before it are written.
     """
     batch: list[Entry] = []
+    told: list[dict[str, Any]] = []
     learns = True
     read = new = 0
-    renumbered: dict[int, int] = {}
     for number, line in enumerate(lines, 1):
         read = number
         if not line.strip():
             continue
-        try:
+        with _named(name, number):
             data = json.loads(line)
             if isinstance(data, dict) and isinstance(data.get("fact"), dict):
                 learns = False
-                _import_fact(store, data["fact"], renumbered)
-                continue
-            batch.append(turn_of(data))
-        except (ValueError, KeyError, TypeError, OverflowError, sqlite3.Error) as exc:
-            raise PersonaError(
-                f"{name} 第 {number} 行读不懂（{type(exc).__name__}: {exc}）。每一行应为"
-                ' {"id": "1", "at": "2025-08-20T15:30:00+08:00", "who": "user", "text": "…"}，请改好再试。'
-            ) from exc
+                told.append(_fact_values(data["fact"]))
+            else:
+                batch.append(turn_of(data))
+                learns = learns and data.get("facts") != []
         if len(batch) == _BATCH:
+            new += _import_facts(store, told)
+            told = []
             new += store.append(batch, learn=learns)
             batch = []
             yield read, new
+    new += _import_facts(store, told)
     new += store.append(batch, learn=learns)
     yield read, new
 
 
+@contextlib.contextmanager
+def _named(name: str, number: int) -> Iterator[None]:
+    """Say of which line an error is."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as exc:
+        why = f"缺少 {exc}" if isinstance(exc, KeyError) else str(exc)
+        raise PersonaError(
+            f"{name} 第 {number} 行读不懂（{why}）。每一行应为"
+            ' {"id": "1", "at": "2025-08-20T15:30:00+08:00", "who": "user", "text": "…"}，请改好再试。'
+        ) from exc
+
+
 def turn_of(data: Any) -> Entry:
     """Return the turn of a line. Raises KeyError, TypeError or ValueError for what is not one."""
+    if not isinstance(data, dict):
+        raise TypeError("应为一个 JSON 对象")
     if data["who"] not in ("user", "assistant"):
         raise ValueError("who 应为 user 或 assistant")
     if not isinstance(data["text"], str):
         raise TypeError("text 应为文字")
+    if not isinstance(data["at"], str):
+        raise TypeError("at 应为 ISO 形式的时间")
+    if not isinstance(data.get("id") or "", (str, int)):
+        raise TypeError("id 应为文字或整数")
     turn = Turn(data["who"], data["text"], parse_time(data["at"]))
     return diary.entry(
         turn,
-        id=str(data.get("id") or ""),
+        id="" if data.get("id") is None else str(data["id"]),
         speaker=str(data.get("speaker") or ""),
         role=str(data.get("role") or ""),
     )
@@ -112,30 +139,58 @@ def parse_time(text: str) -> datetime:
     return diary.aware(datetime.fromisoformat(text.strip().replace("Z", "+00:00").replace("/", "-")))
 
 
-def _import_fact(store: OwnerStore, data: dict[str, Any], renumbered: dict[int, int]) -> None:
-    """Write a fact that is not known yet; the number of the fact that ended it follows when numbers change."""
+def _fact_values(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the columns of an exported fact. Raises KeyError, TypeError or ValueError for what is none."""
     values = {key: data.get(key) for key in _FACT_KEYS}
-    for key in ("subject", "attribute", "value", "source"):
-        values[key] = diary.storable(str(values[key] or ""))
+    for key in _FACT_TEXTS:
+        text = data[key] if key in _FACT_NEEDS else data.get(key) or ""
+        if not isinstance(text, str):
+            raise TypeError(f"{key} 应为文字")
+        values[key] = diary.storable(text)
     values["match_key"] = values["match_key"] or match_key(str(values["value"]))
+    for key in _FACT_NUMBERS:
+        number = data[key] if key in _FACT_NEEDS else data.get(key)
+        if number is None and key not in _FACT_NEEDS:
+            continue
+        if not isinstance(number, int) or abs(number) > _MAX_NUMBER:
+            raise TypeError(f"{key} 应为整数")
+        values[key] = number
+    confidence = values["confidence"] or 0
+    if not isinstance(confidence, (int, float)) or not 0 <= confidence <= 1:
+        raise TypeError("confidence 应为 0 到 1 的数")
+    if (values["starts_ms"] is None) != (values["ends_ms"] is None):
+        raise ValueError("starts_ms 和 ends_ms 应同时有或同时没有")
+    return values | {"confidence": float(confidence), "pinned": int(values["pinned"] or 0)}
+
+
+def _import_facts(store: OwnerStore, told: Sequence[dict[str, Any]]) -> int:
+    """Write the facts that are not known yet. Returns how many that were.
+
+    They keep their numbers where these are free; by what number a fact was ended follows.
+    """
+    numbers: dict[int, int] = {}
+    ended: list[tuple[int, int]] = []
     with store.transaction() as db:
-        known = db.execute(
-            "select id from fact where subject = ? and attribute = ? and match_key = ? and valid_from_ms = ?",
-            (values["subject"], values["attribute"], values["match_key"], values["valid_from_ms"]),
-        ).fetchone()
-        old = int(values["id"] or 0)
-        if known:
-            renumbered[old] = known[0]
-            return
-        taken = db.execute("select 1 from fact where id = ?", (old,)).fetchone()
-        if taken or not old:
-            values["id"] = None
-        marks = ", ".join("?" * len(_FACT_KEYS))
-        cursor = db.execute(f"insert into fact values ({marks})", list(values.values()))
-        new = int(cursor.lastrowid or 0)
-        renumbered[old] = new
-        if new != old:
-            db.execute("update fact set closed_by = ? where closed_by = ? and id != ?", (new, old, new))
+        for values in told:
+            old = values["id"]
+            known = db.execute(
+                "select id from fact where subject = ? and attribute = ? and match_key = ? and valid_from_ms = ?",
+                tuple(values[key] for key in ("subject", "attribute", "match_key", "valid_from_ms")),
+            ).fetchone()
+            if known:
+                numbers[old] = known[0]
+                continue
+            taken = db.execute("select 1 from fact where id = ?", (old,)).fetchone()
+            row = {**values, "id": None if taken else old, "closed_by": None}
+            marks = ", ".join("?" * len(_FACT_KEYS))
+            numbers[old] = int(
+                db.execute(f"insert into fact values ({marks})", list(row.values())).lastrowid or 0
+            )
+            ended.append((numbers[old], values["closed_by"]))
+        for fact_id, by in ended:
+            if by is not None:
+                db.execute("update fact set closed_by = ? where id = ?", (numbers.get(by), fact_id))
+    return len(ended)
 
 
 def _json(data: Any) -> str:

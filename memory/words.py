@@ -1,4 +1,5 @@
-"""Words for the full-text index: Chinese, Japanese and Korean in pairs of characters, other scripts in words.
+"""Words for the full-text index: Chinese, Japanese and Korean in pairs of characters, other scripts in words. And
+how many tokens a chat model counts in a text.
 
 No dictionary is needed, so there is no word that it does not know, and a two-character word is found like a
 long one. Single characters are kept as well, except those that stand in nearly every sentence.
@@ -20,6 +21,7 @@ _MAX_QUERY_TERMS = 24
 
 _CJK = "\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 _RUNS = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")
+_WIDE = re.compile(r"[^\x00-\u02ff]+")
 _IS_CJK = re.compile(rf"[{_CJK}]")
 _COMMON_CHARS = frozenset("的了是我你他她它们在不就也都很吗呢吧啊呀哦嗯和有这那个一么什怎哪")
 
@@ -51,6 +53,12 @@ class Term:
 def normalized(text: str) -> str:
     """Return the text in lower case and half width, as it is indexed and compared."""
     return unicodedata.normalize("NFKC", text[:MAX_INDEXED_CHARS]).lower()
+
+
+def estimated_tokens(text: str) -> int:
+    """Return about how many tokens a text has, rather too many: one for a Chinese character, a third for a letter."""
+    wide = len(text) - len(_WIDE.sub("", text))
+    return wide + (len(text) - wide + 2) // 3
 
 
 def index_terms(text: str) -> str:
@@ -92,6 +100,19 @@ def finder(term: str) -> Callable[[str], bool]:
     """Return a function that says whether a normalized text has a word of the index."""
     if _IS_CJK.match(term):
         return lambda text: term in text
-    letter = rf"[^\W_{_CJK}]"
-    pattern = re.compile(f"(?<!{letter}){re.escape(term)}(?!{letter})")
-    return lambda text: bool(pattern.search(text))
+
+    def holds(text: str) -> bool:
+        at = text.find(term)
+        while at >= 0:
+            end = at + len(term)
+            if not _in_a_word(text[at - 1 : at]) and not _in_a_word(text[end : end + 1]):
+                return True
+            at = text.find(term, at + 1)
+        return False
+
+    return holds
+
+
+def _in_a_word(char: str) -> bool:
+    """Whether a character goes on with a word of letters or digits."""
+    return char.isalnum() and not _IS_CJK.match(char)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from fakes.bridge import Rig, running
 from fakes.parts import FakeChatModel, FakeMemory, make_parts
 
+from xiaozhi_persona.errors import ServiceUnavailable
 from xiaozhi_persona.memory.lore import LoreBook, LoreEntry
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
 from xiaozhi_persona.settings import MemorySettings
+from xiaozhi_persona.spine import Owner, Turn
 
 SLOW = MemorySettings(recall_deadline_ms=2000)
 
@@ -71,6 +75,28 @@ async def test_the_roles_lore_goes_into_the_prompt(tmp_path: Path) -> None:
     async with running(parts) as rig:
         await say(rig, "你去过灯塔吗")
     assert "每晚亮起" in prompts(chat)[-1] and "有鹿" not in prompts(chat)[-1]
+
+
+async def test_the_chat_model_does_not_wait_for_words_that_are_written_slowly() -> None:
+    chat = FakeChatModel("好。")
+
+    class SlowMemory(FakeMemory):
+        async def remember(self, owner: Owner, turns: Sequence[Turn]) -> None:
+            await asyncio.wait_for(chat.began.wait(), 10)
+            await super().remember(owner, turns)
+
+    memory = SlowMemory(max_turns=20)
+    async with running(make_parts(chat, memory=memory)) as rig:
+        assert await say(rig, "你好") == "好。"
+    assert [turn.who for turns in memory._turns.values() for turn in turns] == ["user", "assistant"]
+
+
+async def test_words_are_written_though_the_chat_model_fails() -> None:
+    chat = FakeChatModel(ServiceUnavailable("没有回答"))
+    memory = FakeMemory(max_turns=20)
+    async with running(make_parts(chat, memory=memory)) as rig:
+        await say(rig, "你好")
+    assert [turn.text for turns in memory._turns.values() for turn in turns] == ["你好"]
 
 
 async def test_what_was_not_heard_is_not_remembered() -> None:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime
+from pathlib import Path
 
+import memory_kit
 import pytest
 
 from xiaozhi_persona.providers.llm.offline import OfflineChatModel, reply
@@ -166,6 +168,40 @@ def test_a_yes_or_no_question_gets_the_users_own_words() -> None:
 )  # fmt: skip
 def test_the_memory_answers_for_the_days_that_are_asked_for(question: str, answer: str) -> None:
     assert talk(question, memory=WEEK) == answer
+
+
+@pytest.mark.parametrize(
+    ("question", "time", "answer"),
+    [
+        ("昨天我们聊了什么", "2026-11-20 星期五", "昨天没有记录。"),
+        ("上周三我做了什么", "2026-11-11 星期三", "11月11日没有记录。"),
+        ("前天中午我吃了什么", "2026-11-19 星期四 11:00 到 14:00", "前天11点到14点没有记录。"),
+        ("上周末我去了哪里", "2026-11-14 星期六 到 2026-11-15 星期日", "11月14日到11月15日没有记录。"),
+        ("昨晚我说了什么", "2026-11-20 星期五 18:00 到 24:00", "昨天18点到24点没有记录。"),
+        ("去年国庆我去了哪里", "2025-10-01 星期三 到 2025-10-07 星期二", "2025年10月1日到2025年10月7日没有记录。"),
+        ("what did we talk about yesterday", "2026-11-20 星期五", "There is no record of November 20. You can tell me."),
+    ],
+)  # fmt: skip
+def test_a_time_without_record_is_named(question: str, time: str, answer: str) -> None:
+    memory = f"{time} 没有说过什么，没有谈话记录。"
+    assert talk(question, memory=memory) == f"【悲伤】{answer}"
+    assert talk("你好", "你还记得我吗", memory=memory).startswith("【悲伤】我还不认识你")
+
+
+def test_several_times_without_record_are_named_together() -> None:
+    line = "没有说过什么，没有谈话记录。"
+    memory = f"2026-11-20 星期五 {line}\n2026-11-19 星期四 {line}"
+    assert talk("昨天和前天我们聊了什么", memory=memory) == "【悲伤】昨天、前天没有记录。"
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["昨天我们聊了什么", "前天中午我吃了什么", "上周末我去了哪里", "昨晚我说了什么", "上个月我们聊了什么"],
+)
+def test_what_our_own_memory_says_of_an_empty_time_is_understood(tmp_path: Path, question: str) -> None:
+    with memory_kit.memory(tmp_path) as store:
+        found = memory_kit.ask(store, question, datetime(2026, 11, 21, 19, 3, tzinfo=memory_kit.ZONE))
+    assert re.fullmatch("【悲伤】.*[天日点]没有记录。", talk(question, memory=found.text))
 
 
 def test_the_conversation_is_newer_than_the_memory() -> None:

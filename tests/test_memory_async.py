@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -138,7 +140,7 @@ async def test_forgetting_reaches_the_conversation_and_the_files(tmp_path: Path)
     mind = PersonaMemory(SLOW, tmp_path)
     assert "全都忘掉" in await mind.obey(A, "确定忘掉全部记忆", now)
     await mind.aclose()
-    assert not any(tmp_path.iterdir())  # noqa: ASYNC240
+    assert leaks(tmp_path, "别的话") == []
 
 
 async def test_turns_written_while_another_process_holds_the_file_come_in_later(
@@ -254,3 +256,23 @@ async def test_forgetting_tells_those_who_keep_what_was_said(tmp_path: Path) -> 
     await mind.forget_all(A)
     assert len(cleared) == 2
     await mind.aclose()
+
+
+_FIRST_WORDS = """
+import sys
+from datetime import datetime
+from pathlib import Path
+from xiaozhi_persona.memory.threads import DiaryThreads
+threads = DiaryThreads(Path(sys.argv[1]))
+threads.close()
+from xiaozhi_persona.memory import fact_rules
+from xiaozhi_persona.memory.time_words import english
+print(english._rules.cache_info().currsize, fact_rules._rules.cache_info().currsize)
+"""
+
+
+def test_the_first_words_of_a_process_find_their_rules_ready(tmp_path: Path) -> None:
+    child = subprocess.run(
+        [sys.executable, "-c", _FIRST_WORDS, str(tmp_path)], capture_output=True, text=True, timeout=60
+    )
+    assert child.stdout == "1 1\n", child.stderr

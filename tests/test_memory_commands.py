@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from xiaozhi_persona.commands.memory import command
-from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.config import load_settings
+from xiaozhi_persona.errors import PersonaError, SettingsError
+from xiaozhi_persona.memory.store import owner_folder
 
 OWNER = ("--owner", "甲")
 LINES = [
@@ -42,8 +48,8 @@ def out(config: str, *arguments: str, input: str = "") -> list[dict[str, object]
 def filled(config: str, tmp_path: Path) -> str:
     file = tmp_path / "turns.jsonl"
     file.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in LINES), "utf-8")
-    assert out(config, "import", str(file), *OWNER) == [{"files": 1, "new": 3}]
-    assert out(config, "import", str(file), *OWNER) == [{"files": 1, "new": 0}]
+    assert out(config, "import", str(file), *OWNER) == [{"files": 1, "new": 3, "turns": 3, "facts": 1}]
+    assert out(config, "import", str(file), *OWNER) == [{"files": 1, "new": 0, "turns": 0, "facts": 0}]
     return config
 
 
@@ -99,7 +105,10 @@ def test_facts_are_listed_corrected_and_deleted(filled: str) -> None:
 def test_an_export_is_imported_again_to_the_same_bytes(filled: str, tmp_path: Path) -> None:
     first, second = tmp_path / "1.jsonl", tmp_path / "2.jsonl"
     run(filled, "export", *OWNER, "--out", str(first))
-    run(filled, "import", str(first), "--owner", "乙")
+    assert out(filled, "import", str(first), "--owner", "乙") == [
+        {"files": 1, "new": 4, "turns": 3, "facts": 1}
+    ]
+    assert "0 条谈话、0 件事实" in run(filled, "import", str(first), "--owner", "乙").output
     run(filled, "export", "--owner", "乙", "--out", str(second))
     assert first.read_bytes() == second.read_bytes()
     assert run(filled, "export", *OWNER).stdout_bytes == first.read_bytes()
@@ -123,13 +132,120 @@ def test_parts_are_forgotten(filled: str, arguments: tuple[str, ...], turns: int
     assert stats["turns"] == 3 - turns
 
 
+def test_a_fact_corrected_today_is_forgotten_with_today(filled: str, tmp_path: Path) -> None:
+    (fact,) = out(filled, "facts", *OWNER, *NOW)
+    out(filled, "facts", *OWNER, *NOW, "--correct", str(fact["id"]), "樱桃")
+    assert out(filled, "forget", *OWNER, "--when", "今天", *NOW) == [{"turns": 1, "facts": 2}]
+    assert out(filled, "facts", *OWNER, *NOW, "--all") == []
+    for path in (tmp_path / "data").rglob("*"):
+        assert path.is_dir() or "樱桃".encode() not in path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("recall", "我叫什么"),
+        ("search", "猫"),
+        ("stats",),
+        ("facts",),
+        ("export",),
+        ("rebuild",),
+    ],
+)
+def test_asking_about_an_unknown_owner_makes_no_memory(
+    config: str, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    result = run(config, *arguments, "--owner", "陌生人", "--json")
+    assert result.exit_code == 0
+    assert "还没有" in result.stderr and "陌生人" in result.stderr
+    assert not (tmp_path / "data" / "memory").exists()
+
+
+_AS_ANOTHER_USER = """
+import os, sys
+from pathlib import Path
+from xiaozhi_persona.commands.memory_common import opened
+from xiaozhi_persona.config import load_settings
+from xiaozhi_persona.config import load_settings
+from xiaozhi_persona.errors import PersonaError, SettingsError
+from xiaozhi_persona.memory import diary
+from xiaozhi_persona.memory.owners import Owners
+settings = load_settings(Path(sys.argv[1]))
+if os.getuid() == 0:
+    os.setuid(65534)
+with opened(settings, "甲") as store:
+    print([turn.text for turn in diary.everything(store.reader)])
+try:
+    with opened(settings, "甲", "make") as store, store.transaction() as db:
+        db.execute("delete from turn")
+except PersonaError as exc:
+    print(exc)
+with Owners(settings.memory_dir).use("甲") as store:
+    print(diary.count(store.reader))
+"""
+
+
+def test_a_read_only_memory_whose_log_was_not_merged_is_read_whole_and_never_changed(
+    filled: str, tmp_path: Path
+) -> None:
+    folder = owner_folder(tmp_path / "data" / "memory", "甲")
+    keeper = sqlite3.connect(folder / "diary.db")  # while it is open, closing a memory does not merge the log
+    keeper.execute("select count(*) from turn").fetchone()
+    run(filled, "add", "我喜欢樱桃", *OWNER, "--at", "2025-08-20T09:00:00+08:00")
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    keeper.close()
+    for path in folder.iterdir():
+        path.unlink()
+    for name in ("diary.db", "diary.db-wal"):  # as a backup has them
+        (folder / name).write_bytes(files[name])
+        (folder / name).chmod(0o444)
+    folder.chmod(0o555)
+    for parent in (folder.parent, folder.parent.parent, tmp_path, *tmp_path.parents[:2]):
+        parent.chmod(0o755)
+
+    try:
+        child = subprocess.run(
+            [sys.executable, "-c", _AS_ANOTHER_USER, filled],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        )
+    finally:
+        folder.chmod(0o755)
+    found, refused, count = child.stdout.splitlines()
+    assert "我喜欢樱桃" in found and "我对花生过敏" in found
+    assert "临时的副本" in child.stderr
+    assert "只能读，不能写" in refused
+    assert count == "3" and "想不起来" in child.stderr  # the bridge says what it lacks
+    assert sorted(path.name for path in folder.iterdir()) == ["diary.db", "diary.db-wal"]
+
+
 def test_all_is_forgotten_after_asking(filled: str, tmp_path: Path) -> None:
     assert run(filled, "forget", *OWNER, "--all", input="n\n").exit_code == 1
     assert out(filled, "stats", *OWNER)[0]["turns"] == 3
     assert "全部忘掉" in run(filled, "forget", *OWNER, "--all", "--yes").output
-    assert list((tmp_path / "data" / "memory").iterdir()) == []
+    for path in (tmp_path / "data").rglob("*"):
+        assert path.is_dir() or "花生".encode() not in path.read_bytes()
     with pytest.raises(PersonaError, match="说明忘掉什么"):
         run(filled, "forget", *OWNER)
+
+
+@pytest.mark.parametrize("choice", [("--all",), ("--when", "昨天"), ("--about", "花生"), ("--fact", "1")])
+def test_an_end_that_would_not_be_heeded_is_refused(filled: str, choice: tuple[str, ...]) -> None:
+    with pytest.raises(SettingsError, match="--from"):  # exit code 2
+        run(filled, "forget", *OWNER, *choice, "--to", "2020-01-01", "--yes")
+    assert out(filled, "stats", *OWNER)[0]["turns"] == 3
+
+
+@pytest.mark.parametrize("choice", [("--all",), ("--when", "昨天"), ("--about", "花生")])
+def test_forgetting_for_an_unknown_owner_is_refused(
+    filled: str, tmp_path: Path, choice: tuple[str, ...]
+) -> None:
+    before = sorted((tmp_path / "data").rglob("*"))
+    with pytest.raises(SettingsError, match="还没有“陌生人”的记忆"):
+        run(filled, "forget", "--owner", "陌生人", *choice, "--yes")
+    assert sorted((tmp_path / "data").rglob("*")) == before
 
 
 def test_indexes_are_rebuilt_and_the_state_is_told(filled: str) -> None:
@@ -139,6 +255,16 @@ def test_indexes_are_rebuilt_and_the_state_is_told(filled: str) -> None:
     assert stats["turns_per_day"] == {"2025-08-19": 2, "2025-08-20": 1}
     text = run(filled, "stats", *OWNER).output
     assert "2025-08-19 |█▄| 2025-08-20" in text
+
+
+@pytest.mark.parametrize("key", ["11:22:33:44:55:06", "1234", "true", "2025-08-20"])
+def test_a_device_that_yaml_takes_for_something_else_is_to_be_quoted(tmp_path: Path, key: str) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"memory: {{owners: {{{key}: 小明}}}}\n", "utf-8")
+    with pytest.raises(SettingsError, match="memory.owners 的键 .* 要加引号"):
+        run(str(file), "stats", *OWNER)
+    file.write_text(f"memory: {{owners: {{'{key}': 小明}}}}\n", "utf-8")
+    assert load_settings(file).memory.owners == {key: "小明"}
 
 
 def test_wrong_files_are_named(config: str, tmp_path: Path) -> None:

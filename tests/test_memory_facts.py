@@ -157,6 +157,15 @@ def test_very_long_texts_do_no_harm() -> None:
         ("下个月", "2025-09-01T00:00", "2025-10-01T00:00"),
         ("三天后", "2025-08-23T00:00", "2025-08-24T00:00"),
         ("下周末", "2025-08-30T00:00", "2025-09-01T00:00"),
+        ("明天中午1点", "2025-08-21T13:00", "2025-08-21T13:30"),
+        ("明天中午一点半", "2025-08-21T13:30", "2025-08-21T14:00"),
+        ("明天中午十二点", "2025-08-21T12:00", "2025-08-21T12:30"),
+        ("明天晚上12点", "2025-08-22T00:00", "2025-08-22T00:30"),
+        ("明天夜里两点", "2025-08-22T02:00", "2025-08-22T02:30"),
+        ("明天凌晨两点", "2025-08-21T02:00", "2025-08-21T02:30"),
+        ("明天三点", "2025-08-21T15:00", "2025-08-21T15:30"),
+        ("明天傍晚", "2025-08-21T17:00", "2025-08-21T19:30"),
+        ("明天夜里", "2025-08-21T21:00", "2025-08-22T05:00"),
     ],
 )
 def test_days_ahead(text: str, start: str, end: str) -> None:
@@ -178,6 +187,31 @@ def test_a_new_home_ends_the_old_one_which_stays_answerable(tmp_path: Path) -> N
     assert "北京" not in now.text
     assert "北京" in before.text
     assert "2025-08-01 为止" in before.text
+
+
+@pytest.mark.parametrize(
+    ("before", "later", "attribute"),
+    [
+        ("我在阿里上班", "我以前在腾讯上班", "工作单位"),
+        ("我是老师", "我以前是医生", "职业"),
+        ("我住在上海", "我去年住在广州", "住处"),
+        ("我妈妈叫王芳", "我妈叫我回家", "名字"),
+    ],
+)
+def test_what_was_does_not_end_what_is(tmp_path: Path, before: str, later: str, attribute: str) -> None:
+    with memory(tmp_path) as store:
+        conversation(store, ("2025-08-01 10:00", before, ""), ("2025-08-20 10:00", later, ""))
+        now = [fact for fact in facts.current(store.writer, diary.to_ms(NOW)) if fact.attribute == attribute]
+    assert len(now) == 1 and now[0].value in before
+
+
+@pytest.mark.parametrize(
+    ("before", "later"), [("我在阿里上班", "我不在阿里上班了"), ("我是老师", "我不是老师了")]
+)
+def test_what_is_taken_back_ends(tmp_path: Path, before: str, later: str) -> None:
+    with memory(tmp_path) as store:
+        conversation(store, ("2025-08-01 10:00", before, ""), ("2025-08-20 10:00", later, ""))
+        assert facts.current(store.writer, diary.to_ms(NOW)) == []
 
 
 def test_turns_told_in_the_wrong_order_make_the_same_history(tmp_path: Path) -> None:

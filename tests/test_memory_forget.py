@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from memory_kit import NOW, ask, at, conversation, memory, turn
+from memory_kit import NOW, ZONE, ask, at, conversation, memory, turn
 
 from xiaozhi_persona.memory import diary, facts, forget, spoken
 from xiaozhi_persona.memory.store import FILE, OwnerStore, delete_owner, owner_folder, set_aside
@@ -54,6 +54,104 @@ def test_a_range_is_gone_from_answers_at_once_and_from_the_files_after_scrubbing
         assert ask(store, "平常的话第7句").turns
 
 
+@pytest.mark.parametrize("zone", [ZONE, timezone(-timedelta(hours=7))])
+def test_a_range_is_forgotten_with_the_facts_set_by_hand_in_it(tmp_path: Path, zone: timezone) -> None:
+    """Also when the machine's clock is in another zone than the owner's."""
+    morning = datetime(2025, 8, 19, 0, 30, tzinfo=zone)
+    with memory(tmp_path) as store:
+        conversation(store, ("2025-08-10 10:00", "我叫小明", "好"), ("2025-08-10 10:01", "我住在北京", "好"))
+        (name,) = [fact for fact in facts.everything(store.writer) if fact.value == "小明"]
+        with store.transaction() as db:
+            facts.correct(db, name.id, "樱桃子", diary.to_ms(morning))
+        remember = spoken.parse_command("记住我的车牌是沪A12345")
+        assert remember
+        spoken.carry_out(store, remember, morning + timedelta(hours=23))
+        spoken.carry_out(store, spoken.Command("remember", "我以前住在桃木镇"), morning)
+        spoken.carry_out(store, spoken.Command("remember", "我的电话是110"), morning + timedelta(hours=24))
+        spoken.carry_out(store, spoken.Command("remember", "我的邮箱是a@b"), morning - timedelta(hours=1))
+        set_aside(store.folder, "甲")
+    with memory(tmp_path) as store:
+        with store.transaction() as db:
+            facts.keep(db, facts.Finding("我", "名字", "樱桃子"), diary.to_ms(morning), pinned=True)
+            facts.keep(db, facts.Finding("我", "邮箱", "a@b"), diary.to_ms(morning) - 3_600_000)
+            facts.keep(db, facts.Finding("我", "电话", "110"), diary.to_ms(morning) + 86_400_000)
+            facts.keep(db, facts.Finding("我", "车牌", "沪A12345"), diary.to_ms(morning) + 23 * 3_600_000)
+            facts.keep(db, facts.Finding("我", "住处", "桃木镇", "was"), diary.to_ms(morning))
+        assert leaks(store.folder, "樱桃子", "沪A12345", "桃木镇")
+        forget.forget_range(store, *(datetime(2025, 8, day, tzinfo=zone) for day in (19, 20)))
+        forget.scrub(store)
+        assert leaks(store.folder, "樱桃子", "沪A12345", "沪a12345", "桃木镇") == []
+        assert {fact.value for fact in facts.everything(store.writer)} >= {"北京", "110", "a@b"}
+
+
+def test_the_trace_of_a_fact_whose_turn_has_expired_is_forgotten_by_its_date(tmp_path: Path) -> None:
+    with memory(tmp_path) as store:
+        conversation(store, ("2024-01-05 10:00", "我对樱桃过敏", "好"))
+        assert forget.expire(store, 100, NOW).turns == 2
+        assert forget.forget_range(store, at("2024-01-06 00:00"), at("2024-01-07 00:00")).facts == 0
+        assert forget.forget_range(store, at("2024-01-05 00:00"), at("2024-01-06 00:00")).facts == 1
+
+
+def test_remember_this_goes_with_the_turn_that_it_was_said_of(tmp_path: Path) -> None:
+    with memory(tmp_path) as store:
+        conversation(store, ("2025-08-20 15:00", "樱桃树开花了", "真好看"))
+        spoken.carry_out(store, spoken.Command("remember", "这件事"), NOW)
+        forget.forget_range(store, at("2025-08-20 15:00"), at("2025-08-20 15:10"))
+        forget.scrub(store)
+        assert leaks(store.folder, "樱桃") == []
+
+
+@pytest.mark.parametrize(
+    ("said", "gone", "stays"),
+    [
+        ("忘掉我的猫", ["大橘", "橘猫", "猫粮"], ["熊猫", "旺财", "热狗"]),
+        ("忘掉关于猫的事", ["大橘", "橘猫", "猫粮"], ["熊猫", "旺财", "热狗"]),
+        ("把我的猫忘掉", ["大橘", "橘猫"], ["旺财"]),
+        ("把我家的狗忘了", ["旺财", "小狗"], ["大橘", "热狗", "熊猫"]),
+        ("忘掉我家那只狗", ["旺财", "小狗"], ["大橘", "热狗"]),
+        ("忘掉我妈", ["王芳", "我妈"], ["大橘", "姨妈"]),
+        ("忘掉关于茶的事", ["龙井茶"], ["大橘"]),
+        ("忘掉我的女儿", ["朵朵", "女儿"], ["大橘"]),
+    ],
+)
+def test_names_of_one_letter_are_forgotten_by_voice(
+    tmp_path: Path, said: str, gone: list[str], stays: list[str]
+) -> None:
+    with memory(tmp_path) as store:
+        conversation(
+            store,
+            ("2025-08-01 10:00", "我养了一只橘猫，叫大橘", "真可爱"),
+            ("2025-08-02 10:00", "我买了猫粮", "好"),
+            ("2025-08-02 11:00", "大橘今天不吃饭", "要看医生吗"),
+            ("2025-08-03 10:00", "我有只小狗，叫旺财", "好"),
+            ("2025-08-03 11:00", "中午吃了热狗", "好吃吗"),
+            ("2025-08-03 12:00", "动物园里有熊猫", "好"),
+            ("2025-08-04 10:00", "我妈叫王芳", "好"),
+            ("2025-08-04 11:00", "姨妈来我家了", "好"),
+            ("2025-08-05 10:00", "我喝了龙井茶", "好"),
+            ("2025-08-05 11:00", "我女儿叫朵朵", "好"),
+            ("2025-08-05 12:00", "朵朵上学了", "好"),
+        )
+        command = spoken.parse_command(said)
+        assert command is not None
+        assert "忘掉了" in spoken.carry_out(store, command, NOW)[0]
+        forget.scrub(store)
+        assert leaks(store.folder, *gone) == []
+        assert [word for word in stays if not leaks(store.folder, word)] == []
+
+
+@pytest.mark.parametrize(
+    "said", ["忘掉它", "忘掉你", "忘掉我的事", "忘掉了", "把他忘了", "忘掉我的鱼", "忘掉我家的"]
+)
+def test_a_word_that_names_nobody_forgets_nothing(tmp_path: Path, said: str) -> None:
+    with memory(tmp_path) as store:
+        conversation(store, ("2025-08-01 10:00", "你知道它是我的事了吗，他的", "好"))
+        command = spoken.parse_command(said)
+        if command:
+            spoken.carry_out(store, command, NOW)
+        assert diary.count(store.reader) == 2
+
+
 def test_a_person_is_forgotten_with_all_that_mentions_him(tmp_path: Path) -> None:
     with memory(tmp_path) as store:
         filled(store)
@@ -62,6 +160,58 @@ def test_a_person_is_forgotten_with_all_that_mentions_him(tmp_path: Path) -> Non
         forget.scrub(store)
         assert leaks(store.folder, "王小虎", "小虎") == []
         assert forget.forget_mention(store, "%") == forget.Forgotten()
+
+
+def test_a_name_is_found_in_any_width_and_behind_any_character(tmp_path: Path) -> None:
+    with memory(tmp_path) as store:
+        store.append(
+            [turn("abc\x00小红的秘密"), turn("ＳＥＣＲＥＴ"), turn("字" * 5000 + "樱桃"), turn("别的话")]
+        )
+        assert forget.forget_mention(store, "小红").turns == 1
+        assert forget.forget_mention(store, "secret").turns == 1
+        assert forget.forget_mention(store, "樱桃").turns == 1
+        with store.transaction() as db:
+            facts.keep(db, facts.Finding("我", "备忘", "ＴＯＭ的电话是110"), diary.to_ms(NOW))
+        assert forget.forget_mention(store, "tom") == forget.Forgotten(0, 1)
+        assert [entry.text for entry in diary.everything(store.writer)] == ["别的话"]
+
+
+def test_a_fact_that_was_told_again_begins_with_the_next_time(tmp_path: Path) -> None:
+    with memory(tmp_path) as store:
+        conversation(
+            store,
+            ("2025-08-01 10:00", "我住在北京", "好"),
+            ("2025-08-05 10:00", "我住在上海", "好"),
+            ("2025-08-09 10:00", "我住在上海", "好"),
+        )
+        forget.forget_range(store, at("2025-08-05 00:00"), at("2025-08-06 00:00"))
+        after = {fact.value: fact for fact in facts.everything(store.writer)}
+        assert after["上海"].valid_from_ms == diary.to_ms(at("2025-08-09 10:00"))
+        assert after["北京"].valid_to_ms == after["上海"].valid_from_ms
+        assert (
+            after["上海"].source
+            == diary.in_range(
+                store.writer, at("2025-08-09 10:00"), at("2025-08-09 10:00") + timedelta(seconds=1)
+            )[0].id
+        )
+        forget.forget_range(store, at("2025-08-09 00:00"), at("2025-08-10 00:00"))
+        assert [fact.value for fact in facts.current(store.writer, diary.to_ms(NOW))] == ["北京"]
+
+
+def test_what_ended_does_not_hold_again_by_forgetting_its_first_time(tmp_path: Path) -> None:
+    with memory(tmp_path) as store:
+        conversation(
+            store,
+            ("2025-08-05 11:00", "我喜欢吃香菜", "好"),
+            ("2025-08-09 11:00", "我喜欢香菜", "好"),
+            ("2025-08-12 10:00", "我不喜欢香菜了", "好"),
+            ("2025-08-13 10:00", "你说我喜欢香菜吗", "好"),
+        )
+        forget.forget_range(store, at("2025-08-05 00:00"), at("2025-08-06 00:00"))
+        likes = [fact for fact in facts.everything(store.writer) if fact.attribute == "喜欢"]
+        assert [(fact.value, fact.valid_to_ms) for fact in likes] == [
+            ("香菜", diary.to_ms(at("2025-08-12 10:00")))
+        ]
 
 
 def test_a_fact_is_forgotten_with_the_turn_that_told_it_and_the_answer(tmp_path: Path) -> None:

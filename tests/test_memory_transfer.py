@@ -33,11 +33,41 @@ def test_a_memory_exported_imported_and_exported_again_is_equal_to_the_byte(tmp_
         store.append([turn(text, NOW.replace(minute=n), speaker="小红") for n, text in enumerate(ODD_TEXTS)])
         first = list(export_lines(store.reader))
     with memory(tmp_path, "乙") as store:
-        assert take_in(store, first) == 4 + len(ODD_TEXTS)
+        assert take_in(store, first) == len(first) == 3 + 4 + len(ODD_TEXTS)
         assert list(export_lines(store.reader)) == first
         assert take_in(store, first) == 0
         assert list(export_lines(store.reader)) == first
         assert "上海" in ask(store, "我住在哪").text
+
+
+def test_the_facts_of_two_memories_keep_their_histories_when_they_are_put_together(tmp_path: Path) -> None:
+    with memory(tmp_path, "甲") as store:
+        conversation(store, ("2024-03-01 10:00", "我住在北京", ""), ("2025-08-01 10:00", "我搬到上海了", ""))
+        lines = list(export_lines(store.reader))
+    with memory(tmp_path, "乙") as store:
+        conversation(store, ("2024-05-01 10:00", "我叫小明", ""), ("2025-05-01 10:00", "我改名叫小鸣", ""))
+        assert take_in(store, lines) == 4
+        told = {fact.value: fact for fact in facts.everything(store.writer)}
+        with store.transaction() as db:
+            facts.delete(db, [told["上海"].id])
+            facts.delete(db, [told["小鸣"].id])
+        assert {fact.value for fact in facts.current(store.writer, diary.to_ms(NOW))} == {"北京", "小明"}
+
+
+def test_a_memory_without_facts_comes_back_without_facts(tmp_path: Path) -> None:
+    with memory(tmp_path, "甲") as store:
+        store.append([turn("我对花生过敏"), turn("我叫小明", "2025-08-20 16:00")], learn=False)
+        lines = list(export_lines(store.reader))
+    with memory(tmp_path, "乙") as store:
+        assert take_in(store, lines) == 2
+        assert facts.everything(store.writer) == []
+        assert list(export_lines(store.reader)) == lines
+
+
+def test_the_id_zero_is_an_id(tmp_path: Path) -> None:
+    with memory(tmp_path) as store:
+        take_in(store, ['{"id":0,"at":"2025-08-20T15:30:00+08:00","who":"user","text":"x"}'])
+        assert [entry.id for entry in diary.everything(store.reader)] == ["0"]
 
 
 def test_plain_lines_keep_their_ids_and_tell_their_facts(tmp_path: Path) -> None:
@@ -71,12 +101,22 @@ def test_plain_lines_keep_their_ids_and_tell_their_facts(tmp_path: Path) -> None
     [
         "not json", "[1]", '{"id": "1"}', '{"id":"1","at":"gestern","who":"user","text":"x"}', '{"id":"1","at":"2025-01-01","who":"cat","text":"x"}',
         '{"id":"1","at":"2025-01-01","who":"user","text":5}', '{"fact": {"id": "x"}}',
+        '{"id":"1","at":1700000000,"who":"user","text":"x"}', '{"id":"1","at":null,"who":"user","text":"x"}',
+        '{"id":[1],"at":"2025-01-01","who":"user","text":"x"}', '{"at":"2025-01-01","who":["user"],"text":"x"}', "[" * 100_000,
+        '{"fact":{"subject":"我","attribute":"名字","value":"x"}}',
+        '{"fact":{"subject":"我","attribute":"名字","value":5,"valid_from_ms":1}}',
+        '{"fact":{"subject":"我","attribute":"名字","value":"x","valid_from_ms":1e300}}',
+        '{"fact":{"subject":"我","attribute":"名字","value":"x","valid_from_ms":99999999999999999999}}',
+        '{"fact":{"subject":"我","attribute":"名字","value":"x","valid_from_ms":1,"confidence":NaN}}',
+        '{"fact":{"subject":"我","attribute":"安排","value":"x","valid_from_ms":1,"starts_ms":"a","ends_ms":"b"}}',
+        '{"fact":{"subject":"我","attribute":"安排","value":"x","valid_from_ms":1,"starts_ms":1}}',
     ],
 )  # fmt: skip
 def test_a_wrong_line_is_named_and_what_came_before_it_is_not_half_written(tmp_path: Path, line: str) -> None:
     with memory(tmp_path) as store:
         with pytest.raises(PersonaError, match="第 2 行"):
             take_in(store, ['{"id":"a","at":"2025-01-01","who":"user","text":"x"}', line])
+        assert not facts.everything(store.writer)
         store.append([turn("之后还能写")])
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from time_words_tables import read_table
 
-from xiaozhi_persona.memory.time_words import find_ranges
+from xiaozhi_persona.memory.time_words import find_ranges, masks
 
 TABLES = {"zh.txt": 500, "zh_other_days.txt": 200, "none.txt": 250, "en.txt": 120, "ja.txt": 60}
 """Each table and how many lines it has at least."""
@@ -33,6 +35,20 @@ def test_the_tables_are_long_enough_and_name_each_question_once(name: str) -> No
     asked = [(now, question) for now, question, _ in CASES[name]]
     assert len(asked) >= TABLES[name]
     assert len(set(asked)) == len(asked), sorted(one for one in asked if asked.count(one) > 1)
+
+
+def test_every_guard_forbids_something_and_no_word_has_two() -> None:
+    assert [word for word, guard in masks.GUARDS.items() if guard == masks.Guard()] == []
+    (table,) = (
+        node.value
+        for node in ast.parse(Path(masks.__file__).read_text(encoding="utf-8")).body
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "GUARDS"
+    )
+    assert isinstance(table, ast.Dict)
+    words: list[str] = []
+    for key, value in zip(table.keys, table.values, strict=True):
+        words += [ast.literal_eval(key)] if key else ast.literal_eval(value.args[0])  # type: ignore[attr-defined]
+    assert sorted(words) == sorted(masks.GUARDS)
 
 
 NOW = datetime(2025, 8, 20, 15, 30)

@@ -28,7 +28,7 @@ def compose(text: str, tokens: list[Token], now: datetime) -> list[Phrase]:
 
 
 _LINKS = frozenset(("到", "至", "-", "~", "和", "and", "or", "to", "、", "与", "跟"))
-_GLUE = frozenset(("", " ", "的", "の", "t", "里的", "里"))
+_GLUE = frozenset(("", " ", "的", "嘅", "の", "t", "里的", "里"))
 _GLUE_BEFORE_TIME = frozenset(
     "我 你 他 她 它 我们 你们 他们 她们 咱 咱们 大概 大约 差不多 约 是 在 我在 你在 的大概 , ,我 ,你 快 将近 我是 是在 は に 的时候 那会儿".split()
 )

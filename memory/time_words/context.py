@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from xiaozhi_persona.memory.time_words.masks import SURNAMES
+
 
 def hidden_spans(text: str) -> list[tuple[int, int]]:
     """Return the places of titles in title marks, whatever is in them."""
@@ -31,7 +33,11 @@ def means_no_time(text: str, start: int, end: int, recurs: bool, works: bool) ->
     if works and _is_title(text, before, start, end):
         return True
     last = before[-1:]
+    if last in _SURNAMES and _NAME_BEFORE.search(before) and _NAME_AFTER.match(text, end):
+        return True
     if (last in _BEFORE_ENDS or "祝" in before[-4:]) and _BEFORE.search(before):
+        return True
+    if last == "是" and text[start] in _DATE_BEGINS and (_BIRTHDAY.search(before) or _BORN.match(text, end)):
         return True
     return recurs and (
         _HABIT_AFTER.match(text, end) is not None
@@ -39,6 +45,13 @@ def means_no_time(text: str, start: int, end: int, recurs: bool, works: bool) ->
     )
 
 
+def is_planned_then(text: str, start: int, end: int) -> bool:
+    """Tell whether a phrase is of what was planned at a time named before: 今年 in 年初我说今年要做什么."""
+    return text[start - 1 : start] in _SAID_BEFORE and _PLANNED_AFTER.match(text, end) is not None
+
+
+_SAID_BEFORE = frozenset("说定讲写许")
+_PLANNED_AFTER = re.compile("(?:我们?)?(?:要|想|打算|准备|计划)")
 _TITLE_MARK = re.compile("[《〈『【]")
 _TITLE = re.compile("《[^》]{0,60}》?|〈[^〉]{0,60}〉?|『[^』]{0,60}』?|【[^】]{0,60}】?")
 _QUOTES = {'"': '"', "'": "'", "「": "」", "‹": "›", "«": "»", "(": ""}
@@ -55,6 +68,8 @@ _AFTER = re.compile(
     rf"|(?:还有|还剩)(?:多久|多少天|几天|几个月)|离(?:现在|今天)"
     rf"|(?:会|要|能)?放(?:几|多少)天|放假(?:几天|多久|安排|通知|吗)|的?(?:放假|调休)(?:安排|时间)"
     rf"|的(?:由来|来历|习俗|起源|传说|意义|风俗|英文|拼音|意思|日语|诗|古诗)|(?:是|的)什么意思|用(?:英语|英文|日语)|(?:的)?(?:英语|英文)(?:怎么|是|单词)|怎么(?:写|拼|读|念)"
+    rf"|有(?:什么|哪些|啥)(?:习俗|风俗|讲究|传统|传说|来历|含义)|是(?:干什么|干嘛|干啥|做什么|纪念谁|怎么来)的"
+    rf"|(?:我|他|她|都|已经|快|刚|就|也)*(?:[二三四五六七八九]十[一二三四五六七八九]?|[2-9]\d)(?:了|啦|岁|整)"
     rf"|快乐|愉快|吉祥|安康|見|见[!。,]?$"
     rf"|每[天周晚月次年]|天天"
     rf"|(?:我|你|他|她|它|您|爸爸|妈妈|爷爷|奶奶|孩子|宝宝|妹妹|弟弟|哥哥|姐姐|已经|都|该|才|刚|快|就)*(?:多大|几岁|多少岁|高寿|[\d〇零一二两三四五六七八九十百]{{1,4}}岁|贵庚)"
@@ -67,7 +82,15 @@ _BEFORE = re.compile(
     r"|(?:今天|昨天|前天|今儿|明天|后天|今日|昨日)(?:不)?(?:是|はは|は)(?:不是)?$"
 )
 _BEFORE_ENDS = frozenset("离距我你这里儿家司校们咱年的到是就过才久天月间 ")
-_HABIT_BEFORE_ENDS = frozenset("般常时往是总在惯合欢到厌怕个算备划我你于的订醒叫")
+_SURNAMES = frozenset(SURNAMES) - {"于"}
+_NAME_BEFORE = re.compile(r"(?:^|[,。?!:、叫姓是]|朋友|同事|同学|老师|邻居).$")
+_NAME_AFTER = re.compile(
+    r"(?:是(?:谁|我[^,。?!]{0,4}(?:同事|同学|朋友|老师|邻居))|叫|姓|住|在哪|多大|的(?:电话|生日)|\s*(?:[,。?!]|$))"
+)
+_DATE_BEGINS = frozenset("0123456789一二三四五六七八九十农阴正冬腊")
+_BIRTHDAY = re.compile("生日(?:就|都|也)?是$")
+_BORN = re.compile("份?(?:出生|生)的")
+_HABIT_BEFORE_ENDS = frozenset("有般常时往是总在惯合欢到厌怕个算备划我你于的订醒叫")
 _MEDIA = re.compile(
     r"[歌曲播放听唱首影剧书戏片叫搜专辑漫名玩看演]|play|song|movie|film|sing|album|listen|曲|アニメ|映画"
 )
@@ -87,7 +110,7 @@ _HABIT_AFTER = re.compile(
     r"(?:的时候)?(?:我们?|你们?|他们?|她们?|咱们?|爸爸|妈妈|大家)?(?:一般|通常|平时|往往|经常|总是|总|老是|老(?!板|师|公|婆|人)|常常?|习惯|从不|从来|不能|应该|该|最好|适合|可以|可不可以|打算|准备|计划|能不能|都会|都要|不许|怎么才|送什么|好(?:[,。!?~]|[呀啊哦哇吗]|$|大家|各位|宝|我[是叫])|(?:那天)?(?:为什么|为啥)要?(?:吃|叫|放|赏|挂|喝|过))"
 )
 _HABIT_BEFORE = re.compile(
-    r"(?:叫|名叫|一般|通常|平时|往往|经常|总是|老是|总在|习惯|适合|喜欢|每到|一到|到了|讨厌|最怕|每个|怕|哪个|想在|打算|准备|计划|提醒我|定在|约在|订|定个|设个)(?:我|你|在|的|于)?$"
+    r"(?:[歌曲词诗书香剧]里面?有|叫|名叫|一般|通常|平时|往往|经常|总是|老是|总在|习惯|适合|喜欢|每到|一到|到了|讨厌|最怕|每个|怕|哪个|想在|打算|准备|计划|提醒我|定在|约在|订|定个|设个)(?:我|你|在|的|于)?$"
 )
 
 

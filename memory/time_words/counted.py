@@ -58,13 +58,18 @@ def read_lunar(text: str, at: int, now: datetime, reached: int = 0) -> Found | N
         return None
     first_month = match["new_year"] or match["bare"]
     if first_month:
-        return match.end(), (("lunar", (1, read_number(first_month) or 1)),)
+        return match.end(), (("lunar", (1, read_number(first_month) or 1, False)),)
     month = _LUNAR_MONTHS.get(match["month"]) or read_number(match["month"])
     day = read_number((match["day"] or "").replace("初", "")) if match["day"] else 0
-    certain = match["calendar"] or match["month"] in _LUNAR_MONTHS or (match["day"] or "")[:1] in ("初", "廿")
+    certain = (
+        match["calendar"]
+        or match["leap"]
+        or match["month"] in _LUNAR_MONTHS
+        or (match["day"] or "")[:1] in ("初", "廿")
+    )
     if not certain or not month or month > 12 or day is None or day > 30:
         return None
-    return match.end(), (("lunar", (month, day)),)
+    return match.end(), (("lunar", (month, day, bool(match["leap"]))),)
 
 
 _NOT_BEFORE_PAST = {
@@ -110,7 +115,8 @@ _COUNT = re.compile(
     | (?P<ago>{_NO_DATE}(?P<n>{NUMBER}|{_MANY})(?:(?:到|至|~|-|、|或者?)(?P<n2>{NUMBER}))?(?P<more>多|来|余)?
         (?:个|[ヶケか力カヵ箇])?(?P<half>半)?(?P<more2>多)?{_AGO_UNIT}(?P<half2>半)?(?P<more3>多)?
         (?:零?(?P<minutes>{NUMBER})分钟?)?(?P<direction>(?:以|之)?前(?![{_NOT_AFTER_AGO}])|以来|来(?=[我你他她,])))
-    | (?P<in_a_while>{_NO_DATE}(?:{NUMBER}|{_MANY})(?:多|来)?个?半?{_LONG}半?(?:以|之)?(?:后|内)(?!悔|面|台|果))
+    | (?P<in_a_while>{_NO_DATE}(?P<w>{NUMBER}|{_MANY})(?:多|来)?个?(?P<w_half>半)?(?P<w_of>{_LONG})半?(?:以|之)?
+        (?:后|(?P<within>内))(?!悔|面|台|果))
     | (?P<first>{NUMBER})(?=(?:到|至|~|-|、|和)(?:{NUMBER})(?P<unit_ahead>年|月|号|日|点|时))(?P<first_end>)
     | (?P<year>(?P<y>\d{{4}}|[一二][〇零九八][〇零一二三四五六七八九]{{2}}|(?P<short>\d{{2}}|[〇零一二七八九][〇零一二三四五六七八九]))年
         (?!级|龄|代|纪|头|岁)(?(short)(?=\d|[一二三四五六七八九十]+月|[春夏秋冬]|[上下]半年|年?[初底]|国庆|中秋|春节|元旦|暑假|寒假|端午|的?[春夏秋冬]|五一|除夕))(?P<season>[春夏秋冬](?![天季节晚运游假分至笋困卷联日衣装令裤夏秋冬]))?)
@@ -134,7 +140,7 @@ _PAST = re.compile(
 _LUNAR = re.compile(
     rf"(?P<calendar>农历|阴历|旧历|老历)?的?(?:(?:大年|过年|年)初(?P<new_year>[一二三四五六七八九十])(?!中|恋|次)"
     r"|初(?P<bare>[四五六七八九十](?![个次级年中步])|[一二三](?=那天|早上|上午|中午|下午|晚上|当天|拜年|回娘家))"
-    rf"|闰?(?P<month>正|冬|腊|{NUMBER})月(?!底|末)(?P<day>初[一二三四五六七八九十]|[二]?十[一二三四五六七八九]?|廿[一二三四五六七八九]?|三十|卅)?(?!号|日))"
+    rf"|(?P<leap>闰)?(?P<month>正|冬|腊|{NUMBER})月(?!底|末)(?P<day>初[一二三四五六七八九十]|[二]?十[一二三四五六七八九]?|廿[一二三四五六七八九]?|三十|卅)?(?!号|日))"
 )
 
 
@@ -284,9 +290,17 @@ def _day(match: re.Match[str], now: datetime, before: str) -> tuple[Atom, ...] |
 
 
 def _in_a_while(match: re.Match[str], now: datetime, before: str) -> tuple[Atom, ...] | None:
-    return (("void", True),)
+    """三天后 lies ahead, and so does 三天内, if it is not said of what was done."""
+    within = match["within"] and _WAS_DONE.match(match.string, match.end())
+    amount = _amount(match["w"], match["w_half"]) if within else None
+    if amount is None:
+        return (("void", True),)
+    return (("window", past("last", _UNITS[match["w_of"]], amount, now)),)
 
 
+_WAS_DONE = re.compile(
+    "(?!.{0,6}(?:[能会要得]|可以|必须|应该|来得及))[^,。?!]{0,12}?(?:[过了说聊谈讲问提]|做什么|发生)"
+)
 _SEASON = {"春": 3, "夏": 6, "秋": 9, "冬": 12}
 _NAME_WITH = {"三": "张", "四": "李", "五": "王", "六": "赵"}
 """王五月, 李四月: the number belongs to a name."""

@@ -52,11 +52,13 @@ def scan_english(text: str, now: datetime) -> list[Token]:
         except (ValueError, OverflowError):
             # A time before the year 1 or after 9999.
             continue
-        if atoms and len(tokens) < MAX_TOKENS:
+        if atoms:
             start = max(
                 match.start(group) for group in ("at_weekday", "at_month", "at_year", "at_season", name)
             )
             tokens.append(Token(start, match.end(), atoms, english=True))
+            if len(tokens) == MAX_TOKENS:
+                break
     return tokens
 
 

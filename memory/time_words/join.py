@@ -12,6 +12,7 @@ from xiaozhi_persona.memory.time_words.festivals import holiday
 from xiaozhi_persona.memory.time_words.numbers import NUMBER, read_number
 from xiaozhi_persona.memory.time_words.phrase import Phrase, Window
 from xiaozhi_persona.memory.time_words.resolve import festival_beginning, festival_window, resolve
+from xiaozhi_persona.memory.time_words.words_zh import WEEKDAYS
 
 
 class Named(NamedTuple):
@@ -92,6 +93,7 @@ _SUFFIX = re.compile(
     | 后(?P<weeks_after>{NUMBER})个?(?:周|星期|礼拜)(?![一二三四五六日天])
     | 前(?P<days_before>{NUMBER}|几)天
     | 后(?P<days_after>{NUMBER}|几)天
+    | 的?(?:第(?P<nth_day>{NUMBER})|最后一)个(?:周|星期|礼拜)(?P<of_weekday>[一二三四五六日天])
     | 的?第(?P<nth>{NUMBER})(?P<nth_of>天|周(?!年)|个?(?:星期|礼拜)(?![一二三四五六日天]))
     | 的?最后一(?P<last_of>天|周(?!年)|个?(?:星期|礼拜))
     | (?P<bare_before>前(?![面天日年夜晚任方]))
@@ -277,6 +279,16 @@ def _shift(
             return start - 7 * _DAY, start, "range"
         if match["after"] or match["bare_after"]:
             return end, min(now, end + 14 * _DAY), "range"
+    if match["of_weekday"]:
+        if granularity != "month":
+            return None
+        days = (WEEKDAYS[match["of_weekday"]] - start.weekday()) % 7
+        if match["nth_day"]:
+            day = start + timedelta(days=days + 7 * ((read_number(match["nth_day"]) or 1) - 1))
+        else:
+            day = end - 7 * _DAY
+            day += timedelta(days=(WEEKDAYS[match["of_weekday"]] - day.weekday()) % 7)
+        return (day, day + _DAY, "day") if start <= day < end else None
     if match["nth"] or match["last_of"]:
         if granularity not in ("week", "month", "year"):
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from datetime import datetime
@@ -28,6 +29,9 @@ from xiaozhi_persona.memory.time_words.masks import (
 )
 from xiaozhi_persona.memory.time_words.phrase import Atom
 
+Tree = dict[str, Any]
+"""Each character of a word leads to the next; "" to the word that ends here."""
+
 
 class Token(NamedTuple):
     """One word of time at its place in the text."""
@@ -38,23 +42,30 @@ class Token(NamedTuple):
     english: bool = False
 
 
-MAX_TOKENS = 40
+MAX_TOKENS = 30
 """Further words of one text are not read; a question names a handful of times."""
+MAX_NUMBERS = 150
+"""Numbers that are looked at in one text, whether they name a time or not."""
 
 
 def scan(text: str, now: datetime) -> list[Token]:
     """Find the Chinese and Japanese words of time in a folded text, the longest at each place, from left to right."""
     tokens: list[Token] = []
-    reached = 0
-    for match in _TRIGGER.finditer(text):
+    reached = numbers = 0
+    tree, trigger = _words()
+    for match in trigger.finditer(text):
         at = match.start()
         if at < reached:
             continue
         char = text[at]
         if at > reached and char in NUMERALS and text[at - 1] in NUMERALS:
             continue
-        end, atoms = _fixed_word(text, at, reached)
-        for read in _readers(text, at, char):
+        end, atoms = _fixed_word(tree, text, at, reached)
+        readers = _readers(text, at, char)
+        numbers += len(readers)
+        if numbers > MAX_NUMBERS:
+            break
+        for read in readers:
             try:
                 found = read(text, at, now, reached)
             except (ValueError, OverflowError):
@@ -98,10 +109,10 @@ class _Entry(NamedTuple):
     """A weekday may follow."""
 
 
-def _fixed_word(text: str, at: int, reached: int) -> Found:
+def _fixed_word(tree: Tree, text: str, at: int, reached: int) -> Found:
     """Walk down the tree of words; return the end and meaning of the longest that stands at this place, (0, ()) if none."""
     found: list[tuple[int, _Entry]] = []
-    node = _TREE
+    node = tree
     for place in range(at, len(text)):
         following = node.get(text[place])
         if following is None:
@@ -152,7 +163,7 @@ def _weekday(text: str, at: int, end: int, week: tuple[Atom, ...] | None) -> Fou
         atom = ("weekday", weekday)
         after = text[end : end + 1]
         if (
-            after in NAME_AFTER_WEEKDAY
+            text.startswith(NAME_AFTER_WEEKDAY, end)
             or (after and after in "号楼路")
             or (char.isdigit() and after.isdigit())
         ):
@@ -185,7 +196,8 @@ _AFTER_YEAR = {
     "一": tuple("月点號号日个岁年分小天周时人块元次名楼层路届位条件首只本张部家万千百〇一二三四五六七八九十"),
 }
 _AFTER_YEAR.update(dict.fromkeys("春夏秋冬", tuple("天季节晚运游假分至笋困卷联日衣装令裤") + ("夏", "秋冬")))
-_AFTER_WEEK = tuple("围边岁刊杰润")
+_AFTER_WEEK = (*"围边岁刊杰润", "星驰", "冬雨", "慧敏", "华健", "深的", "迅的", "树人", "恩来")
+_MUCH = "伟放扩巨强重最很太变长"
 
 
 def _guard_of(word: str, atoms: tuple[Atom, ...]) -> Guard | None:
@@ -195,32 +207,31 @@ def _guard_of(word: str, atoms: tuple[Atom, ...]) -> Guard | None:
     last = atoms[-1][0]
     if guard:
         return guard
+    before = _MUCH if word.startswith("大") else ""
     if last == "week_rel":
-        return Guard("", _AFTER_WEEK)
+        return Guard(before, _AFTER_WEEK)
     if last == "month_rel" or (last == "third" and len(atoms) == 2):
-        return Guard("", _AFTER_YEAR.get(word[-1], ("饼", "亮", "球", "光")))
+        return Guard(before, _AFTER_YEAR.get(word[-1], ("饼", "亮", "球", "光")))
     if atoms[0][0] == "year_rel":
         return Guard("", _AFTER_YEAR.get(word[-1], ()))
     return None
 
 
-def _tree() -> dict[str, Any]:
-    root: dict[str, Any] = {}
+@functools.cache
+def _words() -> tuple[Tree, re.Pattern[str]]:
+    """Return the tree of all fixed words, and what finds the characters at which any word of time may begin."""
+    root: Tree = {}
     words = [(word, ()) for word in SKIP]
     for name, atoms in (*words, *words_zh.fixed_words(), *words_ja.fixed_words()):
         word = fold(name)
         _plant(root, word)[""] = _Entry(atoms, _guard_of(word, atoms))
     for name, week in words_zh.week_words():
         _plant(root, name)[""] = _Entry(week, _guard_of(name, week or ()), week=True)
-    return root
+    return root, re.compile("[" + "".join(sorted({*root, *NUMERAL_CHARS, *PAST_CHARS, *LUNAR_CHARS})) + "]")
 
 
-def _plant(root: dict[str, Any], word: str) -> dict[str, Any]:
+def _plant(root: Tree, word: str) -> Tree:
     node = root
     for char in word:
         node = node.setdefault(char, {})
     return node
-
-
-_TREE = _tree()
-_TRIGGER = re.compile("[" + "".join(sorted({*_TREE, *NUMERAL_CHARS, *PAST_CHARS, *LUNAR_CHARS})) + "]")

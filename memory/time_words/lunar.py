@@ -18,23 +18,27 @@ def new_year(lunar_year: int) -> date | None:
     return None if bits is None else date(lunar_year, 1, 1) + timedelta(days=bits >> 17)
 
 
-def lunar_month(lunar_year: int, month: int) -> tuple[date, int] | None:
-    """Return the first day and the length of a lunar month (not the leap one); None outside of the table."""
+def lunar_month(lunar_year: int, month: int, leap: bool = False) -> tuple[date, int] | None:
+    """Return the first day and the length of a lunar month, or of the leap month that follows it in some years; None
+    where there is none, and outside of the table.
+    """
     bits = _bits(lunar_year)
     if bits is None or not 1 <= month <= 12:
         return None
-    leap = bits >> 13 & 15
-    place = month if leap and month > leap else month - 1
+    leap_month = bits >> 13 & 15
+    if leap and month != leap_month:
+        return None
+    place = month if leap or (leap_month and month > leap_month) else month - 1
     days = 29 * place + (bits & (1 << place) - 1).bit_count()
     start = date(lunar_year, 1, 1) + timedelta(days=(bits >> 17) + days)
     return start, 29 + (bits >> place & 1)
 
 
-def lunar_days(year: int, month: int, day: int) -> list[date]:
+def lunar_days(year: int, month: int, day: int, leap: bool = False) -> list[date]:
     """Return the days of a solar year that are this day of a lunar month, newest first: one, seldom none or two."""
     found = []
     for lunar_year in (year, year - 1):
-        first = lunar_month(lunar_year, month)
+        first = lunar_month(lunar_year, month, leap)
         if first and day <= first[1]:
             at = first[0] + timedelta(days=day - 1)
             if at.year == year:

@@ -51,7 +51,8 @@ class Phrase:
     window: Window | None = None
     festival = ""
     season: tuple[int, int] | None = None
-    lunar: tuple[int, int] | None = None
+    lunar: tuple[int, int, bool] | None = None
+    """Month, day (0 for all of them), whether the leap month is meant."""
     third: int | None = None
     edge: int | None = None
     half: int | None = None

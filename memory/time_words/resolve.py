@@ -126,13 +126,14 @@ def festival_window(festival: Festival, only_the_day: bool) -> Window:
 
 
 def _lunar(phrase: Phrase, now: datetime) -> Iterator[Window]:
-    month, day = phrase.lunar or (1, 1)
-    for year in (phrase.year,) if phrase.year is not None else (now.year, now.year - 1, now.year - 2):
+    month, day, leap = phrase.lunar or (1, 1, False)
+    back = 40 if leap else 2  # 闰六月 comes after 8 years at the earliest
+    for year in (phrase.year,) if phrase.year is not None else range(now.year, now.year - back - 1, -1):
         if day:
-            for found in lunar_days(year, month, day):
+            for found in lunar_days(year, month, day, leap):
                 yield _midnight(found), _midnight(found) + _DAY, "day"
             continue
-        whole = lunar_month(year, month)
+        whole = lunar_month(year, month, leap)
         if whole:
             yield _midnight(whole[0]), _midnight(whole[0]) + timedelta(days=whole[1]), "month"
 

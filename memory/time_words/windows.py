@@ -28,8 +28,10 @@ def past(kind: str, unit: str, amount: Amount, now: datetime) -> Window:
     if kind == "last":
         return midnight(_back(now, unit, count)), now, "range"
     begin = _begin(now, unit)
+    if kind == "these" and count < 1:  # 这半年
+        return _back(midnight(now), unit, count), now, "range"
     if kind == "these":
-        return _back(begin, unit, max(count - 1, 0) if count >= 1 else count), now, "range"
+        return _back(begin, unit, count - 1), now, "range"
     return _back(begin, unit, count), begin, _UNIT_NAME[unit] if count == 1 else "range"
 
 

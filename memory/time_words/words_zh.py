@@ -57,9 +57,11 @@ WEEK_NAMES = ("周", "星期", "礼拜", "週")
 BEFORE_WEEK = {
     0: "这 这个 这一 本",
     -1: "上 上个 上一 上一个",
-    -2: "上上 上上个 前个",
+    -2: "上上 上上个 前个 大上 大上个",
     -3: "上上上 上上上个",
 }
+BEFORE_WEEKDAY = "上回 上次"
+"""上回周五 is the latest Friday; without a weekday they name no time."""
 BEFORE_VOID_WEEK = "下 下个 下一 下一个 下下 下下个 每 每个 每到 每逢 逢 每隔 那 那个 哪 哪个 某 某个"
 WEEKDAYS = {
     char: weekday
@@ -70,7 +72,7 @@ WEEKEND = ("六日", "六周日", "六週日", "六星期天", "六星期日", "
 BEFORE_MONTH = {
     0: "这个 本 这 今",
     -1: "上 上个 上一个 先",
-    -2: "上上 上上个 先先 先々 前个",
+    -2: "上上 上上个 先先 先々 前个 大上 大上个",
     -3: "上上上 上上上个",
 }
 YEARS = {
@@ -175,6 +177,7 @@ def week_words() -> Iterator[tuple[str, Atoms | None]]:
     """Yield the words of weeks that a weekday may follow (上个星期, 每周); None for 周, which means none by itself."""
     for week in WEEK_NAMES:
         yield week, None
+        yield from ((before + week, None) for before in BEFORE_WEEKDAY.split())
         for offset, befores in BEFORE_WEEK.items():
             yield from ((before + week, (("week_rel", offset),)) for before in befores.split())
         yield from ((before + week, (("void", True),)) for before in BEFORE_VOID_WEEK.split())

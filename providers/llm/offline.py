@@ -24,6 +24,7 @@ from xiaozhi_persona.providers.llm.offline_recall import (
     said_on,
     second_person,
     statements,
+    times_without_record,
 )
 from xiaozhi_persona.providers.llm.offline_rules import (
     DOINGS,
@@ -32,7 +33,7 @@ from xiaozhi_persona.providers.llm.offline_rules import (
     OFFLINE_EN,
     TALK,
     feature_asked_for,
-    is_small_talk,
+    has_set_answer,
 )
 from xiaozhi_persona.spine import ChatDelta, Message
 
@@ -65,6 +66,7 @@ def reply(messages: Sequence[Message]) -> str:
 
 class _Conversation:
     def __init__(self, messages: Sequence[Message]) -> None:
+        self._messages = messages
         system = "\n".join(message.content for message in messages if message.role == "system")
         self._question = messages[-1].content[:LONGEST_CHARACTERS].strip(_AROUND) if messages else ""
         self._english = bool(re.search(r"[A-Za-z]", self._question)) and not re.search(
@@ -199,11 +201,18 @@ class _Conversation:
         unique = list({second_person(statement.text): statement for statement in reversed(said)}.values())
         chosen = unique[-most:]
         if not chosen:
-            unknown = "这个我不记得了，你可以告诉我。"
-            return "【悲伤】" + ("I do not remember that. You can tell me." if self._english else unknown)
+            return f"【悲伤】{self._unknown}"
         quote = quoted(chosen, self._today)
         feeling = "悲伤" if any(_is_sad(statement.text) for statement in chosen) else "高兴"
         return f"【{feeling}】{'I remember: ' if self._english else '我记得，'}{quote}{self._stop}"
+
+    @property
+    def _unknown(self) -> str:
+        times = times_without_record(self._messages, self._today, self._english)
+        if self._english:
+            none = f"There is no record of {' and '.join(times)}." if times else "I do not remember that."
+            return f"{none} You can tell me."
+        return f"{'、'.join(times)}没有记录。" if times else "这个我不记得了，你可以告诉我。"
 
     def _filled(self, text: str, hi: str = "", limit: int = 16) -> str:
         slots = {
@@ -232,7 +241,7 @@ class _Conversation:
 
 def _tells(text: str) -> bool:
     """Whether a statement is worth saying back: no greeting, no request."""
-    return not (is_small_talk(text) or feature_asked_for(text) or _ABOUT_WORDS.search(text))
+    return not (has_set_answer(text) or feature_asked_for(text) or _ABOUT_WORDS.search(text))
 
 
 _AROUND = " \t\n，。！？、；：,.!?;:~…"

@@ -43,6 +43,19 @@ def statements(messages: Sequence[Message], now: datetime) -> list[Statement]:
     return [s for s in [*reversed(heard), *undated, *reversed(dated)] if not is_question(s.text)]
 
 
+def times_without_record(messages: Sequence[Message], today: date, english: bool = False) -> list[str]:
+    """Return the times of which the memory says that there is no record, as one names them: 昨天, 8月16日到8月17日."""
+    lines = [
+        line
+        for m in messages
+        if m.role == "system"
+        for line in "\n".join(_MEMORY.findall(m.content)).splitlines()
+    ]
+    return [
+        _time_name(match, today, english) for line in lines if (match := _NO_RECORD.fullmatch(line.strip()))
+    ]
+
+
 def is_question(text: str) -> bool:
     """Whether a text asks; recognizers leave the question mark out."""
     return bool(_QUESTION.search(text))
@@ -110,8 +123,29 @@ def _day_name(day: date, today: date, by_date: bool) -> str:
     return near or (f"{day.year}年" if day.year != today.year else "") + f"{day.month}月{day.day}日"
 
 
+def _time_name(match: re.Match[str], today: date, english: bool) -> str:
+    try:
+        first, last = (date.fromisoformat(match[name] or match["first"]) for name in ("first", "last"))
+    except ValueError:
+        return "that time" if english else "那时候"
+    if english:
+        return " to ".join(f"{day:%B} {day.day}" for day in dict.fromkeys((first, last)))
+    name = "到".join(_day_name(day, today, first != last) for day in dict.fromkeys((first, last)))
+    clocks = "到".join(_clock(match[end]) for end in ("from", "to") if match[end])
+    return name + clocks
+
+
+def _clock(text: str) -> str:
+    hour, minute = map(int, text.split(":"))
+    return f"{hour}点{minute}分" if minute else f"{hour}点"
+
+
 _PUNCTUATION = " \t，。！？、；：,.!?;:~…"
 _MEMORY = re.compile(r"^<memory>\s*\n(.*?)(?:^</memory>|\Z)", re.S | re.M)
+_NO_RECORD = re.compile(
+    r"(?P<first>\d{4}-\d\d-\d\d) 星期.(?: (?P<from>\d\d:\d\d))?(?: 到(?: (?P<last>\d{4}-\d\d-\d\d) 星期.)?(?: (?P<to>\d\d:\d\d))?)?"
+    r" 没有说过什么，没有谈话记录。"
+)
 _BULLET = re.compile(r"^\s*(?:[-*•·]|\d+[.、)])\s+")
 _STAMP = re.compile(
     r"^[\[(（【]?(?:(?P<year>\d{4})[-/年.](?P<month>\d{1,2})[-/月.](?P<day>\d{1,2})日?)?[，, T]*"
@@ -138,6 +172,8 @@ def _memory_lines(system: str) -> list[Statement]:
     role = role_name(system)
     heading: datetime | None = None
     for line in "\n".join(_MEMORY.findall(system)).splitlines():
+        if _NO_RECORD.fullmatch(line.strip()):
+            continue
         line = _BULLET.sub("", line).strip().lstrip("#").strip()
         stamp = _STAMP.match(line)
         assert stamp  # every part is optional

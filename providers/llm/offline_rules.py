@@ -161,7 +161,7 @@ DOINGS: Sequence[tuple[str, str]] = (
 """Anything else that the user tells about themselves."""
 
 
-def is_small_talk(text: str) -> bool:
+def has_set_answer(text: str) -> bool:
     """Whether the whole text is a row of TALK."""
     return any(re.fullmatch(pattern, text, re.I) for pattern, _ in TALK)
 

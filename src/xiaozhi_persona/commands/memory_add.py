@@ -39,7 +39,7 @@ def command(
     """记下一句话。"""
     settings = prepare(config, debug)
     turn = diary.entry(Turn(who, text, at), speaker=speaker)
-    with opened(settings, owner) as store:
+    with opened(settings, owner, "make") as store:
         new = store.append([turn])
     if as_json:
         print_json({**turn_json(turn), "new": bool(new)})

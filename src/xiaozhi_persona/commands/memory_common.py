@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 
 import click
 
 from xiaozhi_persona.errors import SettingsError
-from xiaozhi_persona.memory.store import DamagedStore, OwnerStore, owner_folder, set_aside
+from xiaozhi_persona.memory.readonly import lacks_last_turns, readable_copy
+from xiaozhi_persona.memory.store import FILE, PENDING, DamagedStore, OwnerStore, owner_folder, set_aside
 from xiaozhi_persona.memory.transfer import parse_time
 from xiaozhi_persona.settings import Settings
 
@@ -44,23 +47,47 @@ def read_time(text: str | None) -> datetime:
         ) from exc
 
 
+def folder_of(settings: Settings, owner: str) -> Path:
+    """Return where the memory of an owner, or of a device's owner, lies."""
+    return owner_folder(settings.memory_dir, settings.memory.owners.get(owner, owner))
+
+
 @contextlib.contextmanager
-def opened(settings: Settings, owner: str) -> Iterator[OwnerStore]:
-    """Open the memory of an owner, or of a device's owner. A damaged one is set aside and a new one begun."""
-    owner = settings.memory.owners.get(owner, owner)
-    folder = owner_folder(settings.memory_dir, owner)
-    try:
-        store = OwnerStore(folder, owner, busy_ms=_BUSY_MS)
-    except DamagedStore as exc:
-        aside, turns = set_aside(folder, owner)
-        click.echo(f"{exc}\n坏了的数据库移到了 {aside}，读出了 {turns} 条谈话。", err=True)
-        store = OwnerStore(folder, owner, busy_ms=_BUSY_MS)
-    try:
+def opened(
+    settings: Settings, owner: str, purpose: Literal["read", "change", "make"] = "read"
+) -> Iterator[OwnerStore]:
+    """Open the memory of an owner, or of a device's owner. A damaged one is set aside and a new one begun.
+
+    Where there is none, only `make` makes one; else an empty one is lent, of which nothing stays. To `read` a
+    memory that lacks its last turns, because its folder is read-only, a copy with them is lent.
+    """
+    name = settings.memory.owners.get(owner, owner)
+    folder = folder_of(settings, owner)
+    with contextlib.ExitStack() as stack:
+        if purpose != "make" and not has_memory(folder):
+            click.echo(f"还没有“{owner}”的记忆。看看 --owner 有没有写错。", err=True)
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xiaozhi-persona-")))
+        store = stack.enter_context(contextlib.closing(_open(folder, name)))
+        if purpose == "read" and lacks_last_turns(store):
+            click.echo(f"{folder} 只能读，最近的话还在日志里没有合并，这次读的是临时的副本。", err=True)
+            store = stack.enter_context(readable_copy(folder, name))
         if not store.readonly and (store.index_state != "ok" or store.has_pending()):
             if store.index_state != "ok":
                 store.rebuild()
             store.append([])
         yield store
         store.sync()
-    finally:
-        store.close()
+
+
+def has_memory(folder: Path) -> bool:
+    """Whether there is a memory in an owner's folder, or turns that wait to be written to it."""
+    return any((folder / name).exists() for name in (FILE, PENDING))
+
+
+def _open(folder: Path, name: str) -> OwnerStore:
+    try:
+        return OwnerStore(folder, name, busy_ms=_BUSY_MS)
+    except DamagedStore as exc:
+        aside, turns = set_aside(folder, name)
+        click.echo(f"{exc}\n坏了的数据库移到了 {aside}，读出了 {turns} 条谈话。", err=True)
+        return OwnerStore(folder, name, busy_ms=_BUSY_MS)

@@ -39,7 +39,7 @@ def command(
 ) -> None:
     """记住的事实：列出、改正、删除。"""
     settings = prepare(config, debug)
-    with opened(settings, owner) as store:
+    with opened(settings, owner, "change" if correct or deleted else "read") as store:
         if correct:
             with store.transaction() as db:
                 found = correct[0].isdecimal() and facts.correct(

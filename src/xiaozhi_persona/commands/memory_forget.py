@@ -8,10 +8,17 @@ from pathlib import Path
 import click
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
-from xiaozhi_persona.commands.memory_common import now_option, opened, owner_option, read_time
+from xiaozhi_persona.commands.memory_common import folder_of, now_option, opened, owner_option, read_time
 from xiaozhi_persona.errors import SettingsError
-from xiaozhi_persona.memory.forget import Forgotten, forget_facts, forget_mention, forget_range, scrub
-from xiaozhi_persona.memory.store import OwnerStore, delete_owner, owner_folder
+from xiaozhi_persona.memory.forget import (
+    Forgotten,
+    forget_all,
+    forget_facts,
+    forget_mention,
+    forget_range,
+    scrub,
+)
+from xiaozhi_persona.memory.store import DamagedStore, OwnerStore, delete_owner
 from xiaozhi_persona.memory.time_words import find_ranges
 
 
@@ -20,7 +27,7 @@ from xiaozhi_persona.memory.time_words import find_ranges
 @now_option
 @click.option("--when", metavar="话", help="这段时间说的，如“昨天下午”")
 @click.option("--from", "start", metavar="时间", help="从这时起说的（ISO，当地时间）")
-@click.option("--to", "end", metavar="时间", help="到这时为止说的，不含；默认为现在")
+@click.option("--to", "end", metavar="时间", help="到这时为止说的，不含；默认为现在；和 --from 一起用")
 @click.option("--about", metavar="人或事", help="提到它的，和关于它的事实")
 @click.option(
     "--fact", "fact_ids", type=int, multiple=True, metavar="编号", help="一件事实，连同说出它的那句话"
@@ -47,21 +54,27 @@ def command(
     asked = [bool(choice) for choice in (when, start, about, fact_ids, everything)]
     if sum(asked) != 1:
         raise SettingsError("说明忘掉什么：--when、--from、--about、--fact、--all 中的一个。")
+    if end and not start:
+        raise SettingsError("--to 要和 --from 一起用：从什么时间起说的。")
+    folder = folder_of(settings, owner)
+    if not any(folder.glob("*")):
+        raise SettingsError(f"还没有“{owner}”的记忆，没有可忘的。看看 --owner 有没有写错。")
     if not yes and not as_json:
         click.confirm("忘掉的找不回来，确定吗？", abort=True)
-    if everything:
-        name = settings.memory.owners.get(owner, owner)
-        files = delete_owner(owner_folder(settings.memory_dir, name))
-        _report(as_json, {"files": files}, f"全部忘掉了，删除了 {files} 个文件。")
+    try:
+        with opened(settings, owner, "change") as store:
+            gone = forget_all(store) if everything else _forget(store, now, when, start, end, about, fact_ids)
+            scrub(store)
+    except DamagedStore:
+        if not everything:
+            raise
+        gone = Forgotten()
+        delete_owner(folder)
+    if as_json:
+        print_json({"turns": gone.turns, "facts": gone.facts})
         return
-    with opened(settings, owner) as store:
-        gone = _forget(store, now, when, start, end, about, fact_ids)
-        scrub(store)
-    _report(
-        as_json,
-        {"turns": gone.turns, "facts": gone.facts},
-        f"忘掉了 {gone.turns} 条谈话和 {gone.facts} 件事实。",
-    )
+    what = f"{gone.turns} 条谈话和 {gone.facts} 件事实。"
+    click.echo(f"全部忘掉了：{what}" if everything else f"忘掉了 {what}")
 
 
 def _forget(
@@ -77,16 +90,12 @@ def _forget(
         ranges = find_ranges(when, now.replace(tzinfo=None))
         if not ranges:
             raise SettingsError(f"{when!r} 里没有听出时间。可以用 --from 和 --to 写明。")
-        parts = [forget_range(store, part.start, part.end) for part in ranges]
+        parts = [
+            forget_range(store, part.start.replace(tzinfo=now.tzinfo), part.end.replace(tzinfo=now.tzinfo))
+            for part in ranges
+        ]
         return Forgotten(sum(part.turns for part in parts), sum(part.facts for part in parts))
     if start:
         last = read_time(end) if end else now
-        return forget_range(store, read_time(start).replace(tzinfo=None), last.replace(tzinfo=None))
+        return forget_range(store, read_time(start), last)
     return forget_mention(store, about) if about else forget_facts(store, fact_ids)
-
-
-def _report(as_json: bool, data: dict[str, int], text: str) -> None:
-    if as_json:
-        print_json(data)
-    else:
-        click.echo(text)

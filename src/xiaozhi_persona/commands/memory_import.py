@@ -11,6 +11,7 @@ import click
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.memory_common import opened, owner_option
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.memory import diary, facts
 from xiaozhi_persona.memory.importers import import_yaml
 from xiaozhi_persona.memory.store import OwnerStore
 from xiaozhi_persona.memory.transfer import import_lines
@@ -29,12 +30,19 @@ def command(file: Path, owner: str, config: Path | None, as_json: bool, debug: b
     settings = prepare(config, debug)
     files = _files(file)
     devices = {owner} | {device for device, name in settings.memory.owners.items() if name == owner}
-    with opened(settings, owner) as store:
+    with opened(settings, owner, "make") as store:
+        before = _counts(store)
         new = sum(_import(store, path, devices, as_json) for path in files)
+        turns, known = (after - old for after, old in zip(_counts(store), before, strict=True))
     if as_json:
-        print_json({"files": len(files), "new": new})
+        print_json({"files": len(files), "new": new, "turns": turns, "facts": known})
     else:
-        click.echo(f"导入了 {len(files)} 个文件，新的有 {new} 条。")
+        click.echo(f"导入了 {len(files)} 个文件，新的有 {turns} 条谈话、{known} 件事实。")
+
+
+def _counts(store: OwnerStore) -> tuple[int, int]:
+    """Return how many turns and facts there are."""
+    return diary.count(store.writer), len(facts.everything(store.writer))
 
 
 def _files(path: Path) -> list[Path]:

@@ -17,7 +17,7 @@ from xiaozhi_persona.commands.memory_common import opened, owner_option
 def command(owner: str, config: Path | None, as_json: bool, debug: bool) -> None:
     """由谈话记录重建全文索引和日期索引。"""
     settings = prepare(config, debug)
-    with opened(settings, owner) as store:
+    with opened(settings, owner, "change") as store:
         started = time.perf_counter()
         turns = store.rebuild()
         seconds = time.perf_counter() - started

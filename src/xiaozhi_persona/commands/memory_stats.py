@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
-from xiaozhi_persona.commands.memory_common import opened, owner_option
+from xiaozhi_persona.commands.memory_common import folder_of, has_memory, opened, owner_option
 from xiaozhi_persona.memory import diary, facts, text_index
 from xiaozhi_persona.memory.diary import DAY_MS
 
@@ -22,10 +22,12 @@ _BARS = " ▁▂▃▄▅▆▇█"
 def command(owner: str, config: Path | None, as_json: bool, debug: bool) -> None:
     """有多少谈话、事实和日子，占多大地方，索引好不好，每天多少条。"""
     settings = prepare(config, debug)
+    folder = folder_of(settings, owner)
     with opened(settings, owner) as store:
         db = store.writer
         days = dict(db.execute("select day, turns from day order by day").fetchall())
         known = facts.everything(db)
+        sizes = store.sizes() if has_memory(folder) else {}
         data = {
             "turns": diary.count(db),
             "facts": sum(fact.valid_to_ms is None for fact in known),
@@ -36,8 +38,8 @@ def command(owner: str, config: Path | None, as_json: bool, debug: bool) -> None
             "index": text_index.state(db),
             "problems": store.check(),
             "off_record": store.off_record,
-            "folder": str(store.folder),
-            "bytes": store.sizes(),
+            "folder": str(folder),
+            "bytes": sizes,
         }
     if as_json:
         print_json({**data, "turns_per_day": {_date(day): turns for day, turns in days.items()}})
@@ -48,7 +50,7 @@ def command(owner: str, config: Path | None, as_json: bool, debug: bool) -> None
     click.echo(f"索引 {data['index']}；数据库 {'、'.join(data['problems']) or '完好'}")  # type: ignore[arg-type]
     if data["off_record"]:
         click.echo("现在不记：主人说过这段不要记")
-    click.echo(f"文件 {sum(store.sizes().values()) / 1e6:.1f} MB，在 {store.folder}")
+    click.echo(f"文件 {sum(sizes.values()) / 1e6:.1f} MB，在 {folder}")
     if days:
         click.echo(_plot(days))
 

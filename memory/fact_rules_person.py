@@ -1,0 +1,117 @@
+"""Rules for who somebody is: names, homes, where he comes from, how old he is."""
+
+from __future__ import annotations
+
+import re
+
+from xiaozhi_persona.memory.fact_patterns import (
+    ADVERBS,
+    BAD_NAME,
+    BAD_PEOPLE,
+    BAD_PLACE,
+    DATE,
+    NAMED,
+    PLACE,
+    SINCE,
+    SUBJECT,
+    N,
+    Rules,
+    adding_to,
+)
+from xiaozhi_persona.memory.fact_types import (
+    AGE,
+    BIRTHDAY,
+    CALLED,
+    FRIEND,
+    HOME,
+    HOMETOWN,
+    NAME,
+    OTHERS,
+    SELF,
+    SURNAME,
+    Finding,
+)
+
+RULES: Rules = []
+_rule = adding_to(RULES)
+
+
+@_rule(
+    rf"{SUBJECT}的?(?:以前|之前|曾经|原来|小时候)?(?:(?:大|全|本)?名字?(?:就?是|就?叫做?)|(?:现在|其实|就|是)?叫做?|改名(?:叫|为)了?){NAMED}"
+)
+def _name(match: re.Match[str], who: str) -> list[Finding]:
+    name = match["v"].strip()
+    if BAD_NAME.search(name):
+        return []
+    return [Finding(SELF, FRIEND, name) if who in OTHERS.split("|") else Finding(who, NAME, name)]
+
+
+@_rule(rf"{SUBJECT}不叫{NAMED}了?")
+def _not_name(match: re.Match[str], who: str) -> list[Finding]:
+    return [Finding(who, NAME, match["v"].rstrip("了"), "not")]
+
+
+@_rule(
+    r"(?:你们?)?(?:以后|可以|就|都|要)*(?:叫|喊|称呼)我(?:为|作)?(?P<v>[\u4e00-\u9fff·]{1,6}?|[A-Za-z][A-Za-z .'-]{0,30}?)(?:就行|就好|就可以|好了)?"
+)
+def _called(match: re.Match[str], who: str) -> list[Finding]:
+    name = match["v"]
+    bad = BAD_NAME.search(name) or re.search(
+        "起|来|去|做|回家|^[走等吃干看说听买写出睡别怎快打先再滚]|名字", name
+    )
+    return [] if bad else [Finding(SELF, CALLED, name)]
+
+
+@_rule(rf"{SUBJECT}姓(?P<v>[\u4e00-\u9fff]{{1,2}})")
+def _surname(match: re.Match[str], who: str) -> list[Finding]:
+    return [Finding(who, SURNAME, match["v"])]
+
+
+@_rule(
+    rf"{SUBJECT}{ADVERBS}从(?P<old>[\u4e00-\u9fffA-Za-z]{{2,10}}?)(?:搬家?|移民|回)(?:到|去|来)了?{PLACE}了?"
+)
+def _moved(match: re.Match[str], who: str) -> list[Finding]:
+    return [Finding(who, HOME, match["old"], "was"), Finding(who, HOME, match["v"])]
+
+
+@_rule(rf"{SUBJECT}{ADVERBS}不再?住(?:在)?{PLACE}了?")
+@_rule(rf"{SUBJECT}{ADVERBS}不再?在{PLACE}住了")
+def _left(match: re.Match[str], who: str) -> list[Finding]:
+    return [] if BAD_PLACE.search(match["v"]) else [Finding(who, HOME, match["v"], "not")]
+
+
+@_rule(rf"{SUBJECT}{ADVERBS}(?:是|都)?在?{PLACE}住过.*")
+@_rule(rf"{SUBJECT}{ADVERBS}(?:是|都)?住过{PLACE}")
+def _once_lived(match: re.Match[str], who: str) -> list[Finding]:
+    return [] if BAD_PLACE.search(match["v"]) else [Finding(who, HOME, match["v"], "was")]
+
+
+@_rule(
+    rf"{SUBJECT}{ADVERBS}(?:是)?(?:住在|住到|搬家?到|搬去|搬来|搬回|定居在?|移居到?|的?家住在?|的?家在|住)了?"
+    rf"{PLACE}(?:了|住|这边|那边|定居|生活|附近)*"
+)
+def _home(match: re.Match[str], who: str) -> list[Finding]:
+    place = SINCE.sub("", match["v"])
+    return [] if len(place) < 2 or BAD_PLACE.search(place) else [Finding(who, HOME, place)]
+
+
+@_rule(rf"{SUBJECT}的?(?:老家|家乡|籍贯)(?:是|在){PLACE}的?")
+def _hometown(match: re.Match[str], who: str) -> list[Finding]:
+    return [] if BAD_PLACE.search(match["v"]) else [Finding(who, HOMETOWN, match["v"])]
+
+
+@_rule(rf"{SUBJECT}(?:其实)?是(?P<v>[\u4e00-\u9fff]{{2,8}})人")
+def _from(match: re.Match[str], who: str) -> list[Finding]:
+    return [] if BAD_PEOPLE.search(match["v"]) else [Finding(who, HOMETOWN, match["v"])]
+
+
+@_rule(rf"{SUBJECT}的?生日(?:就?是|在)?(?:每年)?的?{DATE}")
+@_rule(rf"{SUBJECT}(?:是{DATE.replace('<v>', '<v2>')}(?:出生|生|生日|过生日)|(?:出生于|生于){DATE})的?")
+@_rule(rf"{SUBJECT}{DATE}(?:过生日|生日|出生)的?")
+def _birthday(match: re.Match[str], who: str) -> list[Finding]:
+    return [Finding(who, BIRTHDAY, match["v"] or match["v2"])]
+
+
+@_rule(rf"{SUBJECT}{ADVERBS}(?:快|满|刚满)?(?P<v>{N}{{1,3}}岁半?)了?")
+def _age(match: re.Match[str], who: str) -> list[Finding]:
+    return [Finding(who, AGE, match["v"])]

@@ -1,0 +1,62 @@
+"""Rules for what somebody likes, dislikes, does not eat, and is allergic to."""
+
+from __future__ import annotations
+
+import re
+
+from xiaozhi_persona.memory.fact_patterns import ADVERBS, MEAL, SUBJECT, Rules, adding_to, things
+from xiaozhi_persona.memory.fact_types import ALLERGY, AVOIDS, DISLIKES, LIKES, Finding
+
+RULES: Rules = []
+_rule = adding_to(RULES)
+
+_EATEN = re.compile("^(?:一?[吃喝碰])?(.+?)(?:都|就|也|会)*$")
+_NO_ALLERGEN = re.compile(
+    "^点|不|没|皮肤|鼻子|眼睛|[脸手脚身嘴]|季节|经常|容易|老是|总是?|又|突然|严重|最近|今天|昨天|每年|每次|从小|还|已经|一直|好像|可能|有点|.天$"
+)
+
+
+@_rule(
+    rf"{SUBJECT}{ADVERBS}(?:不(?:是|会)?对(?P<v>.{{1,20}}?)|对(?P<v2>.{{1,20}}?){ADVERBS}(?:不(?:会|再|是)?|没有?))(?:很|太|那么)?过敏了?"
+)
+def _not_allergic(match: re.Match[str], who: str) -> list[Finding]:
+    told = re.sub("(?:好像|应该|可能|似乎|其实|现在|已经|也|都)+$", "", match["v"] or match["v2"])
+    return [Finding(who, ALLERGY, thing, "not") for thing in things(told)]
+
+
+@_rule(
+    rf"{SUBJECT}{ADVERBS}(?:是|会|有点)?对(?P<v>.{{1,20}}?)(?:都|也|有点儿?|严重|会|很|特别|轻微|是)*过敏的?"
+)
+@_rule(rf"{SUBJECT}有?(?P<v>[^对会的是有]{{1,8}}?)过敏症?")
+def _allergic(match: re.Match[str], who: str) -> list[Finding]:
+    told = _EATEN.sub(r"\1", match["v"])
+    return [] if _NO_ALLERGEN.search(told) else [Finding(who, ALLERGY, thing) for thing in things(told)]
+
+
+@_rule(
+    rf"{SUBJECT}{ADVERBS}(?P<how>喜欢|爱|讨厌|怕|想去)的(?P<a>[^是不]{{1,8}}?)(?:就是|是|叫)(?P<v>.{{1,20}})"
+)
+def _favourite(match: re.Match[str], who: str) -> list[Finding]:
+    if re.match("[不你他她它这那]", match["v"]):
+        return []
+    how = {"爱": "喜欢"}.get(match["how"], match["how"])
+    return [Finding(who, f"{how}的{match['a']}", match["v"])]
+
+
+@_rule(rf"{SUBJECT}{ADVERBS}(?:不能?|不会|从不|从来不|戒了?)(?:吃|喝|抽)?(?<=[吃喝抽了戒])(?P<v>.{{1,20}})")
+def _avoids(match: re.Match[str], who: str) -> list[Finding]:
+    return [Finding(who, AVOIDS, thing) for thing in things(match["v"]) if not MEAL.search(thing)]
+
+
+@_rule(
+    rf"{SUBJECT}{ADVERBS}(?:不(?:太|怎么|大|再|是很|是特别)?(?:喜欢|爱)|讨厌|烦|受不了|恨)(?P<v>.{{1,24}})"
+)
+def _dislikes(match: re.Match[str], who: str) -> list[Finding]:
+    return [Finding(who, DISLIKES, thing) for thing in things(match["v"])]
+
+
+@_rule(
+    rf"{SUBJECT}{ADVERBS}(?:喜欢上了|喜欢|热爱|酷爱|偏爱|迷上了?|爱上(?![海班学课网])了?|爱)(?P<v>.{{1,24}})"
+)
+def _likes(match: re.Match[str], who: str) -> list[Finding]:
+    return [Finding(who, LIKES, thing) for thing in things(match["v"])]

@@ -1,0 +1,146 @@
+"""What is said to the memory itself: only what is meant for it is forgotten, and much of it only after a yes."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from memory_kit import NOW, conversation, memory, turn
+
+from xiaozhi_persona.memory import diary, spoken
+from xiaozhi_persona.memory.persona_memory import PersonaMemory
+from xiaozhi_persona.memory.store import OwnerStore, owner_folder
+from xiaozhi_persona.settings import MemorySettings
+from xiaozhi_persona.spine import Owner, Turn
+
+A, B = Owner("aa:bb"), Owner("cc:dd")
+SLOW = MemorySettings(recall_deadline_ms=2000)
+
+
+def texts(store: OwnerStore) -> list[str]:
+    return [entry.text for entry in diary.everything(store.writer)]
+
+
+def say(store: OwnerStore, text: str) -> spoken.Done:
+    command = spoken.parse_command(text)
+    assert command is not None
+    return spoken.carry_out(store, command, NOW)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "把今天早上的闹钟删掉", "删除今天的日程", "清除今天的提醒", "把刚才那首歌删了", "删除音乐", "把闹钟删了", "把我的歌单清空", "删掉昨天拍的照片",
+        "delete the alarm", "forget it", "Please forget it.", "forget about it", "forgetful me",
+    ],
+)  # fmt: skip
+def test_what_is_no_business_of_the_memory_is_no_command(text: str) -> None:
+    assert spoken.parse_command(text) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["忘掉关于音乐的事", "把关于闹钟的记忆删掉", "forget about Tom", "forget that"]
+)
+def test_what_is_about_such_things_is_one(text: str) -> None:
+    command = spoken.parse_command(text)
+    assert command is not None and command.kind == "forget"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "what"),
+    [("forget everything", "ask_forget_all", ""), ("forget Tom", "forget", "Tom"), ("Forget about Tom", "forget", "Tom")],
+)  # fmt: skip
+def test_english_commands_end_where_their_words_end(text: str, kind: str, what: str) -> None:
+    command = spoken.parse_command(text)
+    assert command is not None and (command.kind, command.what) == (kind, what)
+
+
+@pytest.mark.parametrize(
+    ("text", "stays"),
+    [
+        ("忘掉昨天买的苹果", ["奶奶住院了", "小红来我家玩", "我喜欢小红"]),
+        ("忘掉昨天关于小红的事", ["奶奶住院了", "今天买了两斤苹果", "我喜欢小红"]),
+        ("忘掉昨天我们聊的小红", ["奶奶住院了", "今天买了两斤苹果", "我喜欢小红"]),
+        ("忘掉昨天买的梨", ["奶奶住院了", "今天买了两斤苹果", "小红来我家玩", "我喜欢小红"]),
+        ("忘掉昨天的事", ["我喜欢小红"]),
+        ("把昨天说的话删掉", ["我喜欢小红"]),
+        ("清除昨天的聊天记录", ["我喜欢小红"]),
+        ("忘掉昨天的一切", ["我喜欢小红"]),
+        ("forget what we said yesterday", ["我喜欢小红"]),
+        ("忘掉小红", ["奶奶住院了", "今天买了两斤苹果"]),
+    ],
+)
+def test_a_time_is_forgotten_whole_only_when_nothing_else_is_named(
+    tmp_path: Path, text: str, stays: list[str]
+) -> None:
+    with memory(tmp_path) as store:
+        conversation(
+            store,
+            ("2025-08-01 10:00", "我喜欢小红", ""),
+            ("2025-08-19 09:00", "奶奶住院了", ""),
+            ("2025-08-19 10:00", "今天买了两斤苹果", ""),
+            ("2025-08-19 11:00", "小红来我家玩", ""),
+        )
+        say(store, text)
+        assert sorted(texts(store)) == sorted(stays)
+
+
+def test_much_is_forgotten_only_after_asking_back(tmp_path: Path) -> None:
+    with memory(tmp_path) as store:
+        store.append([turn(f"苹果{n}", NOW - timedelta(minutes=n)) for n in range(spoken.MAX_UNASKED + 1)])
+        done = say(store, "忘掉关于苹果的事")
+        assert done.asks and not done.forgotten and "6 条" in done.answer
+        assert len(texts(store)) == 6
+        assert say(store, "确定忘掉关于苹果的事").forgotten
+        assert texts(store) == []
+
+
+@pytest.mark.parametrize("yes", ["确定", "是的", "对", "对，确定。", "嗯，好的"])
+async def test_a_yes_in_the_next_sentence_does_it(tmp_path: Path, yes: str) -> None:
+    mind, now = PersonaMemory(SLOW, tmp_path), datetime.now().astimezone()
+    await mind.remember(A, [Turn("user", f"苹果{n}", now) for n in range(9)])
+    assert "确定" in await mind.obey(A, "忘掉关于苹果的事", now)
+    assert await mind.obey(B, yes, now) == ""  # another device's yes
+    assert "已经忘掉" in await mind.obey(A, yes, now + timedelta(seconds=5))
+    assert await mind.obey(A, yes, now + timedelta(seconds=9)) == ""
+    assert (await mind.recall(A, "苹果", now)).items == ()
+    await mind.aclose()
+    with memory(tmp_path, A.id) as store:
+        assert texts(store) == []
+
+
+@pytest.mark.parametrize(
+    ("between", "after_s"),
+    [("不对", 5), ("不是", 5), ("是吗", 5), ("嗯", 5), ("今天天气怎么样", 5), ("这段不要记", 5), ("", 61)],
+)
+async def test_anything_else_or_a_late_yes_does_not(tmp_path: Path, between: str, after_s: int) -> None:
+    mind, now = PersonaMemory(SLOW, tmp_path), datetime.now().astimezone()
+    await mind.remember(A, [Turn("user", f"苹果{n}", now) for n in range(9)])
+    await mind.obey(A, "忘掉关于苹果的事", now)
+    if between:
+        await mind.obey(A, between, now)
+    assert await mind.obey(A, "确定", now + timedelta(seconds=after_s)) == ""
+    await mind.aclose()
+    with memory(tmp_path, A.id) as store:
+        assert len(texts(store)) == 9
+
+
+async def test_off_the_record_holds_after_all_is_forgotten(tmp_path: Path) -> None:
+    mind, now = PersonaMemory(SLOW, tmp_path), datetime.now().astimezone()
+    await mind.obey(A, "这段不要记", now)
+    assert "全都忘掉" in await mind.obey(A, "确定忘掉全部记忆", now)
+    await mind.remember(A, [Turn("user", "秘密", now)])
+    await mind.aclose()
+    with memory(tmp_path, A.id) as store:
+        assert store.off_record and texts(store) == []
+
+
+def test_the_last_sentence_is_forgotten_also_while_it_waits(tmp_path: Path) -> None:
+    with memory(tmp_path) as store:
+        store.append([turn("旧的话", NOW - timedelta(days=2))])
+        store.put_aside_for_later([turn("我的密码是1234")])
+        say(store, "忘掉刚才那句话")
+        store.append([])
+        assert texts(store) == ["旧的话"]
+    assert not [p for p in owner_folder(tmp_path, "甲").glob("pending*") if b"1234" in p.read_bytes()]
