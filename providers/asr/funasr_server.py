@@ -1,0 +1,277 @@
+"""The websocket server of FunASR's runtime, C++ or Python, as a recognizer.
+
+Protocol: modelscope/FunASR, runtime/docs/websocket_protocol.md. A JSON message opens an utterance, binary messages carry
+16-bit PCM, `{"is_speaking": false}` ends it, and JSON answers come back. The servers differ in what `is_final` means:
+
+==================  ==========================================  ===================================
+server              `is_final` of the last result               of a part before it
+==================  ==========================================  ===================================
+C++                 true                                        false
+C++, old, offline   false                                       (there is none)
+Python              false: it says whether the client speaks    true
+Python, old         the same, and nothing at all for no text    true
+==================  ==========================================  ===================================
+
+So a server is first asked for the text of a moment of noise, whose one answer shows which value marks the end. Where
+none comes, the end is where the value changes, or where no more comes for a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import itertools
+import json
+import ssl
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+import numpy as np
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.typing import Subprotocol
+
+from xiaozhi_persona.errors import ServiceTimeout, ServiceUnavailable, SettingsError
+from xiaozhi_persona.providers.asr.transcripts import read_tags
+from xiaozhi_persona.providers.asr.utterance import RATE_HZ, count_pieces, has_sound
+from xiaozhi_persona.settings import AsrSettings
+from xiaozhi_persona.spine import Samples, Transcript
+
+_FRAME_BYTES = 2 * 960  # 60 ms, as FunASR's client sends: the Python server finds one pause a message at most
+_MORE_S = 1.0  # after a result that may be the last one, of a server whose way is not known
+_PROBE_S = 3.0
+_IDLE_S = 60.0  # a connection that was silent for longer may be dead without anyone knowing
+_HOTWORD_WEIGHT = 20  # as in FunASR's own list of examples
+_ADVICE = "请检查服务器是否在运行，以及 asr.server_url。"
+
+
+class FunasrServerRecognizer:
+    """Recognizes on a server, over `settings.workers` connections that are kept; belongs to one event loop."""
+
+    def __init__(self, settings: AsrSettings, hotwords: Sequence[str], certificate: Path | None) -> None:
+        """`certificate` holds what the server's own is checked with. Raises SettingsError."""
+        if not settings.server_url:
+            raise SettingsError(
+                "asr.engine 是 funasr_server，还要在 asr.server_url 写服务器的地址，如 ws://127.0.0.1:10095"
+            )
+        self.name = f"FunASR 服务器（{settings.server_url}）"
+        self._settings = settings
+        self._hotwords = hotwords
+        self._tls = _tls(settings, certificate)
+        self._names = itertools.count(1)
+        self._waiting = 0
+        self._free: asyncio.Semaphore | None = None
+        self._idle: list[tuple[ClientConnection, float]] = []
+        """Open connections with the time each was last used."""
+        self._end_mark: bool | None = None
+        """The value of `is_final` that the last result of this server has; None while it is not known."""
+        self._probed = False
+
+    async def load(self) -> None:
+        """Connect, and make the server recognize once. Raises ServiceUnavailable."""
+        self._idle.append((await self._connect(), time.monotonic()))
+
+    async def transcribe(self, pcm16k: Samples) -> Transcript:
+        """Recognize one utterance of 16 kHz mono sound; no text when there is no speech in it.
+
+        Raises ServiceUnavailable (not reached, too many are waiting, or it broke off), ServiceTimeout.
+        """
+        if not has_sound(pcm16k):
+            return Transcript("")
+        settings = self._settings
+        if self._waiting >= settings.workers + settings.queue_utterances:
+            raise ServiceUnavailable(
+                f"语音识别太忙：已有 {settings.queue_utterances} 句在等 {settings.server_url}。请稍后再说，或调大 asr.workers。"
+            )
+        self._waiting += 1
+        timeout_s = settings.timeout_s * count_pieces(pcm16k)
+        if self._free is None:
+            self._free = asyncio.Semaphore(settings.workers)
+        try:
+            with anyio.fail_after(timeout_s):
+                async with self._free:
+                    return read_tags(await self._ask(pcm16k))
+        except TimeoutError as exc:
+            raise ServiceTimeout(
+                f"FunASR 服务器 {settings.server_url} 在 {timeout_s:g} 秒内没有给出结果。请看它的日志，或调大 asr.timeout_s。"
+            ) from exc
+        finally:
+            self._waiting -= 1
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        while self._idle:
+            await self._idle.pop()[0].close()
+
+    async def _ask(self, pcm16k: Samples) -> str:
+        """Use a kept connection, and a new one when the server has closed that meanwhile."""
+        while self._idle:
+            connection, used_s = self._idle.pop()
+            if time.monotonic() - used_s > _IDLE_S:
+                _drop(connection)
+                continue
+            with contextlib.suppress(ConnectionClosed):
+                return await self._converse(connection, pcm16k)
+        connection = await self._connect()
+        try:
+            return await self._converse(connection, pcm16k)
+        except ConnectionClosed as exc:
+            raise ServiceUnavailable(
+                f"FunASR 服务器 {self._settings.server_url} 没有给出结果就断开了（{exc}）。请看它的日志。"
+            ) from exc
+
+    async def _connect(self) -> ClientConnection:
+        url = self._settings.server_url
+        # The proxy of the environment is not for a server in the house. Before websockets 15 there is none to switch off.
+        options: dict[str, Any] = {"proxy": None} if "proxy" in inspect.signature(connect).parameters else {}
+        try:
+            with anyio.fail_after(self._settings.connect_timeout_s):
+                connection = await connect(
+                    url,
+                    ssl=self._tls,
+                    subprotocols=[Subprotocol("binary")],
+                    compression=None,
+                    ping_interval=None,  # the Python server does not answer while it recognizes
+                    open_timeout=None,
+                    close_timeout=1.0,
+                    **options,
+                )
+        except TimeoutError as exc:
+            raise ServiceTimeout(
+                f"FunASR 服务器 {url} 在 {self._settings.connect_timeout_s:g} 秒内没有应答。{_ADVICE}"
+            ) from exc
+        except ssl.SSLCertVerificationError as exc:
+            raise ServiceUnavailable(
+                f"FunASR 服务器 {url} 的证书不能相信（{exc.verify_message}）。"
+                "自签的证书请写进 asr.server_certificate，或写 off 不检查。"
+            ) from exc
+        except (OSError, InvalidHandshake, InvalidURI, EOFError) as exc:
+            hint = "它可能要用 wss://。" if url.startswith("ws://") and not isinstance(exc, OSError) else ""
+            raise ServiceUnavailable(f"连不上 FunASR 服务器 {url}（{exc}）。{hint}{_ADVICE}") from exc
+        if self._probed:
+            return connection
+        self._probed = True
+        try:
+            with anyio.fail_after(_PROBE_S):
+                await self._probe(connection)
+        except (TimeoutError, ConnectionClosed):
+            return await self._connect()  # an old server: it says nothing about noise
+        return connection
+
+    async def _probe(self, connection: ClientConnection) -> None:
+        """Learn how a server marks its last result. It has recognized once then, too, and the next time is quicker."""
+        name = f"u{next(self._names)}"
+        try:
+            await self._say(connection, name, _moment_of_noise())
+            answer: dict[str, Any] = {}
+            while not self._is_result(answer, name):
+                answer = _read(await connection.recv())
+        except BaseException:
+            _drop(connection)
+            raise
+        self._end_mark = bool(answer.get("is_final", False))
+
+    async def _converse(self, connection: ClientConnection, pcm16k: Samples) -> str:
+        """Send an utterance and return its text; the connection is kept when it is at rest, else dropped."""
+        name = f"u{next(self._names)}"
+        at_rest = False
+        try:
+            await self._say(connection, name, pcm16k)
+            text, at_rest = await self._result(connection, name)
+            return text
+        finally:
+            if at_rest:
+                self._idle.append((connection, time.monotonic()))
+            else:
+                _drop(connection)
+
+    async def _say(self, connection: ClientConnection, name: str, pcm16k: Samples) -> None:
+        await connection.send(json.dumps(self._opening(name), ensure_ascii=False))
+        data = pcm16k.astype("<i2").tobytes()
+        for start in range(0, len(data), _FRAME_BYTES):
+            await connection.send(data[start : start + _FRAME_BYTES])
+        await connection.send(json.dumps({"is_speaking": False}))
+
+    async def _result(self, connection: ClientConnection, name: str) -> tuple[str, bool]:
+        """Put the parts of a result together; also return whether the last one surely has come."""
+        texts: list[str] = []
+        mark_before: bool | None = None
+        while True:
+            answer: dict[str, Any] | None = None
+            with anyio.move_on_after(_MORE_S if texts and self._end_mark is None else None):
+                answer = _read(await connection.recv())
+            if answer is None:
+                return " ".join(texts), False
+            if not self._is_result(answer, name):
+                continue
+            texts.append(str(answer.get("text", "")))
+            mark = bool(answer.get("is_final", False))
+            if mark_before is not None and mark != mark_before:
+                self._end_mark = mark
+            if mark == self._end_mark or (self._settings.server_mode == "offline" and not mark):
+                return " ".join(texts), True
+            mark_before = mark
+
+    def _is_result(self, answer: dict[str, Any], name: str) -> bool:
+        """Whether it belongs to the utterance, and is more than a guess that a later result replaces."""
+        if "text" not in answer or answer.get("wav_name", name) not in (name, ""):
+            return False
+        # In mode online there are only such pieces, and no result replaces them.
+        return self._settings.server_mode == "online" or not str(answer.get("mode", "")).endswith("online")
+
+    def _opening(self, name: str) -> dict[str, Any]:
+        settings = self._settings
+        opening: dict[str, Any] = {
+            "mode": settings.server_mode,
+            "chunk_size": [5, 10, 5],
+            "chunk_interval": 10,
+            "encoder_chunk_look_back": 4,
+            "decoder_chunk_look_back": 0,
+            "audio_fs": RATE_HZ,
+            "wav_format": "pcm",
+            "wav_name": name,
+            "is_speaking": True,
+            "itn": settings.itn,
+            "svs_itn": settings.itn,
+            "svs_lang": settings.language,
+        }
+        if self._hotwords:
+            weights = dict.fromkeys(self._hotwords, _HOTWORD_WEIGHT)
+            opening["hotwords"] = json.dumps(weights, ensure_ascii=False)
+        return opening
+
+
+def _read(message: str | bytes) -> dict[str, Any]:
+    """Read an answer; what is none is empty."""
+    try:
+        answer = json.loads(message)
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _drop(connection: ClientConnection) -> None:
+    """Close at once, without the words of parting that a hung server would not answer."""
+    connection.transport.abort()
+
+
+def _moment_of_noise() -> Samples:
+    noise: Samples = np.random.default_rng(0).normal(0, 30, RATE_HZ // 2).astype(np.int16)
+    return noise
+
+
+def _tls(settings: AsrSettings, certificate: Path | None) -> ssl.SSLContext | None:
+    if not settings.server_url.startswith("wss:"):
+        return None
+    try:
+        context = ssl.create_default_context(cafile=certificate)
+    except (OSError, ssl.SSLError) as exc:
+        raise SettingsError(f"读不了证书 {certificate}（{exc}）。请检查 asr.server_certificate。") from exc
+    if settings.server_certificate == "off":
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

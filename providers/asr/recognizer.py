@@ -1,0 +1,168 @@
+"""A model shared by all connections: a bounded queue before a set number of threads.
+
+The queue is first come, first served. That is fair as long as each device has at most one utterance in it, which the
+bridge and the host's connections see to: a new utterance ends the turn of the one before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import anyio
+import numpy as np
+from numpy.typing import NDArray
+
+from xiaozhi_persona.errors import PersonaError, ServiceError, ServiceTimeout, ServiceUnavailable
+from xiaozhi_persona.providers.asr.transcripts import join_transcripts
+from xiaozhi_persona.providers.asr.utterance import RATE_HZ, count_pieces, has_sound, pieces_of
+from xiaozhi_persona.settings import AsrSettings
+from xiaozhi_persona.spine import Samples, SpeechRecognizer, Transcript
+
+_RETRY_S = 60.0
+
+Floats = NDArray[np.float32]
+"""Mono sound at 16 kHz, full scale 1.0, shape (n,)."""
+
+
+class Recognizer(SpeechRecognizer, Protocol):
+    """A recognizer that is opened and closed."""
+
+    @property
+    def name(self) -> str:
+        """What it is, for people."""
+        ...
+
+    async def load(self) -> None:
+        """Make ready for the first utterance. Raises SettingsError, PackageMissing, ServiceError."""
+        ...
+
+    async def aclose(self) -> None:
+        """End threads and connections."""
+        ...
+
+
+class Model(Protocol):
+    """A loaded model. It is called from several threads at once."""
+
+    def recognize(self, sound: Floats) -> Transcript:
+        """Recognize up to 30 s. Any exception stands for this utterance only."""
+        ...
+
+
+class ModelRecognizer:
+    """Recognizes with a model of this process, `settings.workers` utterances at once."""
+
+    def __init__(self, name: str, settings: AsrSettings, load_model: Callable[[], Model]) -> None:
+        """`load_model` runs in a thread, once. It raises PersonaError."""
+        self.name = name
+        self._settings = settings
+        self._load_model = load_model
+        self._model: Model | None = None
+        self._failure: PersonaError | None = None
+        self._retry_at_s = 0.0
+        self._loading = threading.Lock()
+        self._places = threading.BoundedSemaphore(settings.workers + settings.queue_utterances)
+        self._executor = ThreadPoolExecutor(settings.workers, thread_name_prefix="asr")
+
+    async def load(self) -> None:
+        """Load the model and run it once, so that the first utterance need not wait. Raises what `load_model` raises."""
+        loop = asyncio.get_running_loop()
+        model = await loop.run_in_executor(self._executor, self._loaded)
+        noise = np.random.default_rng(0).normal(0, 1e-3, RATE_HZ).astype(np.float32)
+        try:
+            with anyio.fail_after(None):  # its first use takes 30 ms, too
+                await loop.run_in_executor(self._executor, model.recognize, noise)
+        except Exception as exc:
+            raise _broken(exc) from exc
+
+    async def transcribe(self, pcm16k: Samples) -> Transcript:
+        """Recognize one utterance of 16 kHz mono sound; no text when there is no speech in it.
+
+        Raises ServiceUnavailable (too many are waiting, or the model failed), ServiceTimeout.
+        """
+        if not has_sound(pcm16k):
+            return Transcript("")
+        if not self._places.acquire(blocking=False):
+            raise ServiceUnavailable(
+                f"语音识别太忙：已有 {self._settings.queue_utterances} 句在排队。请稍后再说，或调大 asr.workers、换小一些的模型。"
+            )
+        job = _Job(pcm16k)
+        try:
+            future = self._executor.submit(self._work, job)
+        except RuntimeError as exc:  # it has been closed
+            self._places.release()
+            raise ServiceUnavailable("语音识别已经关闭，请重新启动。") from exc
+        future.add_done_callback(lambda _: self._places.release())
+        timeout_s = self._settings.timeout_s * count_pieces(pcm16k)
+        try:
+            with anyio.fail_after(timeout_s):
+                # Shielded: a future that is cancelled would give its place away while its sound is still queued.
+                outcome = await asyncio.shield(asyncio.wrap_future(future))
+        except TimeoutError as exc:
+            raise ServiceTimeout(
+                f"语音识别超过 {timeout_s:g} 秒，可调大 asr.timeout_s 或换小一些的模型。"
+            ) from exc
+        finally:
+            job.sound = None
+        if isinstance(outcome, ServiceError):
+            raise outcome
+        assert isinstance(outcome, Transcript)
+        return outcome
+
+    async def aclose(self) -> None:
+        """End the threads."""
+        await asyncio.to_thread(
+            self._executor.shutdown, cancel_futures=True
+        )  # one may be in a long utterance
+
+    def _loaded(self) -> Model:
+        with self._loading:
+            if self._failure and time.monotonic() < self._retry_at_s:
+                raise self._failure
+            if self._model is None:
+                try:
+                    self._model = self._load_model()
+                except PersonaError as exc:
+                    # A network may come back; a missing package stays missing until the next start.
+                    again_in_s = _RETRY_S if isinstance(exc, ServiceError) else math.inf
+                    self._failure, self._retry_at_s = exc, time.monotonic() + again_in_s
+                    raise
+            return self._model
+
+    def _work(self, job: _Job) -> Transcript | ServiceError | None:
+        """Recognize piece by piece for as long as somebody waits; what goes wrong is returned, for nobody may wait."""
+        heard: list[Transcript] = []
+        try:
+            model = self._loaded()
+            sound = job.sound
+            for piece in pieces_of(sound) if sound is not None else ():
+                if job.sound is None:
+                    return None
+                if has_sound(piece):
+                    heard.append(model.recognize(piece.astype(np.float32) / 32768))
+            return join_transcripts(heard) if heard else Transcript("")
+        except PersonaError as exc:
+            return exc if isinstance(exc, ServiceError) else ServiceUnavailable(str(exc))
+        except Exception as exc:
+            return _broken(exc)
+
+
+class _Job:
+    """An utterance in the queue; its sound is taken away when nobody waits for it any more."""
+
+    def __init__(self, sound: Samples) -> None:
+        self.sound: Samples | None = sound
+
+
+def _broken(exc: Exception) -> ServiceUnavailable:
+    if isinstance(exc, MemoryError) or "alloc" in f"{exc} {exc.__cause__}":
+        return ServiceUnavailable(
+            "语音识别时内存不够。请换量化的或小一些的模型，减小 asr.workers，或关掉别的程序。"
+        )
+    return ServiceUnavailable(f"语音识别出错：{exc}。请再说一次；总是这样就换一个模型或重新下载它。")

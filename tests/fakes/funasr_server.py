@@ -1,0 +1,211 @@
+"""A FunASR websocket server that hears what it is told to hear, and misbehaves as it is told.
+
+Written from FunASR's published protocol (modelscope/FunASR, runtime/docs/websocket_protocol.md), with the ways in which
+its servers differ, see Kind.
+
+::
+
+    async with FunasrServer("python") as server:
+        server.parts = ["你好。", "小智。"]     # what is recognized, one part for each pause
+        server.mode = "hang"                  # one of Mode
+        settings = AsrSettings(engine="funasr_server", server_url=server.url)
+        ...
+        server.utterances[-1].pcm
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+Kind = Literal[
+    "cpp",  # is_final marks the last result
+    "cpp_old",  # offline: is_final is false on the only result
+    "python",  # is_final says whether the client still speaks: true on parts, false on the last result
+    "python_old",  # the same, and no answer at all where there is no text
+]
+
+Mode = Literal[
+    "normal",
+    "hang",  # takes everything and never answers, until .resume is set
+    "close_midway",  # hangs up when the first sound has come
+    "close_at_end",  # ... when the client has ended the utterance
+    "close_after",  # ... after each answer
+    "garbage",  # messages that are no answers, then the answer
+]
+
+
+@dataclass
+class Utterance:
+    """What a client said."""
+
+    opening: dict[str, Any]
+    connection: int
+    """The client's port."""
+    pcm: bytes = b""
+    frames: int = 0
+
+    @property
+    def is_loud(self) -> bool:
+        """Whether there is more in it than the noise of an idle microphone."""
+        samples = np.frombuffer(self.pcm, "<i2")
+        return bool(len(samples)) and int(np.abs(samples.astype(np.int32)).max()) > 500
+
+
+@dataclass
+class FunasrServer:
+    """Listens on 127.0.0.1 while entered. Everything may be changed between utterances."""
+
+    kind: Kind = "cpp"
+    tls: ssl.SSLContext | None = None
+    port: int = 0
+    """0 for a free one."""
+    parts: list[str] = field(default_factory=lambda: ["你好，小智。"])
+    """What is recognized in an utterance: the parts between pauses."""
+    mode: Mode = "normal"
+    next_modes: list[Mode] = field(default_factory=list)
+    """Modes of the next loud utterances, used up one by one before `mode` holds again."""
+    wait_s: float = 0.0
+    """How long the model works on a part."""
+    names_answers: bool = True
+
+    def __post_init__(self) -> None:
+        self.url = ""
+        self.utterances: list[Utterance] = []
+        """The loud ones."""
+        self.quiet: list[Utterance] = []
+        self.connections = 0
+        self.open = 0
+        self.at_once = 0
+        """How many utterances were worked on at the same time, at most."""
+        self.arrived = asyncio.Event()
+        """Set when an utterance has ended."""
+        self.resume = asyncio.Event()
+        self._working = 0
+        self._server: Server | None = None
+
+    async def __aenter__(self) -> FunasrServer:
+        self._server = await serve(
+            self._serve,
+            "127.0.0.1",
+            self.port,
+            ssl=self.tls,
+            compression=None,
+            close_timeout=0.1,
+            ping_interval=None,
+        )
+        self.port = next(iter(self._server.sockets)).getsockname()[1]
+        self.url = f"{'wss' if self.tls else 'ws'}://127.0.0.1:{self.port}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.resume.set()
+        assert self._server is not None
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def drop_all(self) -> None:
+        """Hang up on every client."""
+        assert self._server is not None
+        await asyncio.gather(*(connection.close() for connection in self._server.connections))
+
+    async def _serve(self, connection: ServerConnection) -> None:
+        self.connections += 1
+        self.open += 1
+        try:
+            opening: dict[str, Any] = {}
+            utterance: Utterance | None = None
+            async for message in connection:
+                if isinstance(message, str):
+                    fields = json.loads(message)
+                    opening.update(fields)
+                    if fields.get("is_speaking") is False and utterance is not None:
+                        await self._answer(connection, utterance)
+                        utterance = None
+                    elif fields.get("is_speaking"):
+                        opening = fields
+                        utterance = Utterance(opening, connection.remote_address[1])
+                elif utterance is not None:
+                    utterance.pcm += message
+                    utterance.frames += 1
+                    if utterance.is_loud and self._next_mode("close_midway"):
+                        return
+        except ConnectionClosed:
+            pass
+        finally:
+            self.open -= 1
+
+    def _next_mode(self, wanted: Mode) -> bool:
+        """Whether that mode is the one that holds now; one of next_modes is used up when it does."""
+        now = self.next_modes[0] if self.next_modes else self.mode
+        if now == wanted and self.next_modes:
+            self.next_modes.pop(0)
+        return now == wanted
+
+    async def _answer(self, connection: ServerConnection, utterance: Utterance) -> None:
+        if not utterance.is_loud:
+            self.quiet.append(utterance)
+            if self.kind != "python_old":
+                await self._say(connection, utterance, "", last=True)
+            return
+        self.utterances.append(utterance)
+        self.arrived.set()
+        self._working += 1
+        self.at_once = max(self.at_once, self._working)
+        try:
+            if self._next_mode("hang"):
+                await self.resume.wait()
+                return
+            if self._next_mode("close_at_end"):
+                await connection.close()
+                return
+            if self._next_mode("garbage"):
+                for message in ("no json", "[1]", '{"mode": "offline"}', b"\0\1"):
+                    await connection.send(message)
+                await connection.send(
+                    json.dumps({"mode": "offline", "text": "别人的", "wav_name": "x", "is_final": True})
+                )
+            elif self.next_modes:
+                self._next_mode("normal")
+            await self._say_parts(connection, utterance)
+            if self._next_mode("close_after"):
+                await connection.close()
+        finally:
+            self._working -= 1
+
+    async def _say_parts(self, connection: ServerConnection, utterance: Utterance) -> None:
+        mode = utterance.opening["mode"]
+        if mode == "2pass":
+            for letter in "".join(self.parts):
+                await self._say(connection, utterance, letter, last=False, kind="2pass-online")
+        parts = self.parts
+        if mode == "offline" and self.kind.startswith("cpp"):
+            parts = ["".join(parts)]  # it finds the pauses itself and joins the parts
+        for number, part in enumerate(parts, 1):
+            if self.wait_s:
+                await asyncio.sleep(self.wait_s)
+            if part or self.kind != "python_old":
+                await self._say(connection, utterance, part, last=number == len(parts))
+
+    async def _say(
+        self, connection: ServerConnection, utterance: Utterance, text: str, last: bool, kind: str = ""
+    ) -> None:
+        mode = utterance.opening["mode"]
+        marks = {"cpp": last, "cpp_old": last and mode != "offline"}
+        answer = {
+            "mode": kind or {"2pass": "2pass-offline"}.get(mode, mode),
+            "text": text,
+            "is_final": marks.get(self.kind, not last),
+        }
+        if self.names_answers:
+            answer["wav_name"] = utterance.opening["wav_name"]
+        if self.kind.startswith("cpp") and text:
+            answer["timestamp"] = "[[50,290]]"
+        await connection.send(json.dumps(answer, ensure_ascii=False))

@@ -1,0 +1,389 @@
+"""FunASR's websocket server as the recognizer, in all its versions, and when it misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import ssl
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from fakes.funasr_server import FunasrServer, Kind, Mode
+from fakes.parts import silence, speech
+
+from xiaozhi_persona.errors import PersonaError, ServiceTimeout, ServiceUnavailable, SettingsError
+from xiaozhi_persona.providers.asr import funasr_server
+from xiaozhi_persona.providers.asr.funasr_server import FunasrServerRecognizer
+from xiaozhi_persona.settings import AsrSettings
+from xiaozhi_persona.spine import Transcript
+
+Connecting = Callable[..., FunasrServerRecognizer]
+KINDS: list[Kind] = ["cpp", "cpp_old", "python", "python_old"]
+
+
+@pytest_asyncio.fixture
+async def server() -> AsyncIterator[FunasrServer]:
+    async with FunasrServer() as server:
+        yield server
+
+
+@pytest_asyncio.fixture
+async def connecting() -> AsyncIterator[Connecting]:
+    """Make recognizers; their connections are closed with the test."""
+    made: list[FunasrServerRecognizer] = []
+
+    def make(
+        url: str, *hotwords: str, certificate: Path | None = None, **changes: Any
+    ) -> FunasrServerRecognizer:
+        settings = AsrSettings(engine="funasr_server", server_url=url).model_copy(update=changes)
+        made.append(FunasrServerRecognizer(settings, hotwords, certificate))
+        return made[-1]
+
+    yield make
+    for recognizer in made:
+        await recognizer.aclose()
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(funasr_server, "_PROBE_S", 0.2)
+    monkeypatch.setattr(funasr_server, "_MORE_S", 0.2)
+
+
+# The result.
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("mode", ["offline", "online", "2pass"])
+@pytest.mark.parametrize("parts", [["你好，小智。"], ["今天天气", "怎么样？"], ["打开", "play", "music"]])
+async def test_every_version_gives_the_whole_text(
+    server: FunasrServer, connecting: Connecting, kind: Kind, mode: str, parts: list[str]
+) -> None:
+    server.kind, server.parts = kind, parts
+    recognizer = connecting(server.url, server_mode=mode)
+    await recognizer.load()
+    wanted = {"打开": "打开 play music"}.get(parts[0], "".join(parts))
+    for _ in range(2):
+        text = (await recognizer.transcribe(speech(1.0))).text
+        assert text.replace(" ", "") == wanted.replace(" ", "")
+        if not (mode == "offline" and kind.startswith("cpp")):  # there the server joins them
+            assert text == wanted
+    assert all(utterance.opening["mode"] == mode for utterance in server.utterances)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("mode", ["offline", "2pass"])
+async def test_the_result_is_not_waited_for_after_it_has_come(
+    server: FunasrServer, connecting: Connecting, monkeypatch: pytest.MonkeyPatch, kind: Kind, mode: str
+) -> None:
+    monkeypatch.setattr(funasr_server, "_MORE_S", 5.0)
+    server.kind = kind
+    recognizer = connecting(server.url, server_mode=mode)
+    await recognizer.load()
+    if (kind, mode) == ("python_old", "2pass"):
+        server.parts = ["一", "二"]  # it says nothing about noise: learned from the first result with a pause
+    began = time.monotonic()
+    assert (await recognizer.transcribe(speech(1.0))).text
+    assert time.monotonic() - began < 1.0
+
+
+async def test_a_slow_second_part_is_waited_for(server: FunasrServer, connecting: Connecting) -> None:
+    server.kind, server.parts, server.wait_s = "python", ["一", "二"], 0.4  # longer than _MORE_S
+    recognizer = connecting(server.url)
+    await recognizer.load()
+    assert (await recognizer.transcribe(speech(1.0))).text == "一二"
+
+
+async def test_a_server_that_was_not_there_at_the_start_is_understood_later(
+    server: FunasrServer, connecting: Connecting
+) -> None:
+    server.kind, server.parts = "python", ["一", "二"]
+    assert (await connecting(server.url).transcribe(speech(1.0))).text == "一二"
+
+
+async def test_tags_of_the_model_are_read(server: FunasrServer, connecting: Connecting) -> None:
+    server.parts = ["<|zh|><|HAPPY|><|Speech|><|withitn|>你好。"]
+    assert await connecting(server.url).transcribe(speech(1.0)) == Transcript(
+        "你好。", "zh", "happy", "speech"
+    )
+
+
+@pytest.mark.parametrize("kind", ["cpp", "python"])
+async def test_no_text_is_no_text(server: FunasrServer, connecting: Connecting, kind: Kind) -> None:
+    server.kind, server.parts = kind, [""]
+    assert await connecting(server.url).transcribe(speech(1.0)) == Transcript("")
+
+
+async def test_silence_is_not_sent(server: FunasrServer, connecting: Connecting) -> None:
+    assert await connecting(server.url).transcribe(silence(3.0)) == Transcript("")
+    assert not server.connections
+
+
+async def test_what_is_no_answer_and_what_is_another_s_are_passed_over(
+    server: FunasrServer, connecting: Connecting
+) -> None:
+    server.mode = "garbage"
+    assert (await connecting(server.url).transcribe(speech(1.0))).text == "你好，小智。"
+
+
+async def test_answers_without_a_name_are_ours(server: FunasrServer, connecting: Connecting) -> None:
+    server.names_answers = False
+    assert (await connecting(server.url).transcribe(speech(1.0))).text == "你好，小智。"
+
+
+# What is sent.
+
+
+async def test_the_sound_arrives_whole_and_in_frames(server: FunasrServer, connecting: Connecting) -> None:
+    sound = speech(1.234)
+    await connecting(server.url).transcribe(sound)
+    (utterance,) = server.utterances
+    assert utterance.pcm == sound.astype("<i2").tobytes()
+    assert utterance.frames == 21
+    opening = utterance.opening
+    assert (opening["wav_format"], opening["audio_fs"], opening["chunk_size"]) == ("pcm", 16000, [5, 10, 5])
+
+
+async def test_hot_words_and_figures_are_asked_for(server: FunasrServer, connecting: Connecting) -> None:
+    await connecting(server.url, "小智", "咪咪", itn=False, language="zh").transcribe(speech(1.0))
+    await connecting(server.url).transcribe(speech(1.0))
+    with_words, without = (utterance.opening for utterance in server.utterances)
+    assert json.loads(with_words["hotwords"]) == {"小智": 20, "咪咪": 20}
+    assert (with_words["itn"], with_words["svs_itn"], with_words["svs_lang"]) == (False, False, "zh")
+    assert without["itn"] is True and "hotwords" not in without
+
+
+# Connections.
+
+
+async def test_one_connection_serves_many_utterances(server: FunasrServer, connecting: Connecting) -> None:
+    recognizer = connecting(server.url)
+    await recognizer.load()
+    for _ in range(5):
+        await recognizer.transcribe(speech(0.5))
+    assert server.connections == 1 and len({u.connection for u in server.utterances}) == 1
+
+
+@pytest.mark.parametrize("how", ["while idle", "after each answer"])
+async def test_a_connection_that_was_closed_is_made_anew(
+    server: FunasrServer, connecting: Connecting, how: str
+) -> None:
+    server.mode = "close_after" if how == "after each answer" else "normal"
+    recognizer = connecting(server.url)
+    for _ in range(3):
+        assert (await recognizer.transcribe(speech(0.5))).text == "你好，小智。"
+        if how == "while idle":
+            await server.drop_all()
+    assert server.connections == 3
+
+
+async def test_a_connection_that_was_long_idle_is_not_trusted(
+    server: FunasrServer, connecting: Connecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(funasr_server, "_IDLE_S", -1.0)
+    recognizer = connecting(server.url)
+    for _ in range(2):
+        await recognizer.transcribe(speech(0.5))
+    assert server.connections == 2
+
+
+async def test_as_many_connections_as_workers_and_the_rest_waits(
+    server: FunasrServer, connecting: Connecting
+) -> None:
+    server.wait_s = 0.05
+    recognizer = connecting(server.url, workers=2)
+    transcripts = await asyncio.gather(*(recognizer.transcribe(speech(0.5)) for _ in range(6)))
+    assert {transcript.text for transcript in transcripts} == {"你好，小智。"}
+    assert server.at_once == 2
+
+
+async def test_a_queue_that_is_too_long_is_told_at_once(server: FunasrServer, connecting: Connecting) -> None:
+    server.wait_s = 0.1
+    recognizer = connecting(server.url, queue_utterances=2)
+    waiting = [asyncio.ensure_future(recognizer.transcribe(speech(0.5))) for _ in range(3)]
+    await asyncio.sleep(0)
+    with pytest.raises(ServiceUnavailable, match="太忙"):
+        await recognizer.transcribe(speech(0.5))
+    assert [(await one).text for one in waiting] == ["你好，小智。"] * 3
+
+
+async def test_a_proxy_of_the_environment_is_not_used(
+    server: FunasrServer, connecting: Connecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert (await connecting(server.url).transcribe(speech(0.5))).text == "你好，小智。"
+
+
+# What goes wrong.
+
+
+@pytest.mark.parametrize("mode", ["close_midway", "close_at_end"])
+async def test_a_server_that_hangs_up_in_an_utterance_is_told(
+    server: FunasrServer, connecting: Connecting, mode: Mode
+) -> None:
+    recognizer = connecting(server.url)
+    server.mode = mode
+    with pytest.raises(ServiceUnavailable, match="断开"):
+        await recognizer.transcribe(speech(2.0))
+    server.mode = "normal"
+    assert (await recognizer.transcribe(speech(0.5))).text == "你好，小智。"
+
+
+async def test_a_hang_up_on_a_kept_connection_is_tried_once_more(
+    server: FunasrServer, connecting: Connecting
+) -> None:
+    recognizer = connecting(server.url)
+    await recognizer.load()
+    server.next_modes = ["close_midway"]
+    assert (await recognizer.transcribe(speech(2.0))).text == "你好，小智。"
+
+
+async def test_a_hung_server_is_given_up_and_its_late_answer_is_not_taken_for_another(
+    server: FunasrServer, connecting: Connecting
+) -> None:
+    recognizer = connecting(server.url, timeout_s=0.3)
+    await recognizer.load()
+    server.next_modes = ["hang"]
+    with pytest.raises(ServiceTimeout, match=r"asr\.timeout_s"):
+        await recognizer.transcribe(speech(1.0))
+    server.parts = ["再见。"]
+    server.resume.set()
+    assert (await recognizer.transcribe(speech(1.0))).text == "再见。"
+
+
+async def test_who_stops_waiting_ends_the_request(server: FunasrServer, connecting: Connecting) -> None:
+    server.mode = "hang"
+    recognizer = connecting(server.url)
+    waiting = asyncio.ensure_future(recognizer.transcribe(speech(1.0)))
+    await asyncio.wait_for(server.arrived.wait(), 5)
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    server.resume.set()
+    server.mode = "normal"
+    assert (await recognizer.transcribe(speech(1.0))).text == "你好，小智。"
+    assert server.connections == 2
+
+
+async def test_a_slow_server_within_the_deadline_is_waited_for(
+    server: FunasrServer, connecting: Connecting
+) -> None:
+    server.wait_s = 0.5
+    assert (await connecting(server.url).transcribe(speech(1.0))).text == "你好，小智。"
+
+
+async def test_no_server_is_told_with_its_address(connecting: Connecting) -> None:
+    listener = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    listener.close()
+    await listener.wait_closed()
+    recognizer = connecting(f"ws://127.0.0.1:{port}")
+    for attempt in (recognizer.load(), recognizer.transcribe(speech(1.0))):
+        with pytest.raises(ServiceUnavailable, match=rf"{port}.*asr\.server_url"):
+            await attempt
+
+
+async def test_something_that_takes_connections_and_is_silent_is_given_up(connecting: Connecting) -> None:
+    hold = asyncio.Event()
+
+    async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await hold.wait()
+        writer.close()
+
+    listener = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    try:
+        with pytest.raises(ServiceTimeout, match="没有应答"):
+            await connecting(f"ws://127.0.0.1:{port}", connect_timeout_s=0.2).transcribe(speech(1.0))
+    finally:
+        hold.set()
+        listener.close()
+        await listener.wait_closed()
+        await asyncio.sleep(0)
+
+
+async def test_a_web_server_in_its_place_is_told(connecting: Connecting) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    listener = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    async with listener:
+        with pytest.raises(ServiceUnavailable, match="404"):
+            await connecting(f"ws://127.0.0.1:{port}").transcribe(speech(1.0))
+
+
+def test_an_address_is_needed() -> None:
+    with pytest.raises(SettingsError, match=r"asr\.server_url"):
+        FunasrServerRecognizer(AsrSettings(engine="funasr_server"), (), None)
+
+
+# TLS.
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for 127.0.0.1 that nobody has signed, with its key beside it."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl here to make a certificate")
+    folder = tmp_path_factory.mktemp("tls")
+    request = (
+        "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
+    )
+    command = [openssl, *request.split(), "-keyout", "key.pem", "-out", "cert.pem"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return folder / "cert.pem"
+
+
+@pytest_asyncio.fixture
+async def tls_server(certificate: Path) -> AsyncIterator[FunasrServer]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, certificate.with_name("key.pem"))
+    async with FunasrServer(tls=context) as server:
+        yield server
+
+
+async def test_a_certificate_that_nobody_signed_is_refused_by_default(
+    tls_server: FunasrServer, connecting: Connecting
+) -> None:
+    with pytest.raises(ServiceUnavailable, match=r"证书.*asr\.server_certificate"):
+        await connecting(tls_server.url).load()
+
+
+async def test_the_certificate_of_the_settings_is_trusted(
+    tls_server: FunasrServer, connecting: Connecting, certificate: Path
+) -> None:
+    recognizer = connecting(tls_server.url, certificate=certificate)
+    assert (await recognizer.transcribe(speech(0.5))).text == "你好，小智。"
+
+
+async def test_checking_can_be_switched_off(tls_server: FunasrServer, connecting: Connecting) -> None:
+    recognizer = connecting(tls_server.url, server_certificate="off")
+    assert (await recognizer.transcribe(speech(0.5))).text == "你好，小智。"
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_a_certificate_that_cannot_be_read_is_named(tmp_path: Path, content: str | None) -> None:
+    if content:
+        (tmp_path / "ca.pem").write_text(content)
+    settings = AsrSettings(engine="funasr_server", server_url="wss://127.0.0.1:1")
+    with pytest.raises(SettingsError, match=r"ca\.pem.*asr\.server_certificate"):
+        FunasrServerRecognizer(settings, (), tmp_path / "ca.pem")
+
+
+async def test_tls_spoken_to_a_server_without_it_is_told(
+    server: FunasrServer, connecting: Connecting
+) -> None:
+    with pytest.raises(PersonaError, match="连不上"):
+        await connecting(server.url.replace("ws:", "wss:")).load()
