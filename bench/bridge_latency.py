@@ -71,8 +71,9 @@ async def measure(turns: int, listeners: int, folder: Path) -> list[TurnTimeline
         url = f"ws://127.0.0.1:{bridge.websocket_port}/xiaozhi/v1/"
         async with contextlib.AsyncExitStack() as stack:
             crowd = []
-            for _ in range(listeners):
-                listener = await stack.enter_async_context(DeviceConnection.open(url))
+            for number in range(listeners):
+                connection = DeviceConnection.open(url, device_id=f"listener-{number}")
+                listener = await stack.enter_async_context(connection)
                 crowd.append(asyncio.create_task(_listen(listener, frames[-1])))
             device = await stack.enter_async_context(DeviceConnection.open(url))
             device.model.start_listening(0.0)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 import uuid
+from collections.abc import MutableMapping
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from websockets.asyncio.server import ServerConnection
@@ -13,9 +16,25 @@ from websockets.exceptions import ConnectionClosed
 from xiaozhi_persona.bridge.binary import pack
 from xiaozhi_persona.bridge.messages import Message, encode
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    _LoggerAdapter = logging.LoggerAdapter[logging.Logger]
+else:
+    _LoggerAdapter = logging.LoggerAdapter  # Python 3.10 cannot subscribe it
 
 _SEND_TIMEOUT_S = 10.0
+
+
+class DeviceLog(_LoggerAdapter):
+    """Writes into the log with the device's name before every line."""
+
+    def __init__(self, logger: logging.Logger, device_id: str) -> None:
+        super().__init__(logger, {})
+        # What a device calls itself must not break a line, or be taken for a place where an argument goes.
+        self._name = "".join(c for c in device_id if c.isprintable() and c != "%")[:64]
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        """Put the name before the message."""
+        return f"[{self._name}] {msg}", kwargs
 
 
 class Link:
@@ -28,10 +47,14 @@ class Link:
     def __init__(self, websocket: ServerConnection, device_id: str, stop_margin_ms: int) -> None:
         self._websocket = websocket
         self.device_id = device_id
+        self.log = DeviceLog(logging.getLogger(__name__), device_id)
+        """For all that concerns this connection."""
         self.stop_margin_ms = stop_margin_ms
         """How long after the end of playback `tts stop` may come, so that it cuts nothing off."""
         self.session_id = uuid.uuid4().hex
         self.binary_version = 1
+        self.sent_at_s = time.monotonic()
+        """When the device was last sent anything; it counts from there whether the connection lives."""
 
     async def send(self, message: Message) -> None:
         """Send a message."""
@@ -45,6 +68,7 @@ class Link:
         with contextlib.suppress(ConnectionClosed):
             with anyio.move_on_after(_SEND_TIMEOUT_S) as waiting:
                 await self._websocket.send(frame)
+                self.sent_at_s = time.monotonic()
             if waiting.cancelled_caught:
-                log.warning("设备 %s 不再收数据，断开", self.device_id[:64])
+                self.log.warning("设备不再收数据，断开")
                 self._websocket.transport.abort()

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from xiaozhi_persona.audio.opus import OpusEncoder
+from xiaozhi_persona.errors import PackageMissing, ServiceError
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
-from xiaozhi_persona.providers.asr.sensevoice import TINY_MODEL, SenseVoiceRecognizer
+from xiaozhi_persona.providers.asr.engine import open_recognizer
+from xiaozhi_persona.providers.asr.recognizer import Recognizer
 from xiaozhi_persona.providers.llm.offline import OfflineChatModel
 from xiaozhi_persona.providers.llm.openai import OpenAiChatModel
 from xiaozhi_persona.providers.speech.casting import Casting
-from xiaozhi_persona.providers.tts.engine import open_synthesizer
+from xiaozhi_persona.providers.tts.engine import load_espeak, open_synthesizer
 from xiaozhi_persona.providers.vad.detector import VoiceActivityDetector, load_vad_model
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import ChatModel, Memory, SpeechRecognizer, SpeechSynthesizer
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -46,16 +51,24 @@ async def build_parts(settings: Settings) -> Parts:
         synthesizer, sovits = open_synthesizer(settings)
         if sovits:
             stack.push_async_callback(sovits.aclose)
-        own_model = settings.asr.model
-        recognizer = SenseVoiceRecognizer(settings.asr, settings.path(own_model) if own_model else TINY_MODEL)
+        recognizer = open_recognizer(settings, _names(settings, casting))
         stack.push_async_callback(recognizer.aclose)
         vad_file = settings.path(settings.vad.model) if settings.vad.model else None
-        vad_model, _, _ = await asyncio.gather(
-            asyncio.to_thread(load_vad_model, vad_file),
-            recognizer.load(),
-            asyncio.to_thread(OpusEncoder),  # libopus: finding it takes a while, and may fail
+        vad_model = asyncio.create_task(asyncio.to_thread(load_vad_model, vad_file))
+        loading = (
+            vad_model,
+            asyncio.create_task(_load(recognizer)),
+            asyncio.create_task(
+                asyncio.to_thread(OpusEncoder)
+            ),  # libopus: finding it takes a while, and may fail
+            asyncio.create_task(asyncio.to_thread(load_espeak, settings)),
         )
-        vad = VoiceActivityDetector(vad_model)
+        await asyncio.gather(
+            *loading, return_exceptions=True
+        )  # nothing loads any more when a failure closes parts
+        for task in loading:
+            await task
+        vad = VoiceActivityDetector(vad_model.result())
         stack.push_async_callback(vad.aclose)
         memory = PersonaMemory(
             settings.memory,
@@ -78,23 +91,38 @@ async def build_parts(settings: Settings) -> Parts:
             chat_model=chat_model,
             synthesizer=synthesizer,
             memory=memory,
-            described=_describe(settings, vad.name),
+            described=_describe(settings, vad.name, recognizer.name),
             closers=[stack.pop_all().aclose],
         )
 
 
-def _describe(settings: Settings, vad: str) -> list[tuple[str, str, str]]:
+def _names(settings: Settings, casting: Casting) -> list[str]:
+    """Return what the roles are called, and what they call the user: names that a recognizer is to expect."""
+    roles = [casting.role(device) for device in ("", *settings.role_of_device)]
+    return [name for role in roles for name in (role.name, role.sheet.user) if name]
+
+
+async def _load(recognizer: Recognizer) -> None:
+    """Load the recognizer. Without it the bridge starts all the same, and says at each turn that it has not heard.
+
+    Raises SettingsError.
+    """
+    try:
+        await recognizer.load()
+    except (PackageMissing, ServiceError) as exc:
+        log.error("%s", exc)
+
+
+def _describe(settings: Settings, vad: str, recognizer: str) -> list[tuple[str, str, str]]:
     own = "你设置的"
     return [
         ("端点检测", vad, own if settings.vad.model else ""),
         (
-            ("语音识别", f"FunASR SenseVoice（{settings.asr.model}）", own)
-            if settings.asr.model
-            else (
-                "语音识别",
-                "FunASR，自带的小模型：只认识演示的句子",
-                "asr.model 设为 SenseVoiceSmall 的 ONNX 文件夹",
-            )
+            "语音识别",
+            recognizer,
+            own
+            if not settings.asr.has_embedded_model
+            else "asr.model 设为 iic/SenseVoiceSmall-onnx，或你的文件夹",
         ),
         (
             ("对话模型", settings.llm.model or settings.llm.base_url, own)

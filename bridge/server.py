@@ -6,7 +6,6 @@ import errno
 import hmac
 import http
 import itertools
-import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from urllib.parse import parse_qs, urlsplit
@@ -22,8 +21,6 @@ from xiaozhi_persona.bridge.turn import TurnTimeline
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Owner
-
-log = logging.getLogger(__name__)
 
 WEBSOCKET_PATH = "/xiaozhi/v1/"
 
@@ -45,7 +42,7 @@ class Bridge:
         self._on_turn = on_turn
         self._stack = AsyncExitStack()
         self._nameless = itertools.count(1)
-        self._devices = 0
+        self._sessions: dict[str, Session] = {}
 
     async def __aenter__(self) -> Bridge:
         bridge = self._settings.bridge
@@ -64,7 +61,9 @@ class Bridge:
                     )
                 )
                 self.websocket_port = _port(server)
-                runner = web.AppRunner(make_app(self._settings, self.websocket_port, lambda: self._devices))
+                runner = web.AppRunner(
+                    make_app(self._settings, self.websocket_port, lambda: len(self._sessions))
+                )
                 await runner.setup()
                 stack.push_async_callback(runner.cleanup)
                 port = bridge.http_port
@@ -96,25 +95,28 @@ class Bridge:
         assert request is not None
         device_id = _parameter(request, "Device-Id") or f"无名设备{next(self._nameless)}"
         version = _parameter(request, "Protocol-Version")
-        self._devices += 1
-        log.info("设备 %s 已连接", device_id[:64])
+        session = Session(
+            websocket,
+            device_id,
+            Owner(device_id),
+            int(version) if version.isdecimal() and len(version) < 4 else 1,
+            self._parts,
+            self._settings,
+            self._on_turn,
+        )
+        if former := self._sessions.get(device_id):
+            former.leave()
+        self._sessions[device_id] = session
+        session.log.info("已连接")
         try:
-            session = Session(
-                websocket,
-                device_id,
-                Owner(device_id),
-                int(version) if version.isdecimal() and len(version) < 4 else 1,
-                self._parts,
-                self._settings,
-                self._on_turn,
-            )
             await session.run()
         except Exception:
-            log.exception("设备 %s 的连接出错，断开", device_id[:64])
+            session.log.exception("连接出错，断开")
             await websocket.close(1011)
         finally:
-            self._devices -= 1
-            log.info("设备 %s 已断开", device_id[:64])
+            if self._sessions.get(device_id) is session:
+                del self._sessions[device_id]
+            session.log.info("已断开")
 
 
 def _parameter(request: Request, name: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 import unicodedata
 from collections.abc import Callable
@@ -38,13 +37,16 @@ from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Owner, Samples
 from xiaozhi_persona.tasks import cancel_and_wait
 
-log = logging.getLogger(__name__)
-
 # The host's web page, told by its bare hello, begins to play 400 ms late and drops what is left at `tts stop`.
 _WEB_PAGE_STOP_MARGIN_MS = 500
 
 _CROSSING_S = 0.5
 """A `listen start` this soon after our `tts start` may have been sent before the device had seen that."""
+
+LONGEST_SILENCE_S = 115.0
+"""A device that has been sent nothing for 120 s takes the connection for dead (78/xiaozhi-esp32, protocol.cc)."""
+
+_GOODBYE_S = 1.0
 
 
 class Session:
@@ -67,6 +69,7 @@ class Session:
         self._settings = settings
         self._on_turn = on_turn
         self._link = Link(websocket, device_id, settings.session.stop_margin_ms)
+        self.log = self._link.log
         self._greeted = asyncio.Event()
         self._mode: ListenMode | None = None  # None: the microphone is closed
         self._endpointer = Endpointer(settings.vad)
@@ -78,6 +81,7 @@ class Session:
         self._turn: Turn | None = None
         self._turn_task: asyncio.Task[None] | None = None
         self._active_at_s = time.monotonic()
+        self._leaving: asyncio.Task[None] | None = None  # set when the device has connected again
         self._complained: set[str] = set()
         self._wake_words = {_plain(word) for word in settings.session.wake_words}
 
@@ -86,6 +90,8 @@ class Session:
         watch = asyncio.create_task(self._watch(), name="session-watch")
         try:
             async for frame in self._websocket:
+                if self._leaving:
+                    break
                 try:
                     await self._receive(frame)
                 except (ProtocolError, OpusError) as exc:
@@ -95,22 +101,44 @@ class Session:
         finally:
             await cancel_and_wait(watch)
             await self._cancel_turn()
+            if self._leaving:
+                await cancel_and_wait(self._leaving)
+
+    def leave(self) -> None:
+        """End this connection, since the device has made another one: no sound from now on, and a socket closed soon."""
+        if self._leaving is None:
+            self.log.info("设备又连上来了，旧的连接结束")
+            if self._turn_task:
+                self._turn_task.cancel()
+            self._leaving = asyncio.create_task(self._leave(), name="session-leave")
+
+    async def _leave(self) -> None:
+        try:
+            with anyio.move_on_after(_GOODBYE_S):  # most often nobody is there any more
+                await self._websocket.close(1000, "connected again")
+        finally:
+            self._websocket.transport.abort()
 
     async def _watch(self) -> None:
-        """Close a connection without hello, and one where nobody has spoken for long."""
+        """Close a connection without hello, one where nobody has spoken for long, and one that the device gives up."""
         limits = self._settings.session
         try:
             with anyio.fail_after(limits.hello_timeout_s):
                 await self._greeted.wait()
         except TimeoutError:
-            log.warning("设备没有发 hello，断开")
+            self.log.warning("设备没有发 hello，断开")
             await self._websocket.close(1008, "no hello")
             return
-        while self._turn_runs or time.monotonic() < self._active_at_s + limits.idle_s:  # noqa: ASYNC110
+        while self._turn_runs or time.monotonic() < self._ends_at_s():  # noqa: ASYNC110
             # Speech is heard many times a second: looking at a time now and then costs less than an event for each.
-            await asyncio.sleep(max(1.0, self._active_at_s + limits.idle_s - time.monotonic()))
-        log.info("没有人说话，断开")
+            await asyncio.sleep(max(1.0, self._ends_at_s() - time.monotonic()))
+        self.log.info("很久没有对话，断开")
         await self._websocket.close(1000, "idle")
+
+    def _ends_at_s(self) -> float:
+        """Return until when nothing need happen: somebody may speak without an answer, which the device does not count."""
+        idle_s = self._settings.session.idle_s
+        return min(self._active_at_s + idle_s, self._link.sent_at_s + LONGEST_SILENCE_S)
 
     @property
     def _turn_runs(self) -> bool:
@@ -227,7 +255,7 @@ class Session:
 
     def _turn_ended(self, turn: Turn) -> None:
         self._active_at_s = time.monotonic()
-        log.info("%s", turn.timeline)
+        self.log.info("%s", turn.timeline)
         self._on_turn(turn.timeline)
         # A device has begun to listen anew by then; a web page goes on sending what it heard of the reply.
         if self._mode == "auto" and turn.answered and not self._hears_anew:
@@ -252,7 +280,7 @@ class Session:
         """Log each kind of complaint once a connection."""
         if what not in self._complained and len(self._complained) < 20:
             self._complained.add(what)
-            log.warning("忽略设备的消息：%s", what)
+            self.log.warning("忽略设备的消息：%s", what)
 
 
 def _plain(text: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -23,7 +22,8 @@ from xiaozhi_persona.spine import Turn as Said
 from xiaozhi_persona.tasks import cancel_and_wait
 from xiaozhi_persona.text.emotions import FACES
 
-log = logging.getLogger(__name__)
+_WRITE_FIRST_S = 0.02
+"""How long the chat model waits for the user's words to be written; they go on being written while it answers."""
 
 
 @dataclass
@@ -62,6 +62,7 @@ class Turn:
         self.answered = False
         """Whether it came to an answer: there were words to answer."""
         self._link = link
+        self._log = link.log
         self._owner = owner
         self._parts = parts
         self._settings = settings
@@ -71,6 +72,7 @@ class Turn:
         self._face = ""
         self._label = ""
         self._said: list[str] = []
+        self._writing: asyncio.Task[None] | None = None  # the user's words
         self._off_record = (
             False  # what is said is no part of the conversation: an apology, the memory's own answer
         )
@@ -82,9 +84,11 @@ class Turn:
             self.timeline.outcome = "done"
         except Exception:
             self.timeline.outcome = "failed"
-            log.exception("这一轮出错了")
+            self._log.exception("这一轮出错了")
             await self._stop_speaking()
         finally:
+            if self._writing:
+                await self._writing
             if self._said and not self._off_record:
                 said = Said("assistant", "".join(self._said), datetime.now().astimezone())
                 await self._parts.memory.remember(self._owner, [said])
@@ -101,12 +105,13 @@ class Turn:
                 else await self._parts.recognizer.transcribe(heard)
             )
         except ServiceError as exc:
-            log.warning("%s", exc)
+            self._log.warning("%s", exc)
             transcript = None
         self.timeline.mark("stt_ms")
-        log.debug("听到：%s", transcript)
+        self._log.debug("听到：%s", transcript)
         if transcript and not transcript.text:
-            return  # no words in it: the device goes on listening
+            self._log.info("一轮 %s：没有识别出文字，不回答", self.timeline.turn_id)
+            return  # the device goes on listening
         if transcript:
             await self._link.send(Stt(transcript.text))
         self.speaking = self.answered = True  # first: cancelled while it sends, it needs its stop
@@ -140,12 +145,12 @@ class Turn:
             else:
                 await self._reply(transcript, pipeline)
         except ServiceError as exc:
-            log.warning("%s", exc)
+            self._log.warning("%s", exc)
             if "first_token_ms" not in self.timeline.marks_ms:
                 self._off_record = True
                 pipeline.feed(phrases.chat_failed)
         except Exception:
-            log.exception("对话模型出错")
+            self._log.exception("对话模型出错")
             pipeline.feed(phrases.chat_failed)
         finally:
             pipeline.finish()
@@ -157,7 +162,11 @@ class Turn:
             pipeline.feed(answer)
             return
         remembered = await parts.memory.recall(self._owner, transcript.text, now)
-        await parts.memory.remember(self._owner, [Said("user", transcript.text, now, transcript.speaker)])
+        said = Said("user", transcript.text, now, transcript.speaker)
+        self._writing = asyncio.create_task(
+            parts.memory.remember(self._owner, [said]), name=f"remember-{self.timeline.turn_id}"
+        )
+        await asyncio.wait({self._writing}, timeout=_WRITE_FIRST_S)
         messages = [
             Message("system", parts.casting.role(self._link.device_id).system_prompt(now, remembered)),
             *(Message(item.who, item.text) for item in remembered.items),

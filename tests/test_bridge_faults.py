@@ -11,17 +11,19 @@ from collections.abc import AsyncIterator
 import pytest
 from fakes.bridge import make_settings, messages, running
 from fakes.openai_server import Mode, OpenAiServer
-from fakes.parts import FakeChatModel, FakeRecognizer, FakeSynthesizer, make_parts, speech
+from fakes.parts import FakeChatModel, FakeRecognizer, FakeSynthesizer, make_parts, silence, speech
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from xiaozhi_persona.audio.opus import OpusEncoder
 from xiaozhi_persona.bridge.binary import pack
+from xiaozhi_persona.bridge.client.connection import DeviceConnection
 from xiaozhi_persona.bridge.messages import Tts
 from xiaozhi_persona.bridge.server import Bridge
-from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.errors import ServiceUnavailable, SettingsError
 from xiaozhi_persona.providers.llm.openai import OpenAiChatModel
 from xiaozhi_persona.settings import LlmSettings, Settings
+from xiaozhi_persona.tasks import cancel_and_wait
 
 HELLO = '{"type":"hello","version":1,"transport":"websocket"}'
 LONG_REPLY = "这是很长很长很长很长很长的一句话。" * 4
@@ -103,6 +105,78 @@ async def test_a_silent_connection_is_closed(monkeypatch: pytest.MonkeyPatch) ->
         with pytest.raises(ConnectionClosed):
             await asyncio.wait_for(websocket.recv(), 5)
         assert websocket.close_code == 1000
+
+
+async def test_speech_that_nobody_answers_does_not_keep_what_the_device_gives_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("xiaozhi_persona.bridge.session.LONGEST_SILENCE_S", 1.5)
+    recognizer = FakeRecognizer("")
+    async with (
+        running(make_parts(recognizer=recognizer)) as rig,
+        rig.device("realtime") as device,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        talking = asyncio.create_task(_say_again_and_again(device))
+        stack.push_async_callback(cancel_and_wait, talking)
+        began = asyncio.get_running_loop().time()
+        await asyncio.wait_for(_until(lambda: device.closed), 10)
+        assert asyncio.get_running_loop().time() - began > 1
+    assert recognizer.heard
+
+
+async def _say_again_and_again(device: DeviceConnection) -> None:
+    while True:
+        await device.say(speech(0.3))
+        await device.say(silence(0.3))
+
+
+async def test_a_device_that_connects_again_ends_its_old_connection() -> None:
+    synthesizer = FakeSynthesizer()
+    parts = make_parts(FakeChatModel(LONG_REPLY), synthesizer=synthesizer)
+    me, other = {"Device-Id": "aa:bb"}, {"Device-Id": "cc:dd"}
+    async with (
+        running(parts) as rig,
+        raw(rig.url, additional_headers=me) as old,
+        raw(rig.url, additional_headers=other) as stranger,
+    ):
+        await old.send('{"type":"listen","state":"detect","text":"讲"}')
+        while not isinstance(await asyncio.wait_for(old.recv(), 5), bytes):
+            pass
+        async with raw(rig.url, additional_headers=me) as new:
+            with pytest.raises(ConnectionClosed):
+                while True:
+                    await asyncio.wait_for(old.recv(), 5)
+            assert (old.close_code, old.close_reason) == (1000, "connected again")
+            await asyncio.wait_for(_until(lambda: synthesizer.running == 0), 5)
+            assert [turn.outcome for turn in rig.turns] == ["cancelled"]
+            assert "audio" in await answered(stranger)
+            assert "audio" in await answered(new)
+
+
+async def test_a_connection_that_has_gone_dead_does_not_keep_the_device_waiting(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "xiaozhi_persona")
+    me = {"Device-Id": "aa:bb"}
+    async with running(make_parts()) as rig, raw(rig.url, additional_headers=me) as old:
+        old.transport.pause_reading()  # nobody sees the goodbye
+        async with raw(rig.url, additional_headers=me) as new:
+            assert "audio" in await answered(new)
+            await asyncio.wait_for(_until(lambda: "已断开" in caplog.text), 5)
+
+
+async def test_the_log_tells_which_device(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "xiaozhi_persona")
+    chat = FakeChatModel(ServiceUnavailable("坏了 100%"))
+    headers = {"Device-Id": "aa:bb%s"}
+    async with running(make_parts(chat)) as rig, raw(rig.url, additional_headers=headers) as websocket:
+        await websocket.send('{"type":"sing"}')
+        await answered(websocket)
+    lines = [r.getMessage() for r in caplog.records if r.name.startswith("xiaozhi_persona.bridge")]
+    assert lines and all(line.startswith("[aa:bbs] ") for line in lines)
+    for told in ("已连接", "不认识的消息类型 'sing'", "坏了 100%", "一轮", "已断开"):
+        assert any(told in line for line in lines), told
 
 
 @pytest.mark.parametrize("stage", ["recognizing", "waiting", "speaking"])

@@ -84,7 +84,8 @@ async def test_wake_word_audio_before_listen_start_is_no_utterance() -> None:
     assert np.abs(recognizer.heard[0][:1600]).max() < 1000
 
 
-async def test_what_has_no_words_is_not_answered() -> None:
+async def test_what_has_no_words_is_not_answered(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "xiaozhi_persona")
     recognizer = FakeRecognizer("")
     async with running(make_parts(recognizer=recognizer)) as rig, rig.device() as device:
         await device.say(speech(0.3))
@@ -95,6 +96,7 @@ async def test_what_has_no_words_is_not_answered() -> None:
     assert [m for m in messages(device) if isinstance(m, Tts)][0] == Tts("start")
     assert len([m for m in messages(device) if isinstance(m, Stt)]) == 1
     assert [turn.outcome for turn in rig.turns] == ["done", "done"]
+    assert caplog.text.count("没有识别出文字") == 1
 
 
 async def test_a_click_is_no_utterance() -> None:

@@ -7,20 +7,29 @@ import functools
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from xiaozhi_persona.bridge.parts import build_parts
 from xiaozhi_persona.errors import PackageMissing, ServiceUnavailable
 from xiaozhi_persona.providers.tts import espeak
+from xiaozhi_persona.providers.tts.engine import load_espeak
 from xiaozhi_persona.providers.tts.espeak import EspeakSynthesizer
-from xiaozhi_persona.settings import EspeakSettings
+from xiaozhi_persona.settings import EspeakSettings, Settings
 from xiaozhi_persona.spine import Clip, Samples
 from xiaozhi_persona.text.emotions import LABELS
 
 SENTENCE = "今天我们一起去公园玩好不好"
 RATE_HZ = 22050
+
+
+@pytest.fixture
+def no_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "espeakng_loader", None)
+    monkeypatch.setattr(espeak, "_load_engine", espeak._load_engine.__wrapped__)
 
 
 async def spoken(text: str, emotion: str = "", **settings: Any) -> Samples:
@@ -162,7 +171,7 @@ def test_the_first_callers_at_once_start_one_engine(monkeypatch: pytest.MonkeyPa
 
     def first_call(_: int) -> object:
         together.wait(5)
-        return espeak._engine()
+        return espeak.load_engine()
 
     monkeypatch.setattr(espeak, "_Engine", Engine)
     monkeypatch.setattr(espeak, "_load_engine", functools.cache(espeak._load_engine.__wrapped__))
@@ -172,8 +181,34 @@ def test_the_first_callers_at_once_start_one_engine(monkeypatch: pytest.MonkeyPa
     assert engines == started * 4
 
 
-async def test_without_the_wheel_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "espeakng_loader", None)
-    monkeypatch.setattr(espeak, "_load_engine", espeak._load_engine.__wrapped__)
+@pytest.mark.usefixtures("no_wheel")
+async def test_without_the_wheel_it_is_said_what_to_install() -> None:
     with pytest.raises(PackageMissing, match="pip install espeakng-loader"):
         await spoken("你好")
+
+
+def settings_of(engine: str, fallback: str) -> Settings:
+    return Settings.model_validate(
+        {"tts": {"engine": engine, "fallback": fallback}, "gpt_sovits": {"servers": ["http://127.0.0.1:9"]}}
+    )
+
+
+@pytest.mark.usefixtures("no_wheel")
+async def test_the_bridge_does_not_start_without_its_only_voice(tmp_path: Path) -> None:
+    with pytest.raises(PackageMissing, match="pip install espeakng-loader"):
+        await build_parts(settings_of("espeak", "none").at(tmp_path))
+
+
+@pytest.mark.usefixtures("no_wheel")
+async def test_the_bridge_says_at_the_start_that_the_fallback_is_missing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts = await build_parts(settings_of("gpt_sovits", "espeak").at(tmp_path))
+    await parts.aclose()
+    assert "备用的声音用不了" in caplog.text and "pip install espeakng-loader" in caplog.text
+
+
+@pytest.mark.usefixtures("no_wheel")
+def test_what_is_not_used_is_not_missed(caplog: pytest.LogCaptureFixture) -> None:
+    load_espeak(settings_of("gpt_sovits", "none"))
+    assert not caplog.records

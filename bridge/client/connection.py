@@ -13,13 +13,20 @@ from dataclasses import dataclass
 import numpy as np
 from websockets.asyncio.client import ClientConnection
 
-from xiaozhi_persona.audio.opus import OpusDecoder, OpusError
 from xiaozhi_persona.bridge.binary import pack, unpack
-from xiaozhi_persona.bridge.client import mcp
+from xiaozhi_persona.bridge.client import failures, mcp
 from xiaozhi_persona.bridge.client.device import DeviceModel, DeviceState, packet_duration_s
 from xiaozhi_persona.bridge.client.handshake import open_websocket
 from xiaozhi_persona.bridge.client.link import Link, cancel
-from xiaozhi_persona.bridge.client.sound import FRAME_MS, MIC_RATE_HZ, Microphone, Speaker, WavMicrophone
+from xiaozhi_persona.bridge.client.sound import (
+    DEFAULT_RATE_HZ,
+    FRAME_MS,
+    MIC_RATE_HZ,
+    Microphone,
+    PacketPlayer,
+    Speaker,
+    WavMicrophone,
+)
 from xiaozhi_persona.bridge.client.timeline import Timeline, TurnLog
 from xiaozhi_persona.bridge.client.uplink import Uplink
 from xiaozhi_persona.bridge.messages import (
@@ -37,12 +44,11 @@ from xiaozhi_persona.bridge.messages import (
     decode_server_message,
     encode,
 )
-from xiaozhi_persona.errors import ServiceBroken, ServiceTimeout, ServiceUnavailable
+from xiaozhi_persona.errors import ServiceTimeout
 from xiaozhi_persona.spine import Samples
 
-DEFAULT_AUDIO = AudioParams(sample_rate_hz=24000, frame_ms=60)
+DEFAULT_AUDIO = AudioParams(DEFAULT_RATE_HZ, frame_ms=60)
 """What the firmware expects of a server whose hello does not say."""
-OPUS_RATES_HZ = (8000, 12000, 16000, 24000, 48000)
 
 HELLO_TIMEOUT_S = 10.0
 REPLY_TIMEOUT_S = 60.0
@@ -75,8 +81,7 @@ class DeviceConnection:
         self.server_hello: Hello | None = None
         self.received: deque[Received] = deque(maxlen=_RECEIVED_KEPT)
         """What the server sent, with times; the last 20,000 frames."""
-        self._speaker = speaker
-        self._decoder: OpusDecoder | None = None
+        self._player = PacketPlayer(speaker) if speaker is not None else None
         self._refused_hello: Hello | None = None
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
@@ -174,20 +179,7 @@ class DeviceConnection:
         if turn.ends_at is not None:  # the rest of the playback is known, even with the connection gone
             turn.dropped_not_speaking = self.model.dropped_not_speaking - self._dropped_before
             return turn.timeline()
-        if self.closed:
-            if turn.answered:
-                raise ServiceBroken(
-                    f"{self.url} 在回答中途断开了连接（{self._link.ending}）。请看服务器的日志"
-                )
-            raise ServiceUnavailable(
-                f"{self.url} 没有回答就断开了连接（{self._link.ending}）。请看服务器的日志"
-            )
-        if turn.answered:
-            raise ServiceTimeout(
-                f"{self.url} 的回答在 {timeout_s:g} 秒内没有结束（没有收到 tts stop）。请看服务器的日志"
-            )
-        cause = "看服务器的日志" if turn.typed else "确认录音里有人说话，并看服务器的日志"
-        raise ServiceTimeout(f"{self.url} 在 {timeout_s:g} 秒内没有回答。请{cause}")
+        raise failures.no_reply(self.url, self._ending, turn, timeout_s)
 
     async def until(self, condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
         """Wait until `condition` holds; it is asked after every frame and every change of state.
@@ -197,7 +189,7 @@ class DeviceConnection:
         if await self._wait(condition, timeout_s):
             return
         if self.closed:
-            raise ServiceUnavailable(f"{self.url} 断开了连接（{self._link.ending}）。请看服务器的日志")
+            raise failures.gone(self.url, self._link.ending, "请看服务器的日志")
         raise ServiceTimeout(f"等了 {timeout_s:g} 秒，没有等到 {self.url} 该有的消息。请看服务器的日志")
 
     def send(self, message: Message) -> None:
@@ -228,19 +220,7 @@ class DeviceConnection:
         self.send_frame(json.dumps(hello.fields()))
         if await self._wait(lambda: self.server_hello is not None, timeout_s):
             return
-        if self.closed:
-            raise ServiceUnavailable(
-                f"{self.url} 没有打招呼（hello）就断开了连接（{self._link.ending}）。"
-                "请检查服务器的日志，以及这台设备和令牌（--token）是否被允许"
-            )
-        if self._refused_hello is not None:
-            raise ServiceTimeout(
-                f"{self.url} 的 hello 里 transport 是 {self._refused_hello.transport[:20]!r}，应为 'websocket'。"
-                "ESP32 不会接受，请检查服务器"
-            )
-        raise ServiceTimeout(
-            f"{self.url} 连上了，但 {timeout_s:g} 秒内没有等到 hello。请确认对方是小智服务器"
-        )
+        raise failures.no_hello(self.url, self._ending, self._refused_hello, timeout_s)
 
     # What comes in.
 
@@ -281,11 +261,8 @@ class DeviceConnection:
         if message.state == "start":
             if self.model.tts_start(at):
                 self._turn.tts_start(at)
-                if self._speaker is not None:
-                    rate_hz = self.audio.sample_rate_hz
-                    rate_hz = rate_hz if rate_hz in OPUS_RATES_HZ else DEFAULT_AUDIO.sample_rate_hz
-                    self._decoder = OpusDecoder(rate_hz)
-                    self._speaker.begin(rate_hz, at)
+                if self._player is not None:
+                    self._player.begin(self.audio.sample_rate_hz, at)
         elif message.state == "sentence_start":
             self._turn.sentence(at, message.text)
         elif self.model.tts_stop(at):
@@ -294,15 +271,14 @@ class DeviceConnection:
     def _play(self, at: float, packet: bytes) -> None:
         duration_s = packet_duration_s(packet)
         played = self.model.audio(at, packet, duration_s) if duration_s else None
-        if played is not None and self._speaker is not None and self._decoder is not None:
-            with contextlib.suppress(OpusError):
-                self._speaker.play(self._decoder.decode(packet), played.at)
+        if played is not None and self._player is not None:
+            self._player.play(packet, played.at)
 
     # What goes out.
 
     def _begin_turn(self, asked: str, typed: bool) -> None:
         if self.closed:
-            raise ServiceUnavailable(f"{self.url} 断开了连接（{self._link.ending}）。请重新连接")
+            raise failures.gone(self.url, self._link.ending, "请重新连接")
         now = self._now()
         self.model.advance(now)
         interrupts = self.model.state == "speaking"
@@ -324,6 +300,10 @@ class DeviceConnection:
             self._silence = None
 
     # Waiting.
+
+    @property
+    def _ending(self) -> str | None:
+        return self._link.ending if self.closed else None
 
     def _now(self) -> float:
         return self._loop.time()

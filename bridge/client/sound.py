@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from xiaozhi_persona.audio.opus import OpusDecoder, OpusError
 from xiaozhi_persona.audio.wav import write_wav
 from xiaozhi_persona.spine import Samples
 
 MIC_RATE_HZ = 16000
 FRAME_MS = 60
 FRAME_SAMPLES = MIC_RATE_HZ * FRAME_MS // 1000
+DEFAULT_RATE_HZ = 24000
+"""Of replies, where the server names no rate that Opus has."""
+OPUS_RATES_HZ = (8000, 12000, 16000, 24000, 48000)
 
 SPEECH_DBFS = -45.0
 """What is louder counts as speech when the end of speech is looked for."""
@@ -59,7 +64,7 @@ class WavSpeaker:
     """Keeps what is played: the replies one behind the other, the gaps inside a reply as silence."""
 
     def __init__(self) -> None:
-        self.sample_rate_hz = 24000
+        self.sample_rate_hz = DEFAULT_RATE_HZ
         self._pieces: list[tuple[float, Samples]] = []
         self._silent_from: float | None = None
 
@@ -86,6 +91,25 @@ class WavSpeaker:
     def save(self, path: Path) -> None:
         """Write everything that was played as a WAV file."""
         write_wav(path, self.recorded(), self.sample_rate_hz)
+
+
+class PacketPlayer:
+    """Plays a reply's Opus packets on a speaker."""
+
+    def __init__(self, speaker: Speaker) -> None:
+        self._speaker = speaker
+        self._decoder = OpusDecoder(DEFAULT_RATE_HZ)
+
+    def begin(self, sample_rate_hz: int, at: float) -> None:
+        """A reply of this rate begins."""
+        rate_hz = sample_rate_hz if sample_rate_hz in OPUS_RATES_HZ else DEFAULT_RATE_HZ
+        self._decoder = OpusDecoder(rate_hz)
+        self._speaker.begin(rate_hz, at)
+
+    def play(self, packet: bytes, at: float) -> None:
+        """Play a packet; one that is no Opus is left out."""
+        with contextlib.suppress(OpusError):
+            self._speaker.play(self._decoder.decode(packet), at)
 
 
 def is_speech(samples: Samples) -> bool:

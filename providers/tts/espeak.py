@@ -69,7 +69,7 @@ class EspeakSynthesizer:
         voice = self._voice(text)
         rate = round(self._settings.rate_wpm * prosody.rate)
         pitch = min(99, max(0, self._settings.pitch + prosody.pitch))
-        engine = await asyncio.to_thread(_engine)
+        engine = await asyncio.to_thread(load_engine)
         samples = await asyncio.to_thread(
             engine.speak, text, voice, rate, pitch, prosody.range, prosody.volume
         )
@@ -131,7 +131,8 @@ class _Engine:
 _loading = threading.Lock()
 
 
-def _engine() -> _Engine:
+def load_engine() -> _Engine:
+    """Return the library, loaded at the first call. Raises PackageMissing without the wheel, ServiceUnavailable."""
     with _loading:  # functools.cache alone lets two first callers in, and the library has one state
         return _load_engine()
 

@@ -24,10 +24,10 @@ def read_parameters(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     Names: those of POST /tts, and `cut_punc`. Languages become codes, numbers and booleans written as text are read.
     `where` is for messages. Raises SettingsError for an unknown name and for a value that the servers cannot use.
     """
-    unknown = [name for name in given if name not in _KNOWN]
+    unknown = [name for name in given if name not in KNOWN]
     if unknown:
-        near = difflib.get_close_matches(str(unknown[0]), _KNOWN, 1)
-        hint = f"是不是 {near[0]}？" if near else "可用的有：" + "、".join(sorted(_KNOWN)) + "。"
+        near = difflib.get_close_matches(str(unknown[0]), KNOWN, 1)
+        hint = f"是不是 {near[0]}？" if near else "可用的有：" + "、".join(sorted(KNOWN)) + "。"
         raise SettingsError(f"{where} 里的 {unknown[0]} 不是 GPT-SoVITS 的参数，{hint}")
     found: dict[str, Any] = {}
     for name, rule in _RULES.items():
@@ -168,6 +168,7 @@ _RULES = {
 # A key of older forks that neither API reads, but that stands in the host's own config.yaml.
 _WITHOUT_EFFECT = ("return_fragment",)
 
-_KNOWN = frozenset(
+KNOWN = frozenset(
     [spelling for name, rule in _RULES.items() for spelling in rule.spellings or (name,)]
 ) | frozenset(_WITHOUT_EFFECT)
+"""Every spelling that is read."""

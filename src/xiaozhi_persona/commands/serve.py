@@ -106,8 +106,8 @@ async def _demo(bridge: Bridge, settings: Settings, as_json: bool) -> None:
 def _print_parts(parts: Parts) -> None:
     table = Table(title="用到的部件", title_justify="left")
     table.add_column("部件")
-    table.add_column("现在是")
-    table.add_column("换成更好的")
+    table.add_column("现在是", overflow="fold")
+    table.add_column("换成更好的", overflow="fold")
     for row in parts.described:
         table.add_row(*row)
     Console().print(table)

@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -99,12 +100,15 @@ async def _speak(text: str, settings: Settings, out: Path, as_json: bool) -> Non
 
     choice = Casting(settings).emotion_choice()
     synthesizer, sovits = open_synthesizer(settings)
-    pipeline = SpeechPipeline(synthesizer, choice, timeout_s=settings.sentence_timeout_s)
-    decoder = OpusDecoder(SAMPLE_RATE_HZ)
     sound: list[Samples] = []
-    started = time.monotonic()
     plays_until = 0.0
-    try:
+    async with AsyncExitStack() as stack:
+        if sovits:
+            stack.push_async_callback(sovits.aclose)
+        pipeline = SpeechPipeline(synthesizer, choice, timeout_s=settings.sentence_timeout_s)
+        stack.push_async_callback(pipeline.aclose)
+        decoder = OpusDecoder(SAMPLE_RATE_HZ)
+        started = time.monotonic()
         pipeline.feed(text)
         pipeline.finish()
         async for sentence in pipeline:
@@ -136,10 +140,6 @@ async def _speak(text: str, settings: Settings, out: Path, as_json: bool) -> Non
                 click.echo(
                     f"{clip.face:<12}{audio_ms / 1000:>6.1f} 秒  {sentence.source:<12} {sentence.subtitle}"
                 )
-    finally:
-        await pipeline.aclose()
-        if sovits:
-            await sovits.aclose()
     if not sound:
         raise ServiceUnavailable("没有可以说的内容，或者合成失败（看上面的日志）。")
     try:
