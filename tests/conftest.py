@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import threading
 from collections.abc import AsyncIterator, Iterator
 
@@ -26,6 +27,16 @@ def _no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
         if not thread.name.startswith(_SHARED_THREADS)
     ]
     assert not left, f"threads left: {left}"
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """Commands and the doors in the host set up our logger for their process."""
+    ours = logging.getLogger("xiaozhi_persona")
+    before = (ours.handlers[:], ours.level, ours.propagate)
+    yield
+    ours.handlers[:], level, ours.propagate = before
+    ours.setLevel(level)
 
 
 @pytest_asyncio.fixture

@@ -69,6 +69,8 @@ class Seen:
     """The client's port: the same for two requests that shared a connection."""
     gpt: str
     sovits: str
+    at_s: float
+    """When it came, on the event loop's clock."""
 
     @property
     def text(self) -> str:
@@ -214,7 +216,8 @@ class FakeSovits:
     async def _speak(self, http: web.Request) -> web.StreamResponse:
         port = http.transport.get_extra_info("peername")[1] if http.transport else 0
         body = await http.json()
-        seen = Seen(http.path, body, port, self._gpt, self._sovits)
+        at_s = asyncio.get_running_loop().time()
+        seen = Seen(http.path, body, port, self._gpt, self._sovits, at_s)
         self.requests.append(seen)
         self.arrived.set()
         fault = self.next_faults.pop(0) if self.next_faults else self.fault

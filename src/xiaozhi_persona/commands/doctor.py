@@ -17,7 +17,7 @@ import click
 
 from xiaozhi_persona.commands.checks import Check, failed, print_checks
 from xiaozhi_persona.commands.common import common_options, prepare
-from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.errors import PersonaError, SettingsError
 from xiaozhi_persona.roles.check import MAX_SAMPLES_16K, MIN_SAMPLES_16K, check_clips, check_sheet
 from xiaozhi_persona.roles.role import Role, load_role
 from xiaozhi_persona.settings import Settings
@@ -27,17 +27,51 @@ OLDEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 13)
 
 
 @click.command("doctor")
+@click.argument("host", required=False, type=click.Path(path_type=Path))
+@click.option("--python", type=click.Path(path_type=Path), help="小智服务端用的 Python，默认在它的文件夹里找")
 @common_options
-def command(config: Path | None, as_json: bool, debug: bool) -> None:
+def command(host: Path | None, python: Path | None, config: Path | None, as_json: bool, debug: bool) -> None:
     """检查会绊倒人的地方：运行环境、端口、模型、角色、GPT-SoVITS，每个毛病都说下一步做什么。
 
-    会让 GPT-SoVITS 服务器说几句短话；有 ✗ 时退出码为 1。
+    给出 HOST（xiaozhi-esp32-server 的文件夹）时，检查装在它里面的。会让 GPT-SoVITS 服务器说几句短话；有 ✗ 时退出码为 1。
     """
-    settings = prepare(config, debug)
-    if not debug:
-        logging.getLogger("xiaozhi_persona").setLevel(logging.ERROR)  # what goes wrong is in the table
-    checks = asyncio.run(_check(settings))
+    if host is not None and config is not None:
+        raise SettingsError("给出 HOST 时，用的是它里面的设置。请去掉 --config。")
+    if host is None and python is not None:
+        raise SettingsError(
+            "--python 要和 HOST 一起用：xiaozhi-persona doctor 小智的文件夹 --python 它的 Python"
+        )
+    if host is None:
+        settings = prepare(config, debug)
+        checking = _check(settings)
+    else:
+        from xiaozhi_persona.commands.doctor_host import check_host
+
+        logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+        checking = check_host(host, python)
+    # What goes wrong is in the table.
+    logging.getLogger("xiaozhi_persona").setLevel(logging.DEBUG if debug else logging.ERROR)
+    checks = asyncio.run(checking)
     sys.exit(1 if print_checks(checks, as_json=as_json) else 0)
+
+
+async def check_roles(settings: Settings) -> tuple[list[Check], set[str]]:
+    """Check the roles that the settings name, each with its clips at every server.
+
+    Returns what was found, and the APIs of the servers that were seen (v1, v2).
+    """
+    from xiaozhi_persona.commands.doctor_voices import check_voices
+
+    checks, roles = [], []
+    for name in dict.fromkeys([settings.role, *settings.role_of_device.values()]):
+        try:
+            roles.append(load_role(name, settings.data_dir))
+        except PersonaError as exc:
+            checks.append(failed(f"角色 {name}", exc))
+    voices, apis = await check_voices(settings, roles)
+    for role in roles:
+        checks += _role(role, apis)
+    return checks + voices, apis
 
 
 async def _check(settings: Settings) -> list[Check]:
@@ -51,18 +85,7 @@ async def _check(settings: Settings) -> list[Check]:
         await asyncio.to_thread(_port, settings, "http_port"),
         _data_folder(settings),
     ]
-    roles = []
-    for name in dict.fromkeys([settings.role, *settings.role_of_device.values()]):
-        try:
-            roles.append(load_role(name, settings.data_dir))
-        except PersonaError as exc:
-            checks.append(failed(f"角色 {name}", exc))
-    from xiaozhi_persona.commands.doctor_voices import check_voices
-
-    voices, apis = await check_voices(settings, roles)
-    for role in roles:
-        checks += _role(role, apis)
-    return checks + voices
+    return checks + (await check_roles(settings))[0]
 
 
 def _guarded(what: str, check: Callable[[], Check]) -> Check:
@@ -111,23 +134,22 @@ async def _espeak(settings: Settings) -> Check:
 
 
 async def _recognizer(settings: Settings) -> Check:
-    from xiaozhi_persona.providers.asr.sensevoice import TINY_MODEL, SenseVoiceRecognizer
+    from xiaozhi_persona.providers.asr.engine import open_recognizer
 
-    folder = settings.path(settings.asr.model) if settings.asr.model else TINY_MODEL
-    recognizer = SenseVoiceRecognizer(settings.asr, folder)
-    began = time.monotonic()
+    what, began = "语音识别（FunASR）", time.monotonic()
     try:
-        await recognizer.load()
+        recognizer = open_recognizer(settings)
+        try:
+            await recognizer.load()
+        finally:
+            await recognizer.aclose()
     except PersonaError as exc:
-        return failed("语音识别（FunASR）", exc)
-    finally:
-        await recognizer.aclose()
+        return failed(what, exc)
     loaded_s = time.monotonic() - began
-    if folder == TINY_MODEL:
+    if settings.asr.has_embedded_model:
         found = f"自带的小模型（{loaded_s:.1f} 秒读好），它只认识演示的句子"
-        step = "下载 SenseVoiceSmall 的 ONNX 文件夹，写进 asr.model。"
-        return Check("warning", "语音识别（FunASR）", found, step)
-    return Check("ok", "语音识别（FunASR）", f"{folder}（{loaded_s:.1f} 秒读好）")
+        return Check("warning", what, found, "下载 SenseVoiceSmall 的 ONNX 文件夹，写进 asr.model。")
+    return Check("ok", what, f"{recognizer.name}（{loaded_s:.1f} 秒读好）")
 
 
 def _vad(settings: Settings) -> Check:

@@ -168,11 +168,11 @@ def import_command(
 async def _fix(role: Role, settings: Settings, name: str) -> tuple[Path, list[Mended]]:
     """Mend with the configured recognizer; the embedded one knows a few sentences only and would write nonsense."""
     roles_dir = settings.data_dir / "roles"
-    if not settings.asr.model:
+    if settings.asr.has_embedded_model:
         return await fix_role(role, roles_dir, name)
-    from xiaozhi_persona.providers.asr.sensevoice import SenseVoiceRecognizer
+    from xiaozhi_persona.providers.asr.engine import open_recognizer
 
-    recognizer = SenseVoiceRecognizer(settings.asr, settings.path(settings.asr.model))
+    recognizer = open_recognizer(settings)
     try:
         await recognizer.load()
         return await fix_role(role, roles_dir, name, recognizer)

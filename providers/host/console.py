@@ -1,0 +1,205 @@
+"""What a person does in the host's web console (智控台), whose settings replace data/.config.yaml.
+
+Menus and field names: manager-web of 0.9.1 to 0.9.6 (src/i18n/zh_CN.js, components/ProviderDialog.vue,
+AddModelDialog.vue); tables: ai_model_provider, ai_model_config and sys_params of manager-api.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from xiaozhi_persona.providers.host.doors import Door
+from xiaozhi_persona.providers.host.merge import PROMPT_FILE
+from xiaozhi_persona.providers.host.survey import Host
+from xiaozhi_persona.providers.host.tool_names import TOOL_NAMES
+from xiaozhi_persona.roles.role import Role
+
+MAX_PROMPT_CHARACTERS = 2000
+"""What the console's field for the role's description takes (manager-web, views/roleConfig.vue)."""
+
+
+@dataclass(frozen=True)
+class _Menu:
+    """What the console calls a kind of module: in 字段管理, in 模型配置, in an agent's settings."""
+
+    category: str
+    models: str
+    choice: str
+
+
+_MENUS: Mapping[str, _Menu] = {
+    "TTS": _Menu("语音合成", "语音合成", "语音合成(TTS)"),
+    "ASR": _Menu("语音识别", "语音识别", "语音识别(ASR)"),
+    "Memory": _Menu("记忆模块", "记忆", "记忆模式(Mem)"),
+}
+
+_TOOLS = {"recall": "翻查", "note": "记住", "correct": "改正", "forget": "忘掉", "off_record": "不记"}
+
+_SERVERS = {"gpt_sovits_v1": "api.py ", "gpt_sovits_v2_stream": "api_v2.py 或整合包"}
+
+_SERVER = {"url": "GPT-SoVITS 地址", "role": "角色"}
+
+_RECOGNIZER = {
+    "model_dir": "模型的文件夹，或模型库里的名字",
+    "output_dir": "输出目录",
+    "engine": "引擎（funasr_onnx、funasr、funasr_server）",
+    "server_url": "FunASR 服务器的地址",
+    "device": "在哪里算（auto、cpu、cuda:0、mps）",
+    "language": "说的语言（auto、zh、en、yue、ja、ko）",
+}
+
+# Keys of a door's section that are worth a field in the console; every value is entered as text.
+_FIELDS: Mapping[str, Mapping[str, str]] = {
+    "gpt_sovits_v1": _SERVER
+    | {
+        "refer_wav_path": "参考音频（角色没有时）",
+        "prompt_text": "参考音频的文字",
+        "prompt_language": "参考音频的语言",
+        "text_language": "要说的语言",
+    },
+    "gpt_sovits_v2_stream": _SERVER
+    | {
+        "ref_audio_path": "参考音频（角色没有时）",
+        "prompt_text": "参考音频的文字",
+        "prompt_lang": "参考音频的语言",
+        "text_lang": "要说的语言",
+    },
+    "persona_funasr": _RECOGNIZER,
+}
+
+
+def steps(host: Host | None, role: Role, url: str, doors: Iterable[Door], model: str = "") -> list[str]:
+    """Return the lines to print: what to do in the console for each door, with JSON to copy.
+
+    `host` is None when it was not looked at (Docker); `url` is the GPT-SoVITS server as the host reaches it, `model`
+    the recognizer's.
+    """
+    version = f"（{host.version}）" if host else ""
+    lines = [
+        f"小智服务端{version}用的是智控台的设置，下面的事要在智控台的网页上用管理员账号做。",
+        "菜单里的“参数字典”在页面顶上，点开后有“字段管理”“参数管理”“服务端管理”。",
+    ]
+    number = 0
+    for door in doors:
+        if door.kind in _MENUS:
+            number += 1
+            lines += ["", f"第 {number} 步：{_title(door)}", *_door_steps(door, role, url, model)]
+        elif door.kind == "plugin":
+            number += 1
+            lines += ["", f"第 {number} 步：记忆的工具", *_tool_steps()]
+    for title, inner in (
+        ("提示词模板", _template_steps()),
+        ("智能体的角色介绍", _prompt_steps(role)),
+        ("重启", _restart_steps()),
+    ):
+        number += 1
+        lines += ["", f"第 {number} 步：{title}", *inner]
+    return lines
+
+
+def fields_json(door: Door) -> str:
+    """Return the fields of a door as the table ai_model_provider holds them in its column `fields`."""
+    fields = [{"key": key, "type": "string", "label": label} for key, label in _fields(door).items()]
+    return json.dumps(fields, ensure_ascii=False)
+
+
+def model_json(door: Door, role: Role, url: str, model: str) -> str:
+    """Return the settings of a model entry as the table ai_model_config holds them in its column `config_json`."""
+    return json.dumps({"type": door.type, **_given(door, role, url, model)}, ensure_ascii=False)
+
+
+def _door_steps(door: Door, role: Role, url: str, model: str) -> Iterator[str]:
+    menu, fields = _MENUS[door.kind], _fields(door)
+    if door.type in _SERVERS:
+        yield f"  （你的 GPT-SoVITS 是 {_SERVERS[door.type]}时才做这一步。）"
+    yield "  a. 参数字典 → 字段管理 → 新增："
+    yield f"     类别 {menu.category}，编码 {door.type}，名称 {_title(door)}"
+    if fields:
+        yield "     字段配置里逐行点“添加”，填 字段key、字段标签，类型都选 字符串，再点这一行的“完成”："
+        yield from (f"       {key}  {label}" for key, label in fields.items())
+        yield "     同样的内容写成 JSON（ai_model_provider 表的 fields 一列，会用数据库或接口的人可以直接用）："
+        yield f"       {fields_json(door)}"
+    yield f"  b. 模型配置 → {menu.models} → 新增："
+    name = role.name if door.kind == "TTS" else _title(door)
+    yield f"     模型ID {_model_id(door, role)}，模型名称 {name}，模型编码 Persona，供应器 {_title(door)}"
+    if fields:
+        given = "，".join(
+            f"“{fields[key]}”填 {value}" for key, value in _given(door, role, url, model).items()
+        )
+        yield f"     调用信息里{given}，别的留空。"
+        yield "     同样的内容写成 JSON（ai_model_config 表的 config_json 一列）："
+        yield f"       {model_json(door, role, url, model)}"
+    if door.kind == "ASR":
+        yield "     已经有能用的 FunASR 模型时不必新增：点它的“修改”，供应器换成上面的，别的不用动。"
+    if door.kind == "TTS":
+        if door.type == "gpt_sovits_v2_stream":
+            yield "     已经有能用的 GPT-SoVITS V2 模型时不必新增：点它的“修改”，供应器换成上面的，再填 角色。"
+        yield "     要几个角色，就新增几个模型，各用各的模型ID 和 角色。"
+        yield "  c. 在刚才那一行点“音色管理” → 新增："
+        yield f"     音色编码 {role.id}，音色名称 {role.name}，语言类型 中文（要它用什么语言回答，就写什么）"
+    yield f"  {'d' if door.kind == 'TTS' else 'c'}. 智能体管理 → 智能体的“配置角色”："
+    voice = "，对话语言和声音音色 选上一步的" if door.kind == "TTS" else ""
+    yield f"     {menu.choice} 选 {name}{voice}，最后点“保存配置”。"
+
+
+def _tool_steps() -> Iterator[str]:
+    yield "  （没有这一步，记忆也能用；有了它，对话模型能自己翻查、改正、忘掉。）"
+    yield f"  a. 参数字典 → 字段管理 → 新增，做 {len(TOOL_NAMES)} 次，类别都选 插件工具，字段配置都空着："
+    for tool, name in TOOL_NAMES.items():
+        yield f"     编码 {name}，名称 记忆：{_TOOLS[tool]}"
+    yield "  b. 智能体管理 → 智能体的“配置角色”：意图识别(Intent) 选函数调用的那种，点“编辑功能”，"
+    yield "     把上面几个都选到“已选功能”，点“保存配置”；回到“配置角色”，再点一次“保存配置”。"
+
+
+def _template_steps() -> Iterator[str]:
+    yield "  参数字典 → 参数管理 → 新增："
+    yield f"     参数编码 prompt_template，参数值 {PROMPT_FILE}，值类型 字符串(string)"
+
+
+def _prompt_steps(role: Role) -> Iterator[str]:
+    prompt = role.character_prompt().strip()
+    yield "  智能体管理 → 智能体的“配置角色”，把两条横线之间的文字粘贴到“角色介绍”，再点“保存配置”："
+    if len(prompt) > MAX_PROMPT_CHARACTERS:
+        over = len(prompt) - MAX_PROMPT_CHARACTERS
+        yield f"  （页面只收 {MAX_PROMPT_CHARACTERS} 字，它多了 {over} 字，粘贴后会被截断，请先删短。）"
+    yield "-" * 40
+    yield prompt
+    yield "-" * 40
+    yield "  感情标签不用写进去，语音会自己教给对话模型。"
+
+
+def _restart_steps() -> Iterator[str]:
+    yield "  参数字典 → 服务端管理 → 重启（或在它的机器上重新启动小智服务端），然后让设备重新连接。"
+
+
+def _fields(door: Door) -> Mapping[str, str]:
+    return _FIELDS.get(door.type, {})
+
+
+def _given(door: Door, role: Role, url: str, model: str) -> dict[str, str]:
+    """Return the values for the door's fields that are known here."""
+    values = {
+        "url": url if door.type == "gpt_sovits_v2_stream" else url.removesuffix("/tts"),
+        "role": role.id,
+        "model_dir": model,
+        "output_dir": "tmp/",
+    }
+    return {key: value for key, value in values.items() if value and key in _fields(door)}
+
+
+def _title(door: Door) -> str:
+    return {
+        "gpt_sovits_v1": "GPT-SoVITS V1（感情语音）",
+        "gpt_sovits_v2_stream": "GPT-SoVITS V2（感情语音，流式）",
+        "persona_memory": "长期记忆（日记）",
+        "persona_funasr": "FunASR（xiaozhi-persona）",
+    }.get(door.type, door.type)
+
+
+def _model_id(door: Door, role: Role) -> str:
+    """Return an id that the console takes: at most 32 of letters, digits, _ and -, not letters only."""
+    name = re.sub(r"[^A-Za-z0-9_-]", "", role.id) if door.kind == "TTS" else ""
+    return f"{door.type}_{name}"[:32].rstrip("_")

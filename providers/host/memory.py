@@ -1,0 +1,157 @@
+"""The memory door: what the host takes for its own memory, with our diary behind it.
+
+Where the settings are in files, the host shares one memory object among all devices and gives it no device with a
+question. So the shared object holds nothing: at each connection it puts one in its place that belongs to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+from core.providers.memory.base import MemoryProviderBase
+
+from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.providers.host.character import give_character
+from xiaozhi_persona.providers.host.connection import (
+    calling_connection,
+    has_memory_tools,
+    has_tts_door,
+    tts_section,
+)
+from xiaozhi_persona.providers.host.conversation import Conversation, safe_for_template
+from xiaozhi_persona.providers.host.logs import log_through_host
+from xiaozhi_persona.providers.host.loop import background_loop, submit
+from xiaozhi_persona.providers.host.memories import shared_memory
+from xiaozhi_persona.providers.host.memory_requests import MemoryRequests
+from xiaozhi_persona.providers.host.sections import base_settings
+from xiaozhi_persona.spine import Owner
+
+log = logging.getLogger(__name__)
+log_through_host()
+
+_ANSWER_S = 0.5
+"""When a question is given up. The recall's own deadline is a setting; this is for a process that stands still."""
+
+_SAVE_S = 10.0
+
+
+class PersonaMemoryProvider(MemoryProviderBase):  # type: ignore[misc]
+    """What the host builds. It answers for nobody."""
+
+    def __init__(self, config: Mapping[str, Any], summary_memory: object = None) -> None:
+        """Never raises. The memory gets ready from now on, before a device asks."""
+        super().__init__(config)
+        try:
+            shared_memory(base_settings(Path.cwd()))
+        except PersonaError as exc:
+            log.error("%s（改好之前没有记忆）", exc)
+
+    def init_memory(self, role_id: str | None, llm: object, **kwargs: object) -> None:
+        """Give the connection that is being set up a memory of its own. Never raises."""
+        connection = calling_connection()
+        if connection is None or not role_id:
+            log.error("不知道是哪台设备，这次连接没有记忆。设备要带 device-id 连接。")
+            return
+        try:
+            connection.memory = ConnectionMemory(self.config, connection, str(role_id))
+        except Exception:
+            log.exception("这次连接没有记忆")
+
+    async def query_memory(self, query: str) -> str:
+        """Nothing: a connection with a device has a memory of its own."""
+        return ""
+
+    async def save_memory(self, msgs: Sequence[Any], session_id: str | None = None) -> None:
+        """Nothing, for the same reason."""
+
+
+class ConnectionMemory(MemoryProviderBase):  # type: ignore[misc]
+    """The memory of one connection. None of its methods raises: the host would leave the device waiting."""
+
+    def __init__(self, section: Mapping[str, Any], connection: Any, device_id: str) -> None:
+        super().__init__(section)
+        self.role_id = device_id
+        shared = shared_memory(base_settings(Path.cwd()))
+        role = shared.cast(device_id, _role_section(section, connection))
+        if section.get("role") and not has_tts_door(connection):
+            give_character(connection, role, with_tags=False)
+        self._found = ""
+        self._written: dict[int, Any] = {}
+        self._conversation = Conversation(
+            shared.memory,
+            Owner(device_id),
+            background_loop(),
+            role.emotion_names,
+            obeys=not has_memory_tools(connection),
+            ignored=_texts_of_the_host(connection),
+        )
+        self.requests = MemoryRequests(self._conversation)
+        """What the tools of the connection's model ask of it."""
+        self._follow(connection.dialogue)
+        self._opening = submit(shared.memory.open(Owner(device_id)))
+
+    async def query_memory(self, query: str | None) -> str:
+        """Keep the user's words; return what helps to answer them, made safe for the host's template.
+
+        Hosts before 0.9.3 ask without words when a tool was called: they get what they had.
+        """
+        if not query:
+            return self._found
+        self._found = ""
+        try:
+            with anyio.fail_after(_ANSWER_S):
+                await asyncio.shield(asyncio.wrap_future(self._opening))
+                found = asyncio.wrap_future(submit(self._conversation.ask(query)))
+                self._found = safe_for_template(await found)
+        except TimeoutError:
+            log.warning("记忆 %g 秒没有回答，这一轮没有回忆。", _ANSWER_S)
+        except Exception:
+            log.exception("回忆时出错，这一轮没有回忆")
+        return self._found
+
+    async def save_memory(self, msgs: Sequence[Any], session_id: str | None = None) -> None:
+        """Write what is not written yet: little, since all was written when it was said."""
+        try:
+            for message in list(msgs):
+                self._heard(message)
+            with anyio.fail_after(_SAVE_S):
+                await asyncio.wrap_future(submit(self._conversation.finish()))
+        except TimeoutError:
+            log.warning("记忆写得很慢：%g 秒还没有写完。", _SAVE_S)
+        except Exception:
+            log.exception("写记忆时出错")
+
+    def _follow(self, dialogue: Any) -> None:
+        """Hear every message as the host puts it into the dialogue."""
+        put = dialogue.put
+
+        def heard(message: Any) -> None:
+            put(message)
+            self._heard(message)
+
+        dialogue.put = heard
+
+    def _heard(self, message: Any) -> None:
+        """Take a message once; examples (few-shot) are not part of the conversation."""
+        if id(message) in self._written:
+            return
+        self._written[id(message)] = message  # held, since 0.9.3 drops some, and an id might come twice
+        if not getattr(message, "is_temporary", False):
+            self._conversation.heard(message.role, message.content)
+
+
+def _role_section(section: Mapping[str, Any], connection: Any) -> Mapping[str, Any]:
+    """Return the section that names the role: ours, else that of the voice."""
+    return section if section.get("role") or section.get("role_of_device") else tts_section(connection)
+
+
+def _texts_of_the_host(connection: Any) -> frozenset[str]:
+    """Return what the host itself asks its model in the user's place: to say goodbye."""
+    end_prompt = connection.config.get("end_prompt")
+    text = end_prompt.get("prompt") if isinstance(end_prompt, Mapping) else None
+    return frozenset({str(text).strip()} if text else ())

@@ -1,0 +1,145 @@
+"""Taking out of a host what install put in: byte for byte where nothing changed since, else only what is ours."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.providers.host import files
+from xiaozhi_persona.providers.host.doors import DOORS, is_ours
+from xiaozhi_persona.providers.host.install import BACKUP, HOST_SETTINGS
+from xiaozhi_persona.providers.host.manifest import (
+    MANIFEST,
+    OUR_FOLDER,
+    Entry,
+    Manifest,
+    Tree,
+    digest,
+    read_manifest,
+)
+from xiaozhi_persona.providers.host.merge import without_edits
+from xiaozhi_persona.providers.host.survey import parse_settings
+from xiaozhi_persona.providers.host.tool_names import TOOL_PREFIX
+
+
+@dataclass
+class Removal:
+    """What uninstall did."""
+
+    removed: list[PurePosixPath] = field(default_factory=list)
+    restored: list[PurePosixPath] = field(default_factory=list)
+    """Files that hold again what they held before."""
+    left: list[str] = field(default_factory=list)
+    """What stays and why, in Chinese."""
+
+
+def uninstall(tree: Tree, *, purge: bool = False) -> Removal:
+    """Undo install. What was changed since stays, and so do roles, memory and caches unless `purge`.
+
+    One that was broken off can be run again. Raises SettingsError; what cannot be undone is told before anything is.
+    """
+    manifest = read_manifest(tree)
+    removal = Removal()
+    steps = [*_steps(tree, manifest or _without_manifest(tree), removal)]
+    for path, _ in steps:
+        files.check_writable(tree.path(path))
+    if manifest:
+        files.check_writable(tree.path(MANIFEST))
+    elif steps:
+        removal.left.append(
+            f"{HOST_SETTINGS}：没有安装记录，没有动它。selected_module 的 TTS、ASR、Memory、prompt_template、"
+            f"Intent 下 functions 里的 {TOOL_PREFIX}_… 请自己改回去"
+            + (f"（原样在 {BACKUP}）" if tree.path(BACKUP).exists() else "")
+        )
+    try:
+        for path in manifest.files if manifest else ():
+            files.remove_leftover(tree.path(path))
+        for path, content in steps:
+            place = tree.path(path)
+            if content is None:
+                files.remove_file(place)
+                removal.removed.append(path)
+            else:
+                files.write_file(place, content)
+                files.remove_compiled(place)
+                removal.restored.append(path)
+        _remove_data(tree, removal, purge)
+        folders = manifest.folders[::-1] if manifest else []
+        _remove_folders(
+            tree, folders
+        )  # all but that of the manifest, without which they are not known as ours
+        files.remove_file(tree.path(MANIFEST))
+        _remove_folders(tree, [OUR_FOLDER, *folders])
+    except OSError as exc:
+        raise SettingsError(
+            f"删不了 {exc.filename or tree.server}（{exc.strerror}）。请检查权限，再运行一次，会接着做。"
+        ) from exc
+    return removal
+
+
+def _steps(tree: Tree, manifest: Manifest, removal: Removal) -> Iterator[tuple[PurePosixPath, bytes | None]]:
+    """Yield each file to change and what it is to hold, None for removing it: what selects a door before the door."""
+    for path in sorted(manifest.files, key=lambda path: path != HOST_SETTINGS):
+        entry, current = manifest.files[path], files.read_file(tree.path(path))
+        if current is None or current == entry.before:
+            if current is None and entry.before is not None and path != HOST_SETTINGS:
+                yield path, entry.before
+        elif entry.is_as_written(current) and entry.is_exact:
+            yield path, entry.before
+        elif path == HOST_SETTINGS:
+            content, kept = without_edits(current, tree.path(path), manifest.edits)
+            removal.left += [f"{path} 的 {'.'.join(key)}：后来改过，没有动" for key in kept]
+            removal.left += _orphans(tree, manifest, content)
+            if content != current:
+                yield path, content
+        else:
+            removal.left.append(f"{path}：后来改过，没有动")
+
+
+def _orphans(tree: Tree, manifest: Manifest, content: bytes) -> Iterator[str]:
+    """Yield the sections that name a door which is going."""
+    settings = parse_settings(content, tree.path(HOST_SETTINGS))
+    for door in DOORS:
+        sections, entry = settings.get(door.kind), manifest.files.get(door.path)
+        for name, section in sections.items() if isinstance(sections, dict) else ():
+            if isinstance(section, dict) and section.get("type") == door.type and entry and not entry.before:
+                yield f"{HOST_SETTINGS} 的 {door.kind}.{name}：type 还是 {door.type}，它的文件没有了，请改用别的"
+
+
+def _without_manifest(tree: Tree) -> Manifest:
+    """Return what can be told of an install without its manifest: the doors, by their first line."""
+    manifest = Manifest()
+    for door in DOORS:
+        content = files.read_file(tree.path(door.path))
+        if content is not None and is_ours(content):
+            manifest.files[door.path] = Entry(None, [digest(content)])
+    return manifest
+
+
+def _remove_folders(tree: Tree, folders: Iterable[PurePosixPath]) -> None:
+    for folder in folders:
+        files.remove_empty(tree.path(folder) / "__pycache__")
+        files.remove_empty(tree.path(folder))
+
+
+def _remove_data(tree: Tree, removal: Removal, purge: bool) -> None:
+    folder = tree.path(OUR_FOLDER)
+    kept = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    kept = [name for name in kept if name != MANIFEST.name and not name.endswith(".xiaozhi-persona-new")]
+    if not kept:
+        return
+    if not purge:
+        removal.left.append(f"{OUR_FOLDER}：你的数据（{'、'.join(kept)}），要删去加上 --purge 再运行一次")
+    elif folder.is_symlink():
+        removal.left.append(f"{OUR_FOLDER}：是链接，指向 {folder.resolve()}，请自己删去")
+    else:
+        for name in kept:
+            place = folder / name
+            if place.is_dir() and not place.is_symlink():
+                shutil.rmtree(place)
+            else:
+                place.unlink()
+        removal.removed.append(OUR_FOLDER)

@@ -1,0 +1,185 @@
+"""One reply on its way from the host's text to its audio queue, spoken on our loop.
+
+Sentences are handed over shortly before they are heard: an interruption then leaves little behind, and the face
+changes when the voice does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, Sentence, SpeechPipeline
+from xiaozhi_persona.tasks import cancel_and_wait
+
+log = logging.getLogger(__name__)
+
+HAND_OVER_S = 0.9
+"""How long before it is heard a sentence goes to the host, which sends it at its own pace."""
+
+HOST_LEAD_S = 0.3
+"""How far the host's sending runs ahead of the ear (PRE_BUFFER_COUNT packets, core/handle/sendAudioHandle.py)."""
+
+_POLL_S = 0.02
+
+
+class Outlet(Protocol):
+    """Where a reply goes. Called on our loop; nothing in it may block."""
+
+    def is_over(self) -> bool:
+        """Whether the user interrupted, spoke again or hung up."""
+        ...
+
+    def sentence(self, subtitle: str) -> None:
+        """A sentence begins."""
+        ...
+
+    def packet(self, packet: bytes) -> None:
+        """One Opus packet of the sentence."""
+        ...
+
+    def face(self, face: str) -> None:
+        """Show one of the 21 device emotions now."""
+        ...
+
+    def last(self) -> None:
+        """All was said."""
+        ...
+
+
+class Reply:
+    """Speaks what it is fed. The methods may be called from any one thread; none waits but `wait()`."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        open_pipeline: Callable[[], SpeechPipeline],
+        outlet: Outlet,
+    ) -> None:
+        """`open_pipeline` is called on `loop`."""
+        self.has_text = False
+        """Whether anything was fed."""
+        self._loop = loop
+        self._open_pipeline = open_pipeline
+        self._outlet = outlet
+        self._pipeline: SpeechPipeline | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._spoken = threading.Event()
+        self._ends_turn = False
+        self._began_s = time.monotonic()
+        self._marks: dict[str, float] = {}
+        self._plays_until_s = 0.0
+        self._face = ""
+        self._faces: list[asyncio.TimerHandle] = []
+        loop.call_soon_threadsafe(self._start)
+
+    def feed(self, text: str) -> None:
+        """Take the next piece of the reply, cut anywhere."""
+        self.has_text = True
+        self._loop.call_soon_threadsafe(self._feed, text)
+
+    def finish(self, *, ends_turn: bool) -> None:
+        """Nothing more will be fed. With `ends_turn` the outlet is told when all was handed over."""
+        self._loop.call_soon_threadsafe(self._finish, ends_turn)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Return whether all was handed over, or the reply was ended, within that time. Blocks."""
+        return self._spoken.wait(timeout_s)
+
+    def cancel(self) -> None:
+        """End it: the request is closed, and nothing more is handed over."""
+        self._loop.call_soon_threadsafe(self._cancel)
+
+    def _start(self) -> None:
+        try:
+            self._pipeline = self._open_pipeline()
+        except Exception:
+            log.exception("这个回答说不了")
+            self._spoken.set()
+            return
+        self._task = self._loop.create_task(self._run(self._pipeline), name="host-reply")
+
+    def _feed(self, text: str) -> None:
+        self._mark("first_text")
+        if self._pipeline is not None:
+            self._pipeline.feed(text)
+
+    def _finish(self, ends_turn: bool) -> None:
+        self._ends_turn = ends_turn
+        if self._pipeline is not None:
+            self._pipeline.finish()
+        if self._spoken.is_set():
+            self._end_turn()
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self, pipeline: SpeechPipeline) -> None:
+        try:
+            async with contextlib.aclosing(pipeline):
+                speaking = asyncio.create_task(self._speak_all(pipeline), name="host-speaking")
+                try:
+                    while not speaking.done() and not self._outlet.is_over():
+                        await asyncio.wait({speaking}, timeout=_POLL_S)
+                finally:
+                    await cancel_and_wait(speaking)
+        except Exception:
+            log.exception("这个回答说不下去了")
+        finally:
+            self._pipeline = None
+            self._spoken.set()
+            if self._outlet.is_over():
+                for timer in self._faces:
+                    timer.cancel()
+            else:
+                self._end_turn()
+            if self._marks:
+                marks = "，".join(f"{name} {ms:.0f}" for name, ms in self._marks.items())
+                log.info("一轮（毫秒）：%s", marks)
+
+    def _end_turn(self) -> None:
+        if self._ends_turn and not self._outlet.is_over():
+            self._ends_turn = False
+            self._outlet.last()
+
+    async def _speak_all(self, pipeline: SpeechPipeline) -> None:
+        async for sentence in pipeline:
+            self._mark("first_sentence")
+            await self._speak(sentence)
+
+    async def _speak(self, sentence: Sentence) -> None:
+        wait_s = self._plays_until_s - HAND_OVER_S - time.monotonic()
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+        is_announced = False
+        async with contextlib.aclosing(sentence.packets()) as packets:
+            async for packet in packets:
+                if self._outlet.is_over():
+                    return
+                now = time.monotonic()
+                if not is_announced:
+                    is_announced = True
+                    self._marks.setdefault("request", (sentence.requested_at_s - self._began_s) * 1000)
+                    self._mark("first_audio")
+                    self._announce(sentence, now)
+                self._outlet.packet(packet)
+                self._plays_until_s = max(self._plays_until_s, now) + FRAME_MS / 1000
+        if not is_announced and not self._outlet.is_over():
+            self._announce(sentence, time.monotonic())  # it has no sound, but it can be read
+
+    def _announce(self, sentence: Sentence, now: float) -> None:
+        face = sentence.clip.face
+        if face != self._face:
+            self._face = face
+            due_s = self._plays_until_s - HOST_LEAD_S - now
+            self._faces.append(self._loop.call_later(max(0.0, due_s), self._outlet.face, face))
+        self._outlet.sentence(sentence.subtitle)
+
+    def _mark(self, name: str) -> None:
+        self._marks.setdefault(name, (time.monotonic() - self._began_s) * 1000)

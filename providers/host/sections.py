@@ -1,0 +1,116 @@
+"""From a section of the host's settings to ours.
+
+A door is given its own section only. Whatever the host's section has no key for stands in our config.yaml, in the
+folder DATA below the folder in which the host runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from xiaozhi_persona.config import load_settings
+from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.settings import AsrSettings, GptSovitsSettings, PathSettings, Settings, TtsSettings
+
+DATA = Path("data") / "xiaozhi-persona"
+"""Our folder in the host: data/ is what its containers keep."""
+
+_OTHERS = (
+    *("type", "url", "output_dir", "output_file", "language", "correct_words", "tts_timeout", "format"),
+    *("private_voice", "ttsVolume", "ttsRate", "ttsPitch"),
+)
+"""Keys of the host that are no parameters of GPT-SoVITS. `language` is the one in which the host's model replies."""
+
+_log = logging.getLogger(__name__)
+
+
+def door_settings(section: Mapping[str, Any], server_dir: Path, api: str = "") -> Settings:
+    """Return our settings for a TTS section of the host, `server_dir` being the folder that holds its app.py.
+
+    `api` is v1 or v2, which the type of the section tells; "" to find out. Raises SettingsError.
+    """
+    settings = base_settings(server_dir)
+    from xiaozhi_persona.providers.tts.gpt_sovits.parameters import KNOWN
+
+    parameters = {key: value for key, value in section.items() if key in KNOWN}
+    if str(parameters.get("streaming_mode")).strip().lower() not in ("1", "2", "3", "fast"):
+        parameters.pop(
+            "streaming_mode", None
+        )  # the host knows on and off only, and its own provider ignores it
+    unknown = [key for key in section if key not in (*KNOWN, *_OTHERS, "role", "role_of_device")]
+    if unknown:
+        _log.warning("TTS 设置里的 %s 不认识，没有用它。", "、".join(map(str, unknown)))
+    url = section.get("url")
+    servers = re.split(r"[\s,;]+", str(url).strip()) if url else settings.gpt_sovits.servers
+    sovits = settings.gpt_sovits.model_dump() | {
+        "servers": servers,
+        "api": api or settings.gpt_sovits.api,
+        "parameters": settings.gpt_sovits.parameters | parameters,
+    }
+    updates: dict[str, Any] = {
+        "gpt_sovits": GptSovitsSettings.model_validate(sovits),
+        "tts": TtsSettings.model_validate(settings.tts.model_dump() | {"engine": "gpt_sovits"}),
+        **role_of(section),
+    }
+    return settings.model_copy(update=updates)
+
+
+def asr_settings(section: Mapping[str, Any], server_dir: Path) -> Settings:
+    """Return our settings for an ASR section of the host: `model_dir`, as its fun_local has it, and our own asr keys.
+
+    A folder with FunASR's model.pt in it is for the engine `funasr`. Raises SettingsError.
+    """
+    settings = base_settings(server_dir)
+    given = {
+        key: value
+        for key, value in section.items()
+        if key in AsrSettings.model_fields and value not in ("", None)  # the console sends blank fields, too
+    }
+    folder = str(section.get("model_dir") or "")
+    if folder:
+        path = server_dir.absolute() / folder
+        given["model"] = str(path) if path.is_dir() else folder
+        if (path / "model.pt").is_file() and not any(path.glob("model*.onnx")):
+            given.setdefault("engine", "funasr")
+    try:
+        asr = AsrSettings.model_validate(settings.asr.model_dump() | given)
+    except ValidationError as exc:
+        where = "、".join(".".join(map(str, error["loc"])) for error in exc.errors())
+        raise SettingsError(
+            f"ASR 设置里的 {where} 不对：{exc.errors()[0]['msg']}。可用的值见 config.yaml 的 asr。"
+        ) from exc
+    return settings.model_copy(update={"asr": asr})
+
+
+def base_settings(server_dir: Path) -> Settings:
+    """Return what stands in our config.yaml in the host, or the defaults. Raises SettingsError."""
+    folder = server_dir / DATA
+    file = folder / "config.yaml"
+    settings = load_settings(file) if file.is_file() else Settings().at(folder.absolute())
+    if "paths" in settings.model_fields_set:
+        return settings
+    return settings.model_copy(update={"paths": PathSettings(data=".")})
+
+
+def role_of(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings `role` and `role_of_device` as far as a section has them. Raises SettingsError."""
+    found: dict[str, Any] = {}
+    role, of_device = section.get("role"), section.get("role_of_device")
+    if role:
+        found["role"] = str(role)
+    if isinstance(of_device, str):  # the console sends texts
+        of_device = yaml.safe_load(of_device)
+    if of_device:
+        if not isinstance(of_device, Mapping):
+            raise SettingsError(
+                f"role_of_device 应为“设备编号: 角色”，不能是 {of_device!r}。例如 {{'aa:bb:cc:dd:ee:ff': xiaoyu}}"
+            )
+        found["role_of_device"] = {str(device): str(name) for device, name in of_device.items()}
+    return found

@@ -1,0 +1,209 @@
+"""The TTS doors: classes that the host takes for its own synthesizers, with our speech pipeline behind them.
+
+Written for the bases of xiaozhi-esp32-server 0.9.1 to 0.9.6 (core/providers/tts/base.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import queue
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from core.providers.tts.base import TTSProviderBase
+from core.providers.tts.dto.dto import ContentType, InterfaceType, SentenceType, TTSMessageDTO
+
+from xiaozhi_persona.audio.opus import OpusDecoder
+from xiaozhi_persona.audio.wav import wav_bytes
+from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.providers.host.character import give_character
+from xiaozhi_persona.providers.host.connection import calling_connection, is_chatting
+from xiaozhi_persona.providers.host.logs import log_through_host
+from xiaozhi_persona.providers.host.loop import background_loop, submit
+from xiaozhi_persona.providers.host.outlet import KNOWS_SENTENCE_ID, HostOutlet, take_over_faces
+from xiaozhi_persona.providers.host.reply import Reply
+from xiaozhi_persona.providers.host.sections import door_settings
+from xiaozhi_persona.providers.host.voices import Voices, shared_voices
+from xiaozhi_persona.providers.speech.pipeline import SpeechPipeline
+from xiaozhi_persona.settings import Settings, TtsSettings
+
+log = logging.getLogger(__name__)
+log_through_host()
+
+_PATIENCE_S = 1.0
+"""How often an idle thread looks whether the host still writes the reply; the base's own figure."""
+
+_ONE_SENTENCE_S = 30.0
+
+
+class PersonaTts(TTSProviderBase):  # type: ignore[misc]
+    """What both doors are. One a connection."""
+
+    api = ""
+
+    def __init__(self, config: Mapping[str, object], delete_audio_file: bool) -> None:
+        """Never raises: what is wrong in the section is told in the log, and the fallback voice speaks."""
+        super().__init__(config, delete_audio_file)
+        self.interface_type = InterfaceType.SINGLE_STREAM
+        self.current_sentence_id: str | None = None
+        self._settings = self._read(config)
+        self._voices: Voices = shared_voices(self._settings)
+        self._reply: Reply | None = None
+        self._shows_faces = False
+        connection = calling_connection()
+        self._device_id = str(getattr(connection, "device_id", None) or "").lower()
+        self._role = self._voices.casting.role(self._device_id)
+        self.voice = f"{self._role.id}-{self._role.sheet.default_emotion or '中性'}"
+        """Names the voice in the host's cache of wake word replies."""
+        if connection is not None:
+            give_character(connection, self._role)
+
+    def tts_text_priority_thread(self) -> None:
+        """Take the reply as the host writes it: the loop of the base's text thread."""
+        while not self.conn.stop_event.is_set():
+            try:
+                message = self.tts_text_queue.get(timeout=_PATIENCE_S)
+            except queue.Empty:
+                self._end_turn_left_open()
+                continue
+            try:
+                self._take(message)
+            except Exception:
+                log.exception("这一段话说不了")
+        self._drop_reply()
+
+    def to_tts(self, text: str) -> list[bytes] | None:
+        """Return a text as Opus packets at the connection's rate, None when it cannot be spoken. Blocks."""
+        rate = getattr(self.conn, "sample_rate", 24000)
+        try:
+            return submit(self._packets(text, rate)).result(_ONE_SENTENCE_S)
+        except Exception as exc:
+            log.warning("这句话说不了：%s", exc or type(exc).__name__)
+            return None
+
+    async def text_to_speak(self, text: str, output_file: str | None) -> bytes | None:
+        """Speak a text as a whole, into a WAV file or as its bytes. The base asks for it."""
+        rate = getattr(self.conn, "sample_rate", 24000)
+        packets = await asyncio.wrap_future(submit(self._packets(text, rate)))
+        decoder = OpusDecoder(rate)
+        sound = wav_bytes(np.concatenate([np.zeros(0, np.int16), *map(decoder.decode, packets)]), rate)
+        if output_file is None:
+            return sound if packets else None
+        await asyncio.to_thread(Path(output_file).write_bytes, sound)
+        return None
+
+    async def close(self) -> None:
+        """The connection has ended."""
+        self._drop_reply()
+        await super().close()
+
+    def _take(self, message: TTSMessageDTO) -> None:
+        is_first = message.sentence_type == SentenceType.FIRST
+        if is_first and not KNOWS_SENTENCE_ID:
+            self.conn.client_abort = False  # those hosts leave it to the synthesizer
+        if self.conn.client_abort:
+            return
+        if KNOWS_SENTENCE_ID and message.sentence_id != self.conn.sentence_id:
+            return
+        if is_first:
+            self._begin(message.sentence_id)
+        elif message.content_type == ContentType.TEXT:
+            self._speak(message.sentence_id, message.content_detail)
+        elif message.content_type == ContentType.FILE:
+            self._play(message.content_file)
+        if message.sentence_type == SentenceType.LAST:
+            self._current(message.sentence_id).finish(ends_turn=True)
+            self._reply = None
+
+    def _begin(self, sentence_id: str) -> None:
+        self._drop_reply()
+        self.tts_audio_first_sentence = True
+        self.opus_encoder.reset_state()
+        self._shows_faces = take_over_faces(self.conn) or self._shows_faces
+        self._open(sentence_id)
+
+    def _speak(self, sentence_id: str, text: str | None) -> None:
+        if text:
+            self._current(sentence_id).feed(text)
+
+    def _play(self, file: str | None) -> None:
+        """Play a file (music) after what was said before it."""
+        reply, self._reply = self._reply, None
+        if reply is not None:
+            reply.finish(ends_turn=False)
+            while not reply.wait(_PATIENCE_S) and not self.conn.stop_event.is_set():
+                pass
+        if file and Path(file).exists() and not self.conn.client_abort:
+            self._process_audio_file_stream(file, callback=self.handle_opus)
+
+    def _current(self, sentence_id: str) -> Reply:
+        """Return the reply that is being written; texts may come without a FIRST, and after a file."""
+        return self._reply or self._open(sentence_id)
+
+    def _open(self, sentence_id: str) -> Reply:
+        self.current_sentence_id = sentence_id
+        rate = self.conn.sample_rate
+        outlet = HostOutlet(self.conn, self.tts_audio_queue, sentence_id, shows_faces=self._shows_faces)
+        self._reply = Reply(background_loop(), lambda: self._pipeline(rate), outlet)
+        return self._reply
+
+    def _drop_reply(self) -> None:
+        reply, self._reply = self._reply, None
+        if reply is not None:
+            reply.cancel()
+
+    def _end_turn_left_open(self) -> None:
+        """End a turn that the host has left without its LAST: it does so when its model cannot be asked."""
+        if self._reply is None or is_chatting(self.conn) or not self.tts_text_queue.empty():
+            return
+        log.warning("对话模型没有回答，这一轮到此为止。请看前面的日志里它的错误。")
+        if not self._reply.has_text:
+            self._reply.feed(self._settings.phrases.chat_failed)
+        self._reply.finish(ends_turn=True)
+        self._reply = None
+
+    def _pipeline(self, sample_rate_hz: int) -> SpeechPipeline:
+        return self._voices.pipeline(
+            self._device_id,
+            sample_rate_hz,
+            self._respell,
+            None if self.delete_audio_file else self.generate_filename,
+        )
+
+    def _respell(self, text: str) -> str:
+        pattern = getattr(self, "_correct_words_pattern", None)
+        if pattern is None:
+            return text
+        respelled: str = pattern.sub(lambda match: self.correct_words[match.group(0)], text)
+        return respelled
+
+    def _read(self, section: Mapping[str, object]) -> Settings:
+        try:
+            return door_settings(section, Path.cwd(), self.api)
+        except PersonaError as exc:
+            log.error("%s（现在用备用的声音）", exc)
+            return Settings(tts=TtsSettings(engine="espeak"))
+
+    async def _packets(self, text: str, sample_rate_hz: int) -> list[bytes]:
+        packets: list[bytes] = []
+        async with contextlib.aclosing(self._pipeline(sample_rate_hz)) as pipeline:
+            pipeline.feed(text)
+            pipeline.finish()
+            async for sentence in pipeline:
+                packets += [packet async for packet in sentence.packets()]
+        return packets
+
+
+class GptSovitsV1(PersonaTts):
+    """Speaks through GPT-SoVITS's api.py; the section is that of the provider `gpt_sovits_v1`."""
+
+    api = "v1"
+
+
+class GptSovitsV2Stream(PersonaTts):
+    """Speaks through GPT-SoVITS's api_v2.py; the section is that of the host's provider `gpt_sovits_v2`."""
+
+    api = "v2"

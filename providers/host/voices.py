@@ -1,0 +1,130 @@
+"""The voices of the doors: for each set of settings one synthesizer and one cast of roles, shared by all connections."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xiaozhi_persona.audio.wav import write_wav
+from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.providers.host.loop import at_close
+from xiaozhi_persona.providers.speech.casting import Casting
+from xiaozhi_persona.providers.speech.pipeline import SpeechPipeline
+from xiaozhi_persona.providers.tts.engine import open_synthesizer
+from xiaozhi_persona.settings import Settings
+from xiaozhi_persona.spine import Clip, PcmChunk, SpeechSynthesizer
+
+if TYPE_CHECKING:
+    from xiaozhi_persona.providers.tts.gpt_sovits import GptSovitsSynthesizer
+
+log = logging.getLogger(__name__)
+
+_lock = threading.Lock()
+_voices: dict[str, Voices] = {}
+
+
+def shared_voices(settings: Settings) -> Voices:
+    """Return the voices for these settings; connections with equal settings share one server's lock and connections."""
+    key = f"{settings.data_dir} {settings.model_dump_json()}"
+    with _lock:
+        if key not in _voices:
+            if not _voices:
+                at_close(_close_all)
+            _voices[key] = Voices(settings)
+        return _voices[key]
+
+
+async def _close_all() -> None:
+    with _lock:
+        open_ones = list(_voices.values())
+        _voices.clear()
+    for voices in open_ones:
+        await voices.aclose()
+
+
+class Voices:
+    """Speaks with the roles of some settings. Made for one event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Never raises: settings that cannot be used are told in the log, and what can be used is."""
+        self._settings = settings
+        self.casting = _casting(settings)
+        self._synthesizer: SpeechSynthesizer | None = None
+        self._sovits: GptSovitsSynthesizer | None = None
+
+    def pipeline(
+        self,
+        device_id: str,
+        sample_rate_hz: int,
+        respell: Callable[[str], str] = str,
+        keep_as: Callable[[], str] | None = None,
+    ) -> SpeechPipeline:
+        """Return a pipeline for one reply; call it on the loop.
+
+        `respell` gives the spoken form of a sentence. `keep_as` names a WAV file for each sentence that is to be kept.
+        """
+        if self._synthesizer is None:
+            self._synthesizer, self._sovits = _open(self._settings)
+        return SpeechPipeline(
+            _Adapted(self._synthesizer, respell, keep_as),
+            self.casting.emotion_choice(device_id),
+            timeout_s=self._settings.sentence_timeout_s,
+            sample_rate_hz=sample_rate_hz,
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections to the servers."""
+        if self._sovits is not None:
+            await self._sovits.aclose()
+
+
+class _Adapted:
+    """A synthesizer with what the host's section asks for beside the voice: other spellings, kept files."""
+
+    def __init__(
+        self, inner: SpeechSynthesizer, respell: Callable[[str], str], keep_as: Callable[[], str] | None
+    ) -> None:
+        self._inner = inner
+        self._respell = respell
+        self._keep_as = keep_as
+
+    async def synthesize(self, text: str, clip: Clip) -> AsyncGenerator[PcmChunk, None]:
+        chunks: list[PcmChunk] = []
+        async with contextlib.aclosing(self._inner.synthesize(self._respell(text), clip)) as sound:
+            async for chunk in sound:
+                if self._keep_as:
+                    chunks.append(chunk)
+                yield chunk
+        if self._keep_as and chunks:
+            await asyncio.to_thread(_keep, Path(self._keep_as()), chunks)
+
+
+def _keep(file: Path, chunks: list[PcmChunk]) -> None:
+    try:
+        write_wav(file, np.concatenate([chunk.samples for chunk in chunks]), chunks[0].sample_rate_hz)
+    except OSError as exc:
+        log.warning("语音存不进 %s（%s）。检查 output_dir 的权限和剩余空间。", file, exc.strerror)
+
+
+def _casting(settings: Settings) -> Casting:
+    try:
+        return Casting(settings)
+    except PersonaError as exc:
+        log.error("%s（现在用自带的角色 default）", exc)
+        return Casting(Settings().at(settings.data_dir))
+
+
+def _open(settings: Settings) -> tuple[SpeechSynthesizer, GptSovitsSynthesizer | None]:
+    try:
+        return open_synthesizer(settings)
+    except PersonaError as exc:
+        log.error("%s（现在用备用的声音）", exc)
+        espeak = settings.tts.model_copy(update={"engine": "espeak"})
+        return open_synthesizer(settings.model_copy(update={"tts": espeak}))

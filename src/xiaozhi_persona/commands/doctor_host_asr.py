@@ -1,0 +1,219 @@
+"""The part of `doctor HOST` that looks at the recognizer: its packages, device and model, and one sentence.
+
+All of it is tried in the host's Python, which need not be ours: this file is run there, in a process of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from xiaozhi_persona.commands.checks import Check, failed
+from xiaozhi_persona.commands.doctor_host_memory import selected_section
+from xiaozhi_persona.commands.doctor_host_python import find_python
+from xiaozhi_persona.errors import PackageMissing, PersonaError
+from xiaozhi_persona.providers.host.doors import DOORS
+from xiaozhi_persona.providers.host.sections import asr_settings
+from xiaozhi_persona.settings import AsrSettings, Settings
+from xiaozhi_persona.spine import Clip, Samples
+
+TIMEOUT_S = 120.0
+"""How long the host's Python may take to load the model and recognize a sentence."""
+
+_TYPE = next(door.type for door in DOORS if door.kind == "ASR")
+_PACKAGES = {"funasr_onnx": ("funasr-onnx", "onnxruntime"), "funasr": ("funasr", "torch")}
+_SENTENCE = "我叫小明。"
+"""The embedded model knows it, too."""
+
+
+async def check_ears(
+    config: Mapping[str, Any], server_dir: Path, python: Path | None, again: str
+) -> list[Check]:
+    """Check which recognizer the host's settings choose; where it is ours, that it hears with the host's Python.
+
+    `python` is the host's interpreter, None to look for it. Nothing is downloaded.
+    """
+    name, section = selected_section(config, "ASR")
+    if not section:
+        found = f"selected_module.ASR 是 {name!r}，ASR 下面没有它，小智服务端启动不了"
+        return [Check("error", "设置", found, "改 data/.config.yaml。")]
+    if section.get("type") != _TYPE:
+        found = f"用的是 {name}（type: {section.get('type')}），不是本程序的；要换，加上 --asr 再运行 install"
+        return [Check("ok", "语音识别", found)]
+    checks = [Check("ok", "语音识别", f"用 {name}（type: {_TYPE}）")]
+    try:
+        asr = asr_settings(section, server_dir).asr
+    except PersonaError as exc:
+        return [*checks, failed(f"设置 {name}", exc)]
+    if asr.has_embedded_model:
+        found = "自带的小模型，它只认识演示的句子"
+        step = f"{again} --asr 模型的文件夹（如 SenseVoiceSmall 的），或模型库里的名字"
+        checks.append(Check("warning", "语音识别的模型", found, step))
+    where = python or find_python(server_dir)
+    try:
+        answer = await asyncio.to_thread(_ask, where, server_dir, section)
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError) as exc:
+        reason = f"{TIMEOUT_S:g} 秒没有回答" if isinstance(exc, subprocess.TimeoutExpired) else "中途停了"
+        step = f"先改好 Python 那一项的毛病：{again} --python {where}；内存不够时换小一些的模型。"
+        return [*checks, Check("error", "语音识别一句", f"在 {where} 里试不了（{reason}）", step)]
+    return [*checks, *_findings(answer, asr, name, f"{again} --python {where}", where)]
+
+
+def _findings(answer: dict[str, Any], asr: AsrSettings, name: str, again: str, where: Path) -> list[Check]:
+    packages = "，".join(f"{package} {version or '没有'}" for package, version in answer["versions"].items())
+    if answer.get("lacking"):
+        step = (
+            again if asr.engine == "funasr_onnx" else f"运行 {where} -m pip install funasr torch torchaudio"
+        )
+        return [Check("error", "语音识别的包", f"{packages}（{answer['lacking']}）", step)]
+    checks = [Check("ok", "语音识别的包", packages)] if packages else []
+    if "cuda" in answer:
+        checks.append(_device(asr, answer["cuda"], name, where))
+        if checks[-1].status == "error":
+            return checks
+    if answer.get("absent"):
+        found = f"没有文件夹 {answer['absent']}，当作模型库里的名字，还没有下载"
+        step = "启动小智服务端就会下载；是文件夹的话，检查它的位置。"
+        return [*checks, Check("warning", "语音识别的模型", found, step)]
+    if answer.get("error"):
+        text = answer["error"].replace("asr.model", f"ASR.{name}.model_dir")
+        text = re.sub(r"\basr\.(?=[a-z])", f"ASR.{name}.", text)
+        return [*checks, failed("语音识别一句", PersonaError(text))]
+    memory = f"，整个进程最多占 {answer['peak_rss_mb']:.0f} MB 内存" if answer["peak_rss_mb"] else ""
+    found = f"模型 {answer['loaded_in_s']:.1f} 秒读好{memory}"
+    if "heard" not in answer:
+        return [*checks, Check("ok", "语音识别一句", f"{found}；没有 eSpeak 可以念一句，没有试")]
+    said = _SENTENCE.rstrip("。")
+    found = f"认一句用 {answer['recognized_in_s'] * 1000:.0f} 毫秒，{found}；eSpeak 念“{said}”"
+    if answer["heard"]:
+        return [*checks, Check("ok", "语音识别一句", f"{found}，听到“{answer['heard']}”")]
+    step = "机器声不好认；用你自己的录音试：xiaozhi-persona transcribe 录音.wav"
+    return [*checks, Check("warning", "语音识别一句", f"{found}，没有听出字来", step)]
+
+
+def _device(asr: AsrSettings, has_cuda: bool, name: str, where: Path) -> Check:
+    what, library = "语音识别的设备", "torch" if asr.engine == "funasr" else "onnxruntime"
+    if asr.device.startswith("cuda") and not has_cuda:
+        found = f"device 是 {asr.device}，但这个 Python 的 {library} 用不了 NVIDIA 显卡"
+        more = "带 CUDA 的 torch" if library == "torch" else "onnxruntime-gpu"
+        step = f"检查驱动，在 {where} 里装{more}，或在 data/.config.yaml 的 ASR.{name} 里写 device: cpu"
+        return Check("error", what, found, step)
+    card = "能用显卡" if has_cuda else "用不了 NVIDIA 显卡"
+    return Check("ok", what, f"device: {asr.device}（{library} {card}）")
+
+
+def _ask(python: Path, server_dir: Path, section: Mapping[str, Any]) -> dict[str, Any]:
+    """Try the recognizer in the host's Python. Raises OSError, SubprocessError or ValueError when no answer comes."""
+    done = subprocess.run(
+        [str(python), "-m", __name__],
+        input=json.dumps(section, default=str).encode(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=server_dir,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        timeout=TIMEOUT_S,
+        check=True,
+    )
+    answer = json.loads(done.stdout.decode("utf-8", errors="replace").splitlines()[-1])
+    if not isinstance(answer, dict) or "versions" not in answer:
+        raise ValueError(answer)
+    return answer
+
+
+async def _try(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Try the recognizer of a section in this Python, in the host's folder; return what was seen."""
+    settings = asr_settings(section, Path.cwd())
+    packages = _PACKAGES.get(settings.asr.engine, ())
+    answer: dict[str, Any] = {"versions": {package: _version(package) for package in packages}}
+    try:
+        if packages:
+            answer["cuda"] = _has_cuda(settings.asr.engine)
+            if settings.asr.device.startswith("cuda") and not answer["cuda"]:
+                return answer
+            absent = _absent(settings)
+            if absent:
+                return answer | {"absent": absent}
+        return answer | await _hear(settings)
+    except (PackageMissing, ImportError, OSError) as exc:  # OSError: libraries of torch that do not fit
+        return answer | {"lacking": re.split("[：。]运行", str(exc))[0]}
+    except PersonaError as exc:
+        return answer | {"error": str(exc)}
+
+
+async def _hear(settings: Settings) -> dict[str, Any]:
+    """Load the model, recognize one sentence; return the times and the memory. Raises PersonaError."""
+    from xiaozhi_persona.commands.transcribe_bench import peak_rss_mb
+    from xiaozhi_persona.providers.asr.engine import open_recognizer
+
+    answer: dict[str, Any] = {}
+    recognizer = open_recognizer(settings)
+    try:
+        began = time.monotonic()
+        await recognizer.load()
+        answer["loaded_in_s"] = time.monotonic() - began
+        sound = await _spoken(settings)
+        if sound is not None:
+            began = time.monotonic()
+            answer["heard"] = (await recognizer.transcribe(sound)).text
+            answer["recognized_in_s"] = time.monotonic() - began
+    finally:
+        await recognizer.aclose()
+    return answer | {"peak_rss_mb": peak_rss_mb()}
+
+
+async def _spoken(settings: Settings) -> Samples | None:
+    """Return the sentence in the embedded voice at 16 kHz; None without eSpeak."""
+    from xiaozhi_persona.audio.resample import resample
+    from xiaozhi_persona.providers.tts.espeak import EspeakSynthesizer
+
+    try:
+        async for chunk in EspeakSynthesizer(settings.espeak).synthesize(_SENTENCE, Clip()):
+            return resample(chunk.samples, chunk.sample_rate_hz, 16000)
+    except PersonaError:
+        pass
+    return None
+
+
+def _has_cuda(engine: str) -> bool:
+    if engine == "funasr":
+        import torch
+
+        return bool(torch.cuda.is_available())
+    import onnxruntime
+
+    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+
+
+def _absent(settings: Settings) -> str:
+    """Return the first model that would be downloaded, "" when none would."""
+    from xiaozhi_persona.providers.asr.model_hub import is_to_be_downloaded
+
+    asr = settings.asr
+    names = [asr.model]
+    if asr.engine == "funasr":
+        from xiaozhi_persona.providers.asr.torch_models import DEFAULT_MODEL, full_name
+
+        names = [asr.model or DEFAULT_MODEL, asr.vad_model, asr.punc_model]
+        names = [full_name(name, asr.hub) for name in names if name]
+    base, downloads = settings.path("."), settings.data_dir / "models"
+    return next((name for name in names if is_to_be_downloaded(name, asr, base, downloads)), "")
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+if __name__ == "__main__":
+    print("\n" + json.dumps(asyncio.run(_try(json.load(sys.stdin)))))

@@ -1,0 +1,1 @@
+"""The host starts here; tests start the stand-in by hostkit.kit."""

@@ -1,0 +1,7 @@
+from abc import ABC, abstractmethod
+
+
+class VADProviderBase(ABC):
+    @abstractmethod
+    def is_vad(self, conn, data):
+        """Tell whether somebody speaks."""

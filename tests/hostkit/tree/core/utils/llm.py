@@ -1,0 +1,5 @@
+from core.utils.factory import make
+
+
+def create_instance(class_name, *args, **kwargs):
+    return make(f"core/providers/llm/{class_name}/{class_name}.py", "LLMProvider", *args, **kwargs)
