@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Install xiaozhi-persona into .venv/ and start it. Needs nothing but Python 3.10 or newer.
+"""装好 xiaozhi-persona（在 .venv/ 里）并运行它。只需要 Python 3.10 或更新的版本。
 
-    python3 run.py          装好，演示一轮对话，然后开始服务
-    python3 run.py --once   装好，演示一轮对话，把回答存到 out/reply.wav，结束
-    python3 run.py test     装好测试所需，跑全部测试和检查
-
-Other arguments go to `xiaozhi-persona`, such as `python3 run.py talk --text 你好`.
+python3 run.py          装好，演示一轮对话，然后开始服务
+python3 run.py --once   装好，演示一轮对话，把回答存到 out/reply.wav，结束
+python3 run.py test     装好测试所需，跑全部测试和检查
+python3 run.py test --torch   另装 FunASR 和 torch（约 2 GB），只跑用到它们的测试
+python3 run.py 命令 …    等于在 .venv 里运行 xiaozhi-persona 命令 …
 """
 
+import ast
 import ctypes.util
 import hashlib
 import os
@@ -28,17 +29,32 @@ EXTRAS = ["bridge", "asr", "espeak"]
 UNPINNED = ["funasr-onnx>=0.4.1", "librosa"]
 IMPORTED = ["kaldi-native-fbank", "sentencepiece", "jieba", "lazy_loader", "onnxruntime"]
 
+# The CPU build: what PyPI has under the same number brings several GB of CUDA.
+TORCH_CONSTRAINTS = ".ci/torch-constraints.txt"
+TORCH = "torch==2.13.0+cpu"
+TORCH_TESTS = "tests/test_asr_torch.py"
+
 
 def main(arguments):
     if sys.version_info < (3, 10):
         return f"需要 Python 3.10 或更新的版本，现在是 {sys.version.split()[0]}。"
+    if arguments[:1] in (["--help"], ["-h"]):
+        return show_help()
     testing = arguments[:1] == ["test"]
     try:
         problem = install(EXTRAS + ["test"] * testing)
+        if not problem and testing and "--torch" in arguments:
+            if not has_torch():
+                say(f"跳过：这里没有 {TORCH}（CPU 版，Python 3.11 的），而别的有好几个 GB")
+                return 0
+            problem = install([*EXTRAS, "test", "asr-torch"])
     except KeyboardInterrupt:
         return 130
     if problem:
         return problem
+    if testing and "--torch" in arguments:
+        more = [argument for argument in arguments[1:] if argument != "--torch"]
+        return subprocess.call([str(PYTHON), "-m", "pytest", TORCH_TESTS, *more], cwd=ROOT)
     if testing:
         return run_tests(arguments[1:])
     if arguments[:1] == ["--once"]:
@@ -46,6 +62,18 @@ def main(arguments):
     elif not arguments or arguments[0].startswith("--"):
         arguments = ["serve", "--demo", *arguments]
     return start([str(PYTHON), "-m", "xiaozhi_persona", *arguments])
+
+
+def show_help():
+    """What can be run, known without installing anything."""
+    print(__doc__.strip())
+    print("\n命令（每个都有 --help，如 python3 run.py talk --help）：")
+    tree = ast.parse((ROOT / "src" / "xiaozhi_persona" / "cli.py").read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == "COMMANDS":
+            for name, purpose in ast.literal_eval(node.value).items():
+                print(f"    {name:<12}{purpose}")
+    return 0
 
 
 def start(command):
@@ -95,6 +123,9 @@ def install(extras):
         steps.append(("安装语音识别（funasr-onnx）", ["--no-deps", *UNPINNED]))
     if ctypes.util.find_library("opus") is None:
         steps.append(("系统没有 libopus，改用 PyAV 带的", ["av"]))
+    if "asr-torch" in extras:
+        steps[0][1].extend(["-c", TORCH_CONSTRAINTS])
+        steps.append(("安装导出模型用到的包", ["onnx", "onnxscript", "-c", TORCH_CONSTRAINTS]))
     for number, (label, what) in enumerate(steps, 1):
         say(f"[{number}/{len(steps)}] {label}")
         problem = pip(what)
@@ -103,6 +134,12 @@ def install(extras):
     STAMP.write_text("\n".join([state, *extras]) + "\n", encoding="utf-8")
     say(f"安装完成，用时 {time.monotonic() - started:.0f} 秒")
     return None
+
+
+def has_torch():
+    """Whether pip can find the torch that the tests are made for."""
+    command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--dry-run", "--no-deps", TORCH]
+    return subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 0
 
 
 def fingerprint():
@@ -148,7 +185,8 @@ def run_tests(more):
         ("ruff", ["ruff", "check", "."]),
         ("ruff format", ["ruff", "format", "--check", "."]),
         ("mypy", ["mypy", "-p", "xiaozhi_persona"]),
-        ("pytest", ["pytest", *more]),
+        # Most of the time is real-time waiting: more processes than cores; a file stays in one of them.
+        ("pytest", ["pytest", "-n", "4", "--dist", "loadfile", *more]),
     ]
     failed = []
     for name, command in checks:

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from xiaozhi_persona.cli import COMMANDS
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -252,6 +254,22 @@ def test_a_failed_step_is_shown_and_done_again_at_the_next_start(
 # What it starts.
 
 
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_shows_its_own_use_and_every_command_and_installs_nothing(
+    commands: FakeSubprocess,
+    run: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    flag: str,
+) -> None:
+    monkeypatch.setattr(run, "ROOT", ROOT)
+    assert run.main([flag]) == 0
+    shown = capsys.readouterr().out
+    for part in ("python3 run.py --once", "python3 run.py test", *COMMANDS, *COMMANDS.values()):
+        assert part in shown
+    assert not commands.commands
+
+
 @pytest.mark.parametrize(
     ("given", "started"),
     [
@@ -281,7 +299,7 @@ def test_the_tests_are_all_run_and_what_failed_is_named(
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
         ["mypy", "-p", "xiaozhi_persona"],
-        ["pytest", "-k", "vad"],
+        ["pytest", "-n", "4", "--dist", "loadfile", "-k", "vad"],
     ]
     commands.exit_code = 1
     assert run.main(["test"]) == "没有通过：ruff、ruff format、mypy、pytest"
