@@ -161,18 +161,18 @@ def test_asking_about_an_unknown_owner_makes_no_memory(
     assert not (tmp_path / "data" / "memory").exists()
 
 
-_AS_ANOTHER_USER = """
-import os, sys
+_WITHOUT_RIGHTS = """
+import sys
 from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from memory_kit import obey_permissions
 from xiaozhi_persona.commands.memory_common import opened
-from xiaozhi_persona.config import load_settings
 from xiaozhi_persona.config import load_settings
 from xiaozhi_persona.errors import PersonaError, SettingsError
 from xiaozhi_persona.memory import diary
 from xiaozhi_persona.memory.owners import Owners
 settings = load_settings(Path(sys.argv[1]))
-if os.getuid() == 0:
-    os.setuid(65534)
+obey_permissions()
 with opened(settings, "甲") as store:
     print([turn.text for turn in diary.everything(store.reader)])
 try:
@@ -200,12 +200,9 @@ def test_a_read_only_memory_whose_log_was_not_merged_is_read_whole_and_never_cha
         (folder / name).write_bytes(files[name])
         (folder / name).chmod(0o444)
     folder.chmod(0o555)
-    for parent in (folder.parent, folder.parent.parent, tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o755)
-
     try:
         child = subprocess.run(
-            [sys.executable, "-c", _AS_ANOTHER_USER, filled],
+            [sys.executable, "-c", _WITHOUT_RIGHTS, filled, str(Path(__file__).parent)],
             capture_output=True,
             text=True,
             timeout=60,

@@ -269,13 +269,12 @@ def test_a_full_disk_is_told_and_loses_nothing_that_was_acknowledged(tmp_path: P
 
 
 _READ_ONLY = """
-import os, sys
+import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 import memory_kit as kit
 from xiaozhi_persona.errors import PersonaError
-if os.getuid() == 0:
-    os.setuid(65534)
+kit.obey_permissions()
 with kit.memory(Path(sys.argv[1])) as store:
     print(store.readonly, kit.ask(store, "今天我们聊了什么").turns_in_range)
     try:
@@ -293,8 +292,6 @@ def test_a_read_only_memory_is_still_recalled(tmp_path: Path) -> None:
     for path in folder.iterdir():
         path.chmod(0o444)
     folder.chmod(0o555)
-    for parent in (root, tmp_path, *tmp_path.parents[:2]):  # pytest's own folders: another user must get in
-        parent.chmod(0o755)
     try:
         run = subprocess.run(
             [sys.executable, "-c", _READ_ONLY, str(root), str(Path(__file__).parent)],
