@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,11 @@ from hostkit import VERSIONS, HostUnderTest, Llm
 from memory_kit import memory, turn
 
 from xiaozhi_persona.memory import diary
+from xiaozhi_persona.memory.persona_memory import PersonaMemory
+from xiaozhi_persona.providers.host.conversation import Conversation
+from xiaozhi_persona.settings import MemorySettings
+from xiaozhi_persona.spine import Owner
+from xiaozhi_persona.text.emotions import built_in_names
 
 every_version = pytest.mark.parametrize("version", VERSIONS)
 newest = VERSIONS[-1]
@@ -174,3 +180,30 @@ async def test_interleaved_connections_never_cross(tmp_path: Path) -> None:
     for number, device in enumerate(devices):
         said = [line for line in turns_of(server, device) if line.startswith("user")]
         assert said == [f"user: 我的编号是{number}号第{part}次" for part in range(3)]
+
+
+async def test_ten_thousand_interleaved_turns_reach_their_owners(tmp_path: Path) -> None:
+    """Conversations of many devices over one memory; each device has two, as when it connects anew in a hurry."""
+    owners = [Owner(f"aa:bb:cc:00:02:{number:02x}") for number in range(16)]
+    shared = PersonaMemory(MemorySettings(), tmp_path)
+    loop = asyncio.get_running_loop()
+    talks = [Conversation(shared, owner, loop, built_in_names()) for owner in owners for _ in range(2)]
+    order = random.Random(5)
+    for number in range(5000):
+        talk = order.choice(talks)
+        talk.heard("user", f"{talk.owner.id}说第{number}句")
+        if number % 50 == 0:
+            await asyncio.sleep(0)  # the host asks when the words are in its dialogue
+            await talk.ask(f"{talk.owner.id}说第{number}句")
+        talk.heard("assistant", f"对{talk.owner.id}答第{number}句。")
+    for talk in talks:  # the old ones end after the new ones have begun
+        await talk.finish()
+    await shared.aclose()
+    written = 0
+    for owner in owners:
+        with memory(tmp_path, owner.id) as store:
+            texts = [said.text for said in diary.latest(store.reader, 10_000)]
+        assert all(owner.id in text for text in texts)
+        assert len(set(texts)) == len(texts)
+        written += len(texts)
+    assert written == 10_000
