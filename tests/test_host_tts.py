@@ -219,6 +219,16 @@ async def test_settings_that_cannot_be_used_are_told_and_the_fallback_voice_spea
     assert "没有角色 'nobody'" in log
 
 
+@pytest.mark.parametrize("written", ["{'aa: [", "just words"])
+async def test_roles_that_cannot_be_read_are_told_and_the_device_speaks(written: str, tmp_path: Path) -> None:
+    section = {"type": "gpt_sovits_v2_stream", "url": "http://127.0.0.1:9", "role_of_device": written}
+    async with host_with_doors(newest, tmp_path, tts=section, llm=Llm("你好。")) as server:
+        async with server.connect() as device:
+            reply = await device.say("在吗")
+        log = server.log()
+    assert reply.stopped and len(reply.sound) > 6000 and "role_of_device" in log
+
+
 async def test_two_devices_speak_with_two_roles_at_once(tmp_path: Path) -> None:
     second = "bb:bb:cc:00:00:02"
     async with (

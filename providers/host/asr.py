@@ -52,12 +52,17 @@ class PersonaFunAsr(ASRProviderBase):  # type: ignore[misc]
         """
         given = [*more, *named.values()]
         artifacts = next((value for value in given if hasattr(value, "pcm_bytes")), None)
-        form = next((value for value in given if isinstance(value, str)), "pcm")
+        form = next((value for value in given if isinstance(value, str)), "")
         try:
-            sound = artifacts.pcm_bytes if artifacts else b"".join(self._decoded(opus_data, form))
-            file = artifacts.file_path if artifacts else None
-            if form in more and not artifacts and not self.delete_audio_file:
-                file = self.save_audio_to_file(self._decoded(opus_data, form), session_id)
+            if artifacts is not None:
+                sound, file = artifacts.pcm_bytes, artifacts.file_path
+            else:
+                frames = self.decode_opus(opus_data) if form == "opus" else opus_data
+                sound, file = b"".join(frames), None
+                if (
+                    sound and not self.delete_audio_file
+                ):  # hosts that give no artifacts keep no file themselves
+                    file = self.save_audio_to_file(frames, session_id)
             if self._recognizer is None or not sound:
                 return "", file
             samples = np.frombuffer(sound[: len(sound) // 2 * 2], dtype="<i2")
@@ -72,9 +77,3 @@ class PersonaFunAsr(ASRProviderBase):  # type: ignore[misc]
 
     async def close(self) -> None:
         """Nothing: the host calls this when any connection ends, and the others go on."""
-
-    def _decoded(self, packets: Sequence[bytes], form: str) -> Sequence[bytes]:
-        if form == "opus":
-            decoded: list[bytes] = self.decode_opus(packets)
-            return decoded
-        return packets

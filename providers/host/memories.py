@@ -11,8 +11,8 @@ from typing import Any
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.memory.lore import LoreBook
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
-from xiaozhi_persona.providers.host.loop import at_close
 from xiaozhi_persona.providers.host.sections import role_of
+from xiaozhi_persona.providers.host.shared import Shared
 from xiaozhi_persona.providers.host.voices import shared_voices
 from xiaozhi_persona.roles.role import Role
 from xiaozhi_persona.settings import Settings
@@ -22,27 +22,10 @@ log = logging.getLogger(__name__)
 
 _MAX_DEVICES = 10_000
 
-_lock = threading.Lock()
-_memories: dict[str, SharedMemory] = {}
-
 
 def shared_memory(settings: Settings) -> SharedMemory:
     """Return the memory that keeps its diaries where these settings say; there is one for each such folder."""
-    key = str(settings.memory_dir)
-    with _lock:
-        if key not in _memories:
-            if not _memories:
-                at_close(_close_all)
-            _memories[key] = SharedMemory(settings)
-        return _memories[key]
-
-
-async def _close_all() -> None:
-    with _lock:
-        open_ones = list(_memories.values())
-        _memories.clear()
-    for shared in open_ones:
-        await shared.memory.aclose()
+    return _shared.get(str(settings.memory_dir), lambda: SharedMemory(settings))
 
 
 class SharedMemory:
@@ -50,6 +33,7 @@ class SharedMemory:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._lock = threading.Lock()
         self._roles: OrderedDict[str, tuple[Role, LoreBook]] = OrderedDict()
         self.memory = PersonaMemory(settings.memory, settings.memory_dir, role_of=self._role_of)
 
@@ -62,13 +46,20 @@ class SharedMemory:
             log.error("%s", exc)
         casting = shared_voices(settings).casting
         role = casting.role(device_id)
-        with _lock:
+        with self._lock:
             self._roles[device_id] = (role, casting.lore(device_id))
             self._roles.move_to_end(device_id)
             while len(self._roles) > _MAX_DEVICES:
                 self._roles.popitem(last=False)
         return role
 
+    async def aclose(self) -> None:
+        """Write what is left, and end the threads."""
+        await self.memory.aclose()
+
     def _role_of(self, owner: Owner) -> tuple[str, LoreBook | None]:
         role, lore = self._roles.get(owner.id, (None, None))
         return (role.name if role else "", lore)
+
+
+_shared: Shared[SharedMemory] = Shared()

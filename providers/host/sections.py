@@ -6,6 +6,7 @@ folder DATA below the folder in which the host runs.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 from collections.abc import Mapping
@@ -41,9 +42,7 @@ def door_settings(section: Mapping[str, Any], server_dir: Path, api: str = "") -
 
     parameters = {key: value for key, value in section.items() if key in KNOWN}
     if str(parameters.get("streaming_mode")).strip().lower() not in ("1", "2", "3", "fast"):
-        parameters.pop(
-            "streaming_mode", None
-        )  # the host knows on and off only, and its own provider ignores it
+        parameters.pop("streaming_mode", None)  # the host knows on and off, and its own provider ignores it
     unknown = [key for key in section if key not in (*KNOWN, *_OTHERS, "role", "role_of_device")]
     if unknown:
         _log.warning("TTS 设置里的 %s 不认识，没有用它。", "、".join(map(str, unknown)))
@@ -106,7 +105,8 @@ def role_of(section: Mapping[str, Any]) -> dict[str, Any]:
     if role:
         found["role"] = str(role)
     if isinstance(of_device, str):  # the console sends texts
-        of_device = yaml.safe_load(of_device)
+        with contextlib.suppress(yaml.YAMLError):  # what stays text is told below
+            of_device = yaml.safe_load(of_device)
     if of_device:
         if not isinstance(of_device, Mapping):
             raise SettingsError(

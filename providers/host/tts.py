@@ -26,7 +26,7 @@ from xiaozhi_persona.providers.host.loop import background_loop, submit
 from xiaozhi_persona.providers.host.outlet import KNOWS_SENTENCE_ID, HostOutlet, take_over_faces
 from xiaozhi_persona.providers.host.reply import Reply
 from xiaozhi_persona.providers.host.sections import door_settings
-from xiaozhi_persona.providers.host.voices import Voices, shared_voices
+from xiaozhi_persona.providers.host.voices import shared_voices
 from xiaozhi_persona.providers.speech.pipeline import SpeechPipeline
 from xiaozhi_persona.settings import Settings, TtsSettings
 
@@ -50,16 +50,16 @@ class PersonaTts(TTSProviderBase):  # type: ignore[misc]
         self.interface_type = InterfaceType.SINGLE_STREAM
         self.current_sentence_id: str | None = None
         self._settings = self._read(config)
-        self._voices: Voices = shared_voices(self._settings)
+        self._voices = shared_voices(self._settings)
         self._reply: Reply | None = None
         self._shows_faces = False
         connection = calling_connection()
-        self._device_id = str(getattr(connection, "device_id", None) or "").lower()
-        self._role = self._voices.casting.role(self._device_id)
-        self.voice = f"{self._role.id}-{self._role.sheet.default_emotion or '中性'}"
+        self._device_id = str(getattr(connection, "device_id", None) or "")
+        role = self._voices.casting.role(self._device_id)
+        self.voice = f"{role.id}-{role.sheet.default_emotion or '中性'}"
         """Names the voice in the host's cache of wake word replies."""
         if connection is not None:
-            give_character(connection, self._role)
+            give_character(connection, role)
 
     def tts_text_priority_thread(self) -> None:
         """Take the reply as the host writes it: the loop of the base's text thread."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import threading
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ import numpy as np
 
 from xiaozhi_persona.audio.wav import write_wav
 from xiaozhi_persona.errors import PersonaError
-from xiaozhi_persona.providers.host.loop import at_close
+from xiaozhi_persona.providers.host.shared import Shared
 from xiaozhi_persona.providers.speech.casting import Casting
 from xiaozhi_persona.providers.speech.pipeline import SpeechPipeline
 from xiaozhi_persona.providers.tts.engine import open_synthesizer
@@ -26,27 +25,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_lock = threading.Lock()
-_voices: dict[str, Voices] = {}
-
 
 def shared_voices(settings: Settings) -> Voices:
     """Return the voices for these settings; connections with equal settings share one server's lock and connections."""
-    key = f"{settings.data_dir} {settings.model_dump_json()}"
-    with _lock:
-        if key not in _voices:
-            if not _voices:
-                at_close(_close_all)
-            _voices[key] = Voices(settings)
-        return _voices[key]
-
-
-async def _close_all() -> None:
-    with _lock:
-        open_ones = list(_voices.values())
-        _voices.clear()
-    for voices in open_ones:
-        await voices.aclose()
+    return _shared.get(f"{settings.data_dir} {settings.model_dump_json()}", lambda: Voices(settings))
 
 
 class Voices:
@@ -83,6 +65,9 @@ class Voices:
         """Close the connections to the servers."""
         if self._sovits is not None:
             await self._sovits.aclose()
+
+
+_shared: Shared[Voices] = Shared()
 
 
 class _Adapted:
