@@ -30,6 +30,18 @@ async def host_with_doors(version: str, folder: Path, **settings: Any) -> AsyncI
                 del sys.modules[name]  # bound to the modules of that host
 
 
+def host_that_hears(
+    version: str, folder: Path, section: dict[str, Any] | None = None, **settings: Any
+) -> contextlib.AbstractAsyncContextManager[HostUnderTest]:
+    """Start a host whose recognizer is ours, with these settings of its section."""
+    config = {
+        "selected_module": {"ASR": "PersonaFunAsr"},
+        "ASR": {"PersonaFunAsr": {"type": "persona_funasr", **(section or {})}},
+    }
+    tts = {"type": "gpt_sovits_v2_stream", "url": "http://127.0.0.1:9/tts"}
+    return host_with_doors(version, folder, tts=tts, config=config, **settings)
+
+
 def _imports(module: Any) -> set[str]:
     found = {str(getattr(value, "__module__", "")).partition(".")[0] for value in vars(module).values()}
     bases = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import sys
@@ -11,13 +10,11 @@ from pathlib import Path
 import pytest
 from fakes.bridge import running
 from fakes.funasr_server import FunasrServer
-from fakes.heard import SPEECH, hear, parts_of, settings_with, turn
+from fakes.heard import TEXTS, hear, hear_two, parts_of, settings_with, turn
 
 from xiaozhi_persona.bridge.messages import ListenMode
 from xiaozhi_persona.bridge.parts import build_parts
 from xiaozhi_persona.errors import SettingsError
-
-TEXTS: dict[str, str] = json.loads((SPEECH / "texts.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("mode", ["auto", "manual"])
@@ -38,14 +35,7 @@ async def test_a_server_hears_a_device(tmp_path: Path, mode: ListenMode) -> None
 
 
 async def test_two_devices_that_speak_at_once_are_each_heard(tmp_path: Path) -> None:
-    settings = settings_with(tmp_path)
-    async with (
-        running(await parts_of(settings), settings) as rig,
-        rig.device(device_id="a") as one,
-        rig.device(device_id="b") as other,
-    ):
-        turns = await asyncio.gather(turn(one, "speech1.wav"), turn(other, "speech2.wav"))
-    assert [heard for heard, _ in turns] == [TEXTS["speech1.wav"], TEXTS["speech2.wav"]]
+    assert await hear_two(settings_with(tmp_path)) == [TEXTS["speech1.wav"], TEXTS["speech2.wav"]]
 
 
 async def test_the_names_of_the_role_are_hot_words(tmp_path: Path) -> None:

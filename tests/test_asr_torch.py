@@ -19,10 +19,14 @@ import pytest_asyncio
 pytest.importorskip("torch", reason="python3 run.py test --torch installs it")
 pytest.importorskip("funasr", reason="python3 run.py test --torch installs it")
 
-from fakes.heard import hear, settings_with
+from fakes.heard import SPEECH, TEXTS, hear, hear_two, settings_with
 from fakes.parts import silence, speech
 from fakes.tiny_funasr import MAKERS, export
+from host_doors import host_that_hears
+from hostkit import VERSIONS, Llm
 
+from xiaozhi_persona.audio.wav import read_wav
+from xiaozhi_persona.bridge.messages import ListenMode
 from xiaozhi_persona.errors import ServiceUnavailable, SettingsError
 from xiaozhi_persona.providers.asr.engine import open_recognizer
 from xiaozhi_persona.providers.asr.recognizer import Recognizer
@@ -68,9 +72,10 @@ async def opening() -> AsyncIterator[Opening]:
 
 @pytest.fixture(autouse=True)
 def _thread_count() -> Iterator[None]:
-    yield
     import torch
 
+    torch.set_num_threads(1)
+    yield
     assert torch.get_num_threads() == 1
 
 
@@ -200,9 +205,13 @@ async def test_exported_models_recognize_without_torch(opening: Opening, exporte
 
 
 async def test_torch_and_onnx_hear_the_same(opening: Opening, folder: Folder, exported: Folder) -> None:
-    by_torch = await opening(model=folder("sensevoice")).transcribe(noise(2.0))
-    by_onnx = await opening(engine="funasr_onnx", model=exported("sensevoice")).transcribe(noise(2.0))
-    assert by_torch == by_onnx
+    by_torch = opening(model=folder("hearing"))
+    others = [opening(engine="funasr_onnx"), opening(engine="funasr_onnx", model=exported("hearing"))]
+    for name, text in TEXTS.items():
+        sound = read_wav(SPEECH / name, 16000)
+        heard = await by_torch.transcribe(sound)
+        assert heard.text == text
+        assert [await other.transcribe(sound) for other in others] == [heard, heard]
 
 
 # The command.
@@ -221,7 +230,40 @@ def test_the_command_prints_nothing_but_its_lines(folder: Folder) -> None:
     assert [line[:1] for line in done.stdout.splitlines()] == ["{"]
 
 
-async def test_the_bridge_hears_with_automodel(folder: Folder, tmp_path: Path) -> None:
-    asr = {"engine": "funasr", "model": str(folder("paraformer")), "timeout_s": 60.0}
-    heard, said = await hear(settings_with(tmp_path, **asr))
-    assert heard and said
+# In the bridge and in the host.
+
+
+@pytest.mark.parametrize("mode", ["auto", "manual"])
+async def test_the_bridge_hears_with_automodel(folder: Folder, tmp_path: Path, mode: ListenMode) -> None:
+    heard, said = await hear(settings_with(tmp_path, **automodel(folder)), mode)
+    assert heard == TEXTS["speech1.wav"] and said
+
+
+async def test_the_bridge_hears_two_devices_at_once(folder: Folder, tmp_path: Path) -> None:
+    heard = await hear_two(settings_with(tmp_path, **automodel(folder)))
+    assert heard == [TEXTS["speech1.wav"], TEXTS["speech2.wav"]]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("mode", ["auto", "manual"])
+async def test_the_host_hears_with_automodel(folder: Folder, tmp_path: Path, version: str, mode: str) -> None:
+    llm = Llm("好的。")
+    starting = host_that_hears(version, tmp_path, automodel(folder), llm=llm)
+    async with starting as server, server.connect() as device:
+        reply = await device.speak(read_wav(SPEECH / "speech4.wav", 16000), mode)
+    assert reply.stopped and reply.heard == TEXTS["speech4.wav"] == llm.requests[-1].question
+
+
+async def test_the_host_hears_two_devices_at_once(folder: Folder, tmp_path: Path) -> None:
+    async with (
+        host_that_hears(VERSIONS[-1], tmp_path, automodel(folder), llm=Llm("好的。")) as server,
+        server.connect() as one,
+        server.connect("aa:bb:cc:00:00:02") as other,
+    ):
+        sounds = [read_wav(SPEECH / name, 16000) for name in ("speech2.wav", "speech4.wav")]
+        replies = await asyncio.gather(one.speak(sounds[0], "manual"), other.speak(sounds[1], "manual"))
+    assert [reply.heard for reply in replies] == [TEXTS["speech2.wav"], TEXTS["speech4.wav"]]
+
+
+def automodel(folder: Folder) -> dict[str, Any]:
+    return {"engine": "funasr", "model": str(folder("hearing")), "timeout_s": 60.0}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from host_doors import host_with_doors
+from host_doors import host_that_hears
 from hostkit import VERSIONS, Llm
 
 from xiaozhi_persona.audio.wav import read_wav
@@ -15,22 +15,13 @@ from xiaozhi_persona.audio.wav import read_wav
 every_version = pytest.mark.parametrize("version", VERSIONS)
 newest = VERSIONS[-1]
 SPEECH = Path(__file__).parent / "data" / "speech"
-TTS = {"type": "gpt_sovits_v2_stream", "url": "http://127.0.0.1:9/tts"}
-
-
-def with_ears(version: str, folder: Path, section: dict[str, Any] | None = None, **more: Any) -> Any:
-    config = {
-        "selected_module": {"ASR": "PersonaFunAsr"},
-        "ASR": {"PersonaFunAsr": {"type": "persona_funasr", **(section or {})}},
-    }
-    return host_with_doors(version, folder, tts=TTS, config=config, **more)
 
 
 @every_version
 @pytest.mark.parametrize("mode", ["auto", "manual"])
 async def test_speech_is_recognized_as_plain_words(version: str, mode: str, tmp_path: Path) -> None:
     llm = Llm("好的。")
-    async with with_ears(version, tmp_path, llm=llm) as server, server.connect() as device:
+    async with host_that_hears(version, tmp_path, llm=llm) as server, server.connect() as device:
         reply = await device.speak(read_wav(SPEECH / "speech4.wav", 16000), mode)
     assert reply.stopped and reply.heard
     assert llm.requests[-1].question.strip("。？！") == reply.heard
@@ -40,7 +31,7 @@ async def test_speech_is_recognized_as_plain_words(version: str, mode: str, tmp_
 async def test_two_devices_speak_at_once(tmp_path: Path) -> None:
     llm = Llm("好的。")
     async with (
-        with_ears(newest, tmp_path, llm=llm) as server,
+        host_that_hears(newest, tmp_path, llm=llm) as server,
         server.connect() as one,
         server.connect("aa:bb:cc:00:00:02") as two,
     ):
@@ -54,14 +45,14 @@ async def test_silence_is_no_question_and_the_device_can_speak_again(tmp_path: P
     import numpy as np
 
     llm = Llm("好的。")
-    async with with_ears(newest, tmp_path, llm=llm) as server, server.connect() as device:
+    async with host_that_hears(newest, tmp_path, llm=llm) as server, server.connect() as device:
         nothing = await device.speak(np.zeros(16000, np.int16), "manual", timeout_s=2)
         reply = await device.speak(read_wav(SPEECH / "speech4.wav", 16000), "manual")
     assert not nothing.heard and reply.heard and len(llm.requests) == 1
 
 
 async def test_the_model_stays_when_a_device_leaves(tmp_path: Path) -> None:
-    async with with_ears(newest, tmp_path, llm=Llm("好的。")) as server:
+    async with host_that_hears(newest, tmp_path, llm=Llm("好的。")) as server:
         for _ in range(2):
             async with server.connect() as device:
                 reply = await device.speak(read_wav(SPEECH / "speech4.wav", 16000), "manual")
@@ -80,7 +71,10 @@ async def test_the_model_stays_when_a_device_leaves(tmp_path: Path) -> None:
 async def test_settings_that_cannot_be_used_are_told_and_the_host_runs(
     section: dict[str, Any], told: str, tmp_path: Path
 ) -> None:
-    async with with_ears(newest, tmp_path, section, llm=Llm("好的。")) as server, server.connect() as device:
+    async with (
+        host_that_hears(newest, tmp_path, section, llm=Llm("好的。")) as server,
+        server.connect() as device,
+    ):
         deaf = await device.speak(read_wav(SPEECH / "speech4.wav", 16000), "manual", timeout_s=2)
         typed = await device.say("在吗")
         log = server.log()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from xiaozhi_persona.bridge.parts import Parts, build_parts
 from xiaozhi_persona.settings import Settings
 
 SPEECH = Path(__file__).parents[1] / "data" / "speech"
+TEXTS: dict[str, str] = json.loads((SPEECH / "texts.json").read_text(encoding="utf-8"))
 
 
 def settings_with(folder: Path, **asr: Any) -> Settings:
@@ -27,6 +30,17 @@ async def hear(settings: Settings, mode: ListenMode = "auto", name: str = "speec
     """Return what the bridge heard of a recording that a device plays to it, and what it said."""
     async with running(await parts_of(settings), settings) as rig, rig.device(mode) as device:
         return await turn(device, name)
+
+
+async def hear_two(settings: Settings) -> list[str]:
+    """Return what the bridge heard of two devices that play speech1.wav and speech2.wav to it at once."""
+    async with (
+        running(await parts_of(settings), settings) as rig,
+        rig.device(device_id="a") as one,
+        rig.device(device_id="b") as other,
+    ):
+        turns = await asyncio.gather(turn(one, "speech1.wav"), turn(other, "speech2.wav"))
+    return [heard for heard, _ in turns]
 
 
 async def parts_of(settings: Settings) -> Parts:

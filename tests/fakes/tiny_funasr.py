@@ -1,4 +1,5 @@
-"""Tiny models with random weights in FunASR's own layout, made with torch: what they write means nothing, but it flows.
+"""Tiny models in FunASR's own layout, made with torch. One hears our recordings; the others have random weights, and
+what they write means nothing, but it flows.
 
 File names and keys: modelscope/FunASR, funasr/download/download_model_from_hub.py.
 """
@@ -33,20 +34,72 @@ _NO_DROPOUT = {"dropout_rate": 0.0, "positional_dropout_rate": 0.0}
 
 def make_sensevoice(folder: Path) -> Path:
     """A SenseVoiceSmall that has the vocabulary of our tiny one."""
-    encoder = {"output_size": 32, "attention_heads": 2, "linear_units": 64, "num_blocks": 2, "tp_blocks": 0}
-    config = {
+    config = _sensevoice({"output_size": 32, "attention_heads": 2, "linear_units": 64, "num_blocks": 2})
+    return _write(folder, config, _with_vocabulary(folder), 560)
+
+
+def make_hearing(folder: Path) -> Path:
+    """The tiny model of providers/asr/tiny for AutoModel: the same weights, taken out of its ONNX file."""
+    import torch
+
+    sizes = {
+        "output_size": 128,
+        "attention_heads": 4,
+        "linear_units": 256,
+        "num_blocks": 4,
+    }  # as train.py has them
+    config = _sensevoice(sizes)
+    _with_vocabulary(folder)
+    shutil.copy(TINY_MODEL / "am.mvn", folder)
+    (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    torch.save(
+        {"state_dict": {name: torch.from_numpy(value) for name, value in _tiny_weights()}},
+        folder / "model.pt",
+    )
+    return folder
+
+
+def _sensevoice(sizes: Config) -> Config:
+    encoder = {**sizes, "tp_blocks": 0, "kernel_size": 11, "dropout_rate": 0.0, "attention_dropout_rate": 0.0}
+    return {
         "model": "SenseVoiceSmall",
         "model_conf": {},
         "encoder": "SenseVoiceEncoderSmall",
-        "encoder_conf": {**encoder, "kernel_size": 11, "dropout_rate": 0.0, "attention_dropout_rate": 0.0},
+        "encoder_conf": encoder,
         "frontend": "WavFrontend",
         "frontend_conf": {**_FRONTEND, "lfr_m": 7, "lfr_n": 6, "dither": 0.0},
         "tokenizer": "SentencepiecesTokenizer",
         "tokenizer_conf": {"bpemodel": None, "unk_symbol": "<unk>", "split_with_space": True},
     }
+
+
+def _with_vocabulary(folder: Path) -> dict[str, dict[str, str]]:
     folder.mkdir(parents=True)
     shutil.copy(TINY_MODEL / "chn_jpn_yue_eng_ko_spectok.bpe.model", folder / "bpe.model")
-    return _write(folder, config, {"tokenizer_conf": {"bpemodel": str(folder / "bpe.model")}}, 560)
+    return {"tokenizer_conf": {"bpemodel": str(folder / "bpe.model")}}
+
+
+def _tiny_weights() -> Iterator[tuple[str, Any]]:
+    """Give the weights by FunASR's names: the matrices, which were cut to eight bits, have lost theirs in the file."""
+    import onnx
+    from onnx import numpy_helper
+
+    graph = onnx.load(str(TINY_MODEL / "model_quant.onnx")).graph
+    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    layers = ["encoders0.0", "encoders.0", "encoders.1", "encoders.2"]
+    matrices = ["self_attn.linear_q_k_v", "self_attn.linear_out", "feed_forward.w_1", "feed_forward.w_2"]
+    names = [f"encoder.{layer}.{matrix}.weight" for layer in layers for matrix in matrices] + [
+        "ctc.ctc_lo.weight"
+    ]
+    found = [name.removesuffix("_quantized") for name in values if name.endswith("_quantized")]
+    for name, short in zip(names, found, strict=True):
+        whole = values[f"{short}_quantized"].astype("float32") - values[f"{short}_zero_point"]
+        yield name, (whole * values[f"{short}_scale"]).T.copy()
+    yield from (
+        (name, value.copy())
+        for name, value in values.items()
+        if name.startswith(("encoder.", "ctc.", "embed."))
+    )
 
 
 def make_paraformer(folder: Path, contextual: bool = False) -> Path:
@@ -218,6 +271,7 @@ def _quiet() -> Iterator[None]:
 
 MAKERS: dict[str, Callable[[Path], Path]] = {
     "sensevoice": make_sensevoice,
+    "hearing": make_hearing,
     "paraformer": make_paraformer,
     "contextual": functools.partial(make_paraformer, contextual=True),
     "vad": make_vad,
