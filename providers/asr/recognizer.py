@@ -25,6 +25,8 @@ from xiaozhi_persona.settings import AsrSettings
 from xiaozhi_persona.spine import Samples, SpeechRecognizer, Transcript
 
 _RETRY_S = 60.0
+_FIRST_RUN_S = 120.0
+"""A graphics card may have to be made ready."""
 
 Floats = NDArray[np.float32]
 """Mono sound at 16 kHz, full scale 1.0, shape (n,)."""
@@ -71,12 +73,17 @@ class ModelRecognizer:
         self._executor = ThreadPoolExecutor(settings.workers, thread_name_prefix="asr")
 
     async def load(self) -> None:
-        """Load the model and run it once, so that the first utterance need not wait. Raises what `load_model` raises."""
+        """Load the model and run it once, so that the first utterance need not wait. Raises what `load_model` raises, and ServiceError."""
         loop = asyncio.get_running_loop()
         model = await loop.run_in_executor(self._executor, self._loaded)
         noise = np.random.default_rng(0).normal(0, 1e-3, RATE_HZ).astype(np.float32)
         try:
-            await loop.run_in_executor(self._executor, model.recognize, noise)  # its first use takes 30 ms
+            with anyio.fail_after(_FIRST_RUN_S):  # anyio too loads something at its first use
+                await loop.run_in_executor(
+                    self._executor, model.recognize, noise
+                )  # its first use takes 30 ms
+        except TimeoutError as exc:
+            raise ServiceTimeout(f"语音识别的模型试跑超过 {_FIRST_RUN_S:g} 秒，请换小一些的模型。") from exc
         except Exception as exc:
             raise _broken(exc) from exc
 

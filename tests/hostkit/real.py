@@ -98,7 +98,7 @@ class RealHost:
 async def start(server: Path, version: str, llm: Llm) -> AsyncIterator[RealHost]:
     """Run app.py in `server`, with the Python of XIAOZHI_SERVER_PYTHON."""
     python = os.environ.get("XIAOZHI_SERVER_PYTHON", sys.executable)
-    paths = [str(_importable(server.parent / "site")), os.environ.get("PYTHONPATH", "")]
+    paths = [str(importable(server.parent / "site")), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONUNBUFFERED": "1"}
     own = yaml.safe_load((server / "data/.config.yaml").read_text(encoding="utf-8"))
     with (server / "tmp/stdout.txt").open("wb") as out:
@@ -129,7 +129,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.stdin.close()
 
 
-def _importable(site: Path) -> Path:
+def importable(site: Path) -> Path:
     """Lay out our package as it is installed, by links to the working copy."""
     package = site / "xiaozhi_persona"
     package.mkdir(parents=True)
