@@ -1,8 +1,6 @@
 """What recognition costs beside the model itself, how it does with many at once, and what it holds in memory.
 
-The model is the embedded one. "alone" calls funasr-onnx as its documentation does. With --torch MODEL (a folder for
-AutoModel) the way of xiaozhi-esp32-server's fun_local is measured beside ours: AutoModel.generate in a thread for each
-utterance, with its defaults.
+The model is the embedded one. "alone" calls funasr-onnx as its documentation does.
 """
 
 from __future__ import annotations
@@ -160,43 +158,6 @@ async def first_ms(warm: bool) -> float:
     return taken
 
 
-async def torch_way(model: str, runs: int, ours: bool) -> dict[str, Any]:
-    """Return load, first and usual time and RSS of AutoModel, by us or as the host's fun_local calls it."""
-    began = time.perf_counter()
-    if ours:
-        asr = {"engine": "funasr", "model": model, "timeout_s": 60.0, "device": "cpu"}
-        recognizer = open_recognizer(Settings.model_validate({"asr": asr}))
-        await recognizer.load()
-
-        async def recognize(sound: Any) -> None:
-            await recognizer.transcribe(sound)
-    else:
-        from funasr import AutoModel
-
-        auto = AutoModel(
-            model=model, vad_kwargs={"max_single_segment_time": 30000}, disable_update=True, hub="hf"
-        )
-
-        async def recognize(sound: Any) -> None:
-            await asyncio.to_thread(
-                auto.generate, input=sound.tobytes(), cache={}, language="auto", use_itn=True, batch_size_s=60
-            )
-
-    loaded_s = time.perf_counter() - began
-    times = []
-    for run in range(runs):
-        began = time.perf_counter()
-        await recognize(SOUNDS[run % len(SOUNDS)])
-        times.append((time.perf_counter() - began) * 1000)
-    name = f"AutoModel, {'ours' if ours else 'as fun_local does'}"
-    return {
-        f"{name}, load, ms": {"p50": round(loaded_s * 1000, 1)},
-        f"{name}, first utterance, ms": {"p50": round(times[0], 1)},
-        f"{name}, the others, ms": percentiles(times[1:]),
-        f"{name}, RSS, MB": {"p50": round(rss_mb(), 1)},
-    }
-
-
 def in_child(*arguments: str) -> dict[str, Any]:
     """Measure in a process of its own: memory, and what is slow only once."""
     done = subprocess.run(
@@ -209,18 +170,13 @@ def in_child(*arguments: str) -> dict[str, Any]:
 def child(what: str, *arguments: str) -> Any:
     if what == "memory":
         return asyncio.run(memory(int(arguments[0])))
-    if what == "first":
-        return {"first": asyncio.run(first_ms(arguments[0] == "warm"))}
-    return asyncio.run(torch_way(arguments[0], int(arguments[1]), arguments[2] == "ours"))
+    return {"first": asyncio.run(first_ms(arguments[0] == "warm"))}
 
 
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--runs", type=int, default=400)
     parser.add_argument("--utterances", type=int, default=10_000, help="for the memory")
-    parser.add_argument(
-        "--torch", metavar="MODEL", help="a folder for AutoModel, to compare with fun_local's way"
-    )
     parser.add_argument("--child", nargs="+", help="(used by this script)")
     arguments = parser.parse_args()
     if arguments.child:
@@ -237,9 +193,6 @@ def main() -> None:
     for workers in (1, 2):
         rows |= asyncio.run(eight_at_once(max(5, arguments.runs // 20), workers))
     rows |= in_child("memory", str(arguments.utterances))
-    if arguments.torch:
-        for who in ("ours", "host"):
-            rows |= in_child("torch", arguments.torch, str(arguments.runs // 4), who)
     show(arguments.json, "Recognizers", rows, runs=arguments.runs)
 
 

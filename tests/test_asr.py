@@ -24,6 +24,7 @@ from xiaozhi_persona.errors import PackageMissing, ServiceTimeout, ServiceUnavai
 from xiaozhi_persona.providers.asr.onnx_models import TINY_MODEL, load_onnx_model
 from xiaozhi_persona.providers.asr.recognizer import ModelRecognizer
 from xiaozhi_persona.settings import AsrSettings
+from xiaozhi_persona.spine import Transcript
 
 SPEECH = Path(__file__).parent / "data" / "speech"
 TEXTS: dict[str, str] = json.loads((SPEECH / "texts.json").read_text(encoding="utf-8"))
@@ -416,6 +417,29 @@ async def test_other_sample_rates_do_no_harm(
     with (tmp_path / "a.wav").open("ab") as file:
         file.write(b"\0")  # half a sample
     assert (await recognizing().transcribe(read_wav(tmp_path / "a.wav", 16000))).text in texts
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc is meant")
+async def test_memory_that_loading_has_freed_goes_back_to_the_system() -> None:
+    class Held:
+        """Keeps the last of many pieces, so that what was freed below it does not go back by itself."""
+
+        def __init__(self) -> None:
+            pieces = [bytes(2000) for _ in range(100_000)]
+            assert rss_mb() > before + 150
+            self.last = pieces[-1]
+
+        def recognize(self, sound: Any) -> Transcript:
+            return Transcript("")
+
+    def rss_mb() -> float:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    before = rss_mb()
+    recognizer = ModelRecognizer("test", AsrSettings(), Held)
+    await recognizer.load()
+    assert rss_mb() < before + 50
+    await recognizer.aclose()
 
 
 CHILD = """

@@ -7,7 +7,10 @@ bridge and the host's connections see to: a new utterance ends the turn of the o
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import math
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -134,6 +137,7 @@ class ModelRecognizer:
             if self._model is None:
                 try:
                     self._model = self._load_model()
+                    _return_freed_memory()
                 except PersonaError as exc:
                     # A network may come back; a missing package stays missing until the next start.
                     again_in_s = _RETRY_S if isinstance(exc, ServiceError) else math.inf
@@ -164,6 +168,14 @@ class _Job:
 
     def __init__(self, sound: Samples) -> None:
         self.sound: Samples | None = sound
+
+
+def _return_freed_memory() -> None:
+    """Give the system back what loading has freed. FunASR with torch holds a model three times while it loads it, and
+    glibc would keep two thirds of that."""
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError):  # musl has none
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _broken(exc: Exception) -> ServiceUnavailable:

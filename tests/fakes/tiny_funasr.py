@@ -32,9 +32,18 @@ _FRONTEND = {"fs": 16000, "window": "hamming", "n_mels": 80, "frame_length": 25,
 _NO_DROPOUT = {"dropout_rate": 0.0, "positional_dropout_rate": 0.0}
 
 
-def make_sensevoice(folder: Path) -> Path:
-    """A SenseVoiceSmall that has the vocabulary of our tiny one."""
-    config = _sensevoice({"output_size": 32, "attention_heads": 2, "linear_units": 64, "num_blocks": 2})
+def make_sensevoice(folder: Path, full_size: bool = False) -> Path:
+    """A SenseVoiceSmall that has the vocabulary of our tiny one; `full_size` for one as large as the real one."""
+    sizes = {"output_size": 32, "attention_heads": 2, "linear_units": 64, "num_blocks": 2}
+    if full_size:  # config.yaml of iic/SenseVoiceSmall
+        sizes = {
+            "output_size": 512,
+            "attention_heads": 4,
+            "linear_units": 2048,
+            "num_blocks": 50,
+            "tp_blocks": 20,
+        }
+    config = _sensevoice(sizes)
     return _write(folder, config, _with_vocabulary(folder), 560)
 
 
@@ -60,7 +69,7 @@ def make_hearing(folder: Path) -> Path:
 
 
 def _sensevoice(sizes: Config) -> Config:
-    encoder = {**sizes, "tp_blocks": 0, "kernel_size": 11, "dropout_rate": 0.0, "attention_dropout_rate": 0.0}
+    encoder = {"tp_blocks": 0, **sizes, "kernel_size": 11, "dropout_rate": 0.0, "attention_dropout_rate": 0.0}
     return {
         "model": "SenseVoiceSmall",
         "model_conf": {},
@@ -213,7 +222,7 @@ def make_punctuation(folder: Path) -> Path:
     return _write(folder, config, {"tokenizer_conf": {"token_list": str(folder / "tokens.json")}}, 0)
 
 
-def export(folder: Path, target: Path) -> Path:
+def export(folder: Path, target: Path, quantize: bool = False) -> Path:
     """Write a model as ONNX, as `AutoModel.export` does, with what funasr-onnx needs beside it."""
     import torch
     from funasr import AutoModel
@@ -223,7 +232,7 @@ def export(folder: Path, target: Path) -> Path:
     old_exporter = functools.partial(torch.onnx.export, dynamo=False)
     with _quiet(), mock.patch.object(torch.onnx, "export", old_exporter):
         AutoModel(model=str(target), device="cpu", ncpu=1, disable_update=True).export(
-            type="onnx", quantize=False
+            type="onnx", quantize=quantize
         )
     (target / "model.pt").unlink()
     if (target / "bpe.model").exists():
