@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import inspect
 import json
 import os
 import shutil
@@ -228,8 +229,11 @@ def export(folder: Path, target: Path, quantize: bool = False) -> Path:
     from funasr import AutoModel
 
     shutil.copytree(folder, target)
-    # The exporter that is the default now cannot follow Paraformer's loops.
-    old_exporter = functools.partial(torch.onnx.export, dynamo=False)
+    old_exporter = torch.onnx.export
+    if (
+        "dynamo" in inspect.signature(old_exporter).parameters
+    ):  # the default by now, which cannot follow Paraformer's loops
+        old_exporter = functools.partial(old_exporter, dynamo=False)
     with _quiet(), mock.patch.object(torch.onnx, "export", old_exporter):
         AutoModel(model=str(target), device="cpu", ncpu=1, disable_update=True).export(
             type="onnx", quantize=quantize
