@@ -24,7 +24,7 @@ from xiaozhi_persona.settings import AsrSettings
 from xiaozhi_persona.spine import Transcript
 
 Connecting = Callable[..., FunasrServerRecognizer]
-KINDS: list[Kind] = ["cpp", "cpp_old", "python", "python_old"]
+KINDS: list[Kind] = ["cpp", "cpp_offline", "python", "python_2026_02", "python_2024_09", "python_2024"]
 
 
 @pytest_asyncio.fixture
@@ -53,6 +53,7 @@ async def connecting() -> AsyncIterator[Connecting]:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(funasr_server, "_PROBE_S", 0.2)
+    monkeypatch.setattr(funasr_server, "_PROBE_MORE_S", 0.05)
     monkeypatch.setattr(funasr_server, "_MORE_S", 0.2)
 
 
@@ -72,12 +73,12 @@ async def test_every_version_gives_the_whole_text(
     for _ in range(2):
         text = (await recognizer.transcribe(speech(1.0))).text
         assert text.replace(" ", "") == wanted.replace(" ", "")
-        if not (mode == "offline" and kind.startswith("cpp")):  # there the server joins them
+        if kind != "cpp_offline":  # there the server joins them
             assert text == wanted
     assert all(utterance.opening["mode"] == mode for utterance in server.utterances)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "python_2026_02"])
 @pytest.mark.parametrize("mode", ["offline", "2pass"])
 async def test_the_result_is_not_waited_for_after_it_has_come(
     server: FunasrServer, connecting: Connecting, monkeypatch: pytest.MonkeyPatch, kind: Kind, mode: str
@@ -86,15 +87,42 @@ async def test_the_result_is_not_waited_for_after_it_has_come(
     server.kind = kind
     recognizer = connecting(server.url, server_mode=mode)
     await recognizer.load()
-    if (kind, mode) == ("python_old", "2pass"):
-        server.parts = ["一", "二"]  # it says nothing about noise: learned from the first result with a pause
     began = time.monotonic()
     assert (await recognizer.transcribe(speech(1.0))).text
     assert time.monotonic() - began < 1.0
 
 
+@pytest.mark.parametrize("kind", KINDS)
+async def test_quiet_after_the_last_pause_loses_nothing(
+    server: FunasrServer, connecting: Connecting, kind: Kind
+) -> None:
+    server.kind = kind
+    recognizer = connecting(server.url)
+    for parts in (["一", "二"], ["一", "二", ""]):
+        server.parts = parts
+        assert (await recognizer.transcribe(speech(1.0))).text == "一二"
+
+
+async def test_a_guess_that_nothing_replaces_ends_the_result(
+    server: FunasrServer, connecting: Connecting
+) -> None:
+    server.ends_with_guess = True
+    assert (await connecting(server.url, server_mode="2pass").transcribe(speech(1.0))).text == "你好，小智。"
+
+
+async def test_what_went_wrong_in_the_server_is_told_where_there_is_no_text(
+    server: FunasrServer, connecting: Connecting
+) -> None:
+    server.kind, server.error = "python", "offline inference failed"
+    recognizer = connecting(server.url)
+    assert (await recognizer.transcribe(speech(1.0))).text == "你好，小智。"
+    server.parts = []
+    with pytest.raises(ServiceUnavailable, match="offline inference failed"):
+        await recognizer.transcribe(speech(1.0))
+
+
 async def test_a_slow_second_part_is_waited_for(server: FunasrServer, connecting: Connecting) -> None:
-    server.kind, server.parts, server.wait_s = "python", ["一", "二"], 0.4  # longer than _MORE_S
+    server.kind, server.parts, server.wait_s = "python_2024_09", ["一", "二"], 0.4  # longer than _MORE_S
     recognizer = connecting(server.url)
     await recognizer.load()
     assert (await recognizer.transcribe(speech(1.0))).text == "一二"
@@ -105,6 +133,18 @@ async def test_a_server_that_was_not_there_at_the_start_is_understood_later(
 ) -> None:
     server.kind, server.parts = "python", ["一", "二"]
     assert (await connecting(server.url).transcribe(speech(1.0))).text == "一二"
+
+
+@pytest.mark.parametrize("kind", ["cpp", "python"])
+async def test_a_server_that_was_slow_at_first_loses_nothing(
+    server: FunasrServer, connecting: Connecting, monkeypatch: pytest.MonkeyPatch, kind: Kind
+) -> None:
+    monkeypatch.setattr(funasr_server, "_PROBE_S", 0.0)
+    monkeypatch.setattr(funasr_server, "_PROBE_MORE_S", 0.0)
+    server.kind, server.parts = kind, ["一", "二"]
+    recognizer = connecting(server.url, server_mode="2pass")
+    for _ in range(2):
+        assert (await recognizer.transcribe(speech(1.0))).text == "一二"
 
 
 async def test_tags_of_the_model_are_read(server: FunasrServer, connecting: Connecting) -> None:
@@ -157,6 +197,16 @@ async def test_hot_words_and_figures_are_asked_for(server: FunasrServer, connect
     assert json.loads(with_words["hotwords"]) == {"小智": 20, "咪咪": 20}
     assert (with_words["itn"], with_words["svs_itn"], with_words["svs_lang"]) == (False, False, "zh")
     assert without["itn"] is True and "hotwords" not in without
+
+
+@pytest.mark.parametrize("kind", ["python", "python_2026_02", "python_2024_09", "python_2024"])
+async def test_python_servers_get_hot_words_as_the_model_takes_them(
+    server: FunasrServer, connecting: Connecting, kind: Kind
+) -> None:
+    server.kind = kind
+    await connecting(server.url, "小智", "咪咪").transcribe(speech(1.0))
+    opening = server.utterances[-1].opening
+    assert opening["hotwords"] == opening["hotword"] == "小智 咪咪"
 
 
 # Connections.

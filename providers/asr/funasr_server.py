@@ -1,19 +1,7 @@
 """The websocket server of FunASR's runtime, C++ or Python, as a recognizer.
 
 Protocol: modelscope/FunASR, runtime/docs/websocket_protocol.md. A JSON message opens an utterance, binary messages carry
-16-bit PCM, `{"is_speaking": false}` ends it, and JSON answers come back. The servers differ in what `is_final` means:
-
-==================  ==========================================  ===================================
-server              `is_final` of the last result               of a part before it
-==================  ==========================================  ===================================
-C++                 true                                        false
-C++, old, offline   false                                       (there is none)
-Python              false: it says whether the client speaks    true
-Python, old         the same, and nothing at all for no text    true
-==================  ==========================================  ===================================
-
-So a server is first asked for the text of a moment of noise, whose one answer shows which value marks the end. Where
-none comes, the end is where the value changes, or where no more comes for a second.
+16-bit PCM, `{"is_speaking": false}` ends it, and JSON answers come back.
 """
 
 from __future__ import annotations
@@ -36,14 +24,16 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
 
 from xiaozhi_persona.errors import ServiceTimeout, ServiceUnavailable, SettingsError
+from xiaozhi_persona.providers.asr.funasr_answers import Answers, ServerWay
 from xiaozhi_persona.providers.asr.transcripts import read_tags
 from xiaozhi_persona.providers.asr.utterance import RATE_HZ, count_pieces, has_sound
 from xiaozhi_persona.settings import AsrSettings
 from xiaozhi_persona.spine import Samples, Transcript
 
 _FRAME_BYTES = 2 * 960  # 60 ms, as FunASR's client sends: the Python server finds one pause a message at most
-_MORE_S = 1.0  # after a result that may be the last one, of a server whose way is not known
-_PROBE_S = 3.0
+_MORE_S = 1.0
+_PROBE_S = 5.0
+_PROBE_MORE_S = 0.3  # for the `is_end` that some send after the result
 _IDLE_S = 60.0  # a connection that was silent for longer may be dead without anyone knowing
 _HOTWORD_WEIGHT = 20  # as in FunASR's own list of examples
 _ADVICE = "请检查服务器是否在运行，以及 asr.server_url。"
@@ -67,9 +57,7 @@ class FunasrServerRecognizer:
         self._free: asyncio.Semaphore | None = None
         self._idle: list[tuple[ClientConnection, float]] = []
         """Open connections with the time each was last used."""
-        self._end_mark: bool | None = None
-        """The value of `is_final` that the last result of this server has; None while it is not known."""
-        self._probed = False
+        self._way: ServerWay | None = None
 
     async def load(self) -> None:
         """Connect, and make the server recognize once. Raises ServiceUnavailable."""
@@ -152,28 +140,31 @@ class FunasrServerRecognizer:
         except (OSError, InvalidHandshake, InvalidURI, EOFError) as exc:
             hint = "它可能要用 wss://。" if url.startswith("ws://") and not isinstance(exc, OSError) else ""
             raise ServiceUnavailable(f"连不上 FunASR 服务器 {url}（{exc}）。{hint}{_ADVICE}") from exc
-        if self._probed:
+        if self._way is not None:
             return connection
-        self._probed = True
         try:
-            with anyio.fail_after(_PROBE_S):
-                await self._probe(connection)
+            with anyio.fail_after(_PROBE_S + _PROBE_MORE_S):
+                self._way = await self._probe(connection)
         except (TimeoutError, ConnectionClosed):
-            return await self._connect()  # an old server: it says nothing about noise
+            self._way = ServerWay()
+            return await self._connect()
         return connection
 
-    async def _probe(self, connection: ClientConnection) -> None:
-        """Learn how a server marks its last result. It has recognized once then, too, and the next time is quicker."""
+    async def _probe(self, connection: ClientConnection) -> ServerWay:
+        """Learn of which kind a server is. It has recognized once then, too, and the next time is quicker."""
         name = f"u{next(self._names)}"
+        answers = Answers(ServerWay(), self._settings.server_mode, name)
         try:
             await self._say(connection, name, _moment_of_noise())
-            answer: dict[str, Any] = {}
-            while not self._is_result(answer, name):
-                answer = _read(await connection.recv())
+            while not answers.says_end:
+                with anyio.move_on_after(_PROBE_MORE_S if answers.texts else None) as patience:
+                    answers.take(await connection.recv())
+                if patience.cancelled_caught:
+                    break
         except BaseException:
             _drop(connection)
             raise
-        self._end_mark = bool(answer.get("is_final", False))
+        return answers.way
 
     async def _converse(self, connection: ClientConnection, pcm16k: Samples) -> str:
         """Send an utterance and return its text; the connection is kept when it is at rest, else dropped."""
@@ -194,34 +185,25 @@ class FunasrServerRecognizer:
         data = pcm16k.astype("<i2").tobytes()
         for start in range(0, len(data), _FRAME_BYTES):
             await connection.send(data[start : start + _FRAME_BYTES])
-        await connection.send(json.dumps({"is_speaking": False}))
+        await connection.send(json.dumps({"is_speaking": False, "is_end": True}))
+        if self._way and not self._way.is_known:
+            await connection.send(bytes(_FRAME_BYTES))
 
     async def _result(self, connection: ClientConnection, name: str) -> tuple[str, bool]:
         """Put the parts of a result together; also return whether the last one surely has come."""
-        texts: list[str] = []
-        mark_before: bool | None = None
-        while True:
-            answer: dict[str, Any] | None = None
-            with anyio.move_on_after(_MORE_S if texts and self._end_mark is None else None):
-                answer = _read(await connection.recv())
-            if answer is None:
-                return " ".join(texts), False
-            if not self._is_result(answer, name):
-                continue
-            texts.append(str(answer.get("text", "")))
-            mark = bool(answer.get("is_final", False))
-            if mark_before is not None and mark != mark_before:
-                self._end_mark = mark
-            if mark == self._end_mark or (self._settings.server_mode == "offline" and not mark):
-                return " ".join(texts), True
-            mark_before = mark
-
-    def _is_result(self, answer: dict[str, Any], name: str) -> bool:
-        """Whether it belongs to the utterance, and is more than a guess that a later result replaces."""
-        if "text" not in answer or answer.get("wav_name", name) not in (name, ""):
-            return False
-        # In mode online there are only such pieces, and no result replaces them.
-        return self._settings.server_mode == "online" or not str(answer.get("mode", "")).endswith("online")
+        answers = Answers(self._way or ServerWay(), self._settings.server_mode, name)
+        while not answers.is_complete:
+            with anyio.move_on_after(_MORE_S if answers.may_be_complete else None) as patience:
+                answers.take(await connection.recv())
+            if patience.cancelled_caught:
+                break
+        if answers.says_end:
+            self._way = answers.way
+        if answers.error and not answers.texts:
+            raise ServiceUnavailable(
+                f"FunASR 服务器 {self._settings.server_url} 识别不了（{answers.error}）。请看它的日志。"
+            )
+        return " ".join(answers.texts), answers.is_complete
 
     def _opening(self, name: str) -> dict[str, Any]:
         settings = self._settings
@@ -239,19 +221,14 @@ class FunasrServerRecognizer:
             "svs_itn": settings.itn,
             "svs_lang": settings.language,
         }
-        if self._hotwords:
+        if not self._hotwords:
+            return opening
+        if self._way is None or self._way.is_cpp:  # of these the first message of a connection counts
             weights = dict.fromkeys(self._hotwords, _HOTWORD_WEIGHT)
             opening["hotwords"] = json.dumps(weights, ensure_ascii=False)
+        else:  # the Python servers hand it to the model as it is, the old ones from either field
+            opening["hotwords"] = opening["hotword"] = " ".join(self._hotwords)
         return opening
-
-
-def _read(message: str | bytes) -> dict[str, Any]:
-    """Read an answer; what is none is empty."""
-    try:
-        answer = json.loads(message)
-    except ValueError:
-        return {}
-    return answer if isinstance(answer, dict) else {}
 
 
 def _drop(connection: ClientConnection) -> None:

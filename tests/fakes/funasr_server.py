@@ -26,10 +26,12 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 Kind = Literal[
-    "cpp",  # is_final marks the last result
-    "cpp_old",  # offline: is_final is false on the only result
-    "python",  # is_final says whether the client still speaks: true on parts, false on the last result
-    "python_old",  # the same, and no answer at all where there is no text
+    "cpp",  # 2pass: is_final marks the last result
+    "cpp_offline",  # is_final is false on the only result
+    "python",  # 2026-07: is_final is true on every result, and a message with is_end ends them, if the client asks for it
+    "python_2026_02",  # the same, but the last result comes only after one more sound, and nothing ends them
+    "python_2024_09",  # is_final says whether the client still speaks: true on parts, false on the last result
+    "python_2024",  # the same, and no answer at all where there is no text
 ]
 
 Mode = Literal[
@@ -51,6 +53,8 @@ class Utterance:
     """The client's port."""
     pcm: bytes = b""
     frames: int = 0
+    has_ended: bool = False
+    asks_for_end: bool = False
 
     @property
     def is_loud(self) -> bool:
@@ -75,6 +79,10 @@ class FunasrServer:
     wait_s: float = 0.0
     """How long the model works on a part."""
     names_answers: bool = True
+    ends_with_guess: bool = False
+    """2pass: the last answer is of the quick model, after that of the careful one."""
+    error: str = ""
+    """What the end of an utterance says has gone wrong (python)."""
 
     def __post_init__(self) -> None:
         self.url = ""
@@ -127,11 +135,17 @@ class FunasrServer:
                     fields = json.loads(message)
                     opening.update(fields)
                     if fields.get("is_speaking") is False and utterance is not None:
-                        await self._answer(connection, utterance)
-                        utterance = None
+                        utterance.asks_for_end = bool(fields.get("is_end"))
+                        utterance.has_ended = True
+                        if self.kind != "python_2026_02":
+                            await self._answer(connection, utterance)
+                            utterance = None
                     elif fields.get("is_speaking"):
                         opening = fields
                         utterance = Utterance(opening, connection.remote_address[1])
+                elif utterance is not None and utterance.has_ended:
+                    await self._answer(connection, utterance)
+                    utterance = None
                 elif utterance is not None:
                     utterance.pcm += message
                     utterance.frames += 1
@@ -152,8 +166,9 @@ class FunasrServer:
     async def _answer(self, connection: ServerConnection, utterance: Utterance) -> None:
         if not utterance.is_loud:
             self.quiet.append(utterance)
-            if self.kind != "python_old":
+            if self.kind != "python_2024":
                 await self._say(connection, utterance, "", last=True)
+            await self._say_end(connection, utterance)
             return
         self.utterances.append(utterance)
         self.arrived.set()
@@ -175,6 +190,7 @@ class FunasrServer:
             elif self.next_modes:
                 self._next_mode("normal")
             await self._say_parts(connection, utterance)
+            await self._say_end(connection, utterance)
             if self._next_mode("close_after"):
                 await connection.close()
         finally:
@@ -186,19 +202,23 @@ class FunasrServer:
             for letter in "".join(self.parts):
                 await self._say(connection, utterance, letter, last=False, kind="2pass-online")
         parts = self.parts
-        if mode == "offline" and self.kind.startswith("cpp"):
+        if self.kind == "cpp_offline":
             parts = ["".join(parts)]  # it finds the pauses itself and joins the parts
         for number, part in enumerate(parts, 1):
             if self.wait_s:
                 await asyncio.sleep(self.wait_s)
-            if part or self.kind != "python_old":
-                await self._say(connection, utterance, part, last=number == len(parts))
+            last = number == len(parts) and not self.ends_with_guess
+            if part or self.kind != "python_2024":
+                await self._say(connection, utterance, part, last)
+        if self.ends_with_guess:
+            await self._say(connection, utterance, "嗯", last=True, kind="2pass-online")
 
     async def _say(
         self, connection: ServerConnection, utterance: Utterance, text: str, last: bool, kind: str = ""
     ) -> None:
         mode = utterance.opening["mode"]
-        marks = {"cpp": last, "cpp_old": last and mode != "offline"}
+        newer = not kind and (last or mode != "online")
+        marks = {"cpp": last, "cpp_offline": False, "python": newer, "python_2026_02": newer}
         answer = {
             "mode": kind or {"2pass": "2pass-offline"}.get(mode, mode),
             "text": text,
@@ -208,4 +228,10 @@ class FunasrServer:
             answer["wav_name"] = utterance.opening["wav_name"]
         if self.kind.startswith("cpp") and text:
             answer["timestamp"] = "[[50,290]]"
-        await connection.send(json.dumps(answer, ensure_ascii=False))
+        await connection.send(json.dumps(answer, ensure_ascii=False, sort_keys=self.kind.startswith("cpp")))
+
+    async def _say_end(self, connection: ServerConnection, utterance: Utterance) -> None:
+        if self.kind == "python" and utterance.asks_for_end:
+            end = {"mode": utterance.opening["mode"], "wav_name": utterance.opening["wav_name"]}
+            failed = {"error": self.error} if self.error else {}
+            await connection.send(json.dumps({**end, "is_final": not failed, "is_end": True, **failed}))
