@@ -18,6 +18,7 @@ from fakes.parts import silence
 from xiaozhi_persona.audio.wav import write_wav
 from xiaozhi_persona.cli import xiaozhi_persona
 from xiaozhi_persona.commands.transcribe_bench import character_error_rate
+from xiaozhi_persona.errors import SettingsError
 
 SPEECH = Path(__file__).parent / "data" / "speech"
 TEXTS: dict[str, str] = json.loads((SPEECH / "texts.json").read_text(encoding="utf-8"))
@@ -77,9 +78,20 @@ def test_each_file_has_its_json_line(recordings: list[str]) -> None:
     assert lines[2]["audio_ms"] == 1000
 
 
-def test_a_file_that_cannot_be_read_is_told_before_any_is_recognized(recordings: list[str]) -> None:
-    result = run(*recordings, "gone.wav")
-    assert "gone.wav" in str(result.exception) and not result.stdout
+def test_files_that_cannot_be_read_are_told_and_the_others_recognized(
+    recordings: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "empty.wav").touch()
+    result = run("gone.wav", *recordings, "empty.wav", str(tmp_path))
+    assert result.return_value == 1 and len(result.stdout.splitlines()) == len(recordings)
+    for part in ("gone.wav", "empty.wav 不是能读的 PCM WAV（它是空的", "是文件夹"):
+        assert part in result.stderr
+    assert isinstance(run("gone.wav").exception, SettingsError)
+
+
+def test_who_gets_no_text_of_the_small_model_is_told_why(recordings: list[str]) -> None:
+    assert "只认识演示的句子" in run(recordings[-1]).stderr
+    assert not run(recordings[0]).stderr
 
 
 def test_a_file_that_fails_does_not_stop_the_others(

@@ -372,6 +372,19 @@ def test_sigterm_ends_serve_cleanly() -> None:
         assert process.stderr.read() == ""
 
 
+def test_a_demonstration_that_is_not_understood_has_failed() -> None:
+    deaf = {"XZP_ASR__ENGINE": "funasr_server", "XZP_ASR__SERVER_URL": "ws://127.0.0.1:9"}
+    done = subprocess.run(
+        [*COMMAND, "serve", "--demo", "--once"],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        env={**os.environ, **deaf},
+    )
+    assert done.returncode == 1, done.stderr
+    assert "没有听出来" in done.stderr and "doctor" in done.stderr
+
+
 def test_the_demonstration_is_a_whole_spoken_turn(tmp_path: Path) -> None:
     done = subprocess.run(
         [*COMMAND, "serve", "--demo", "--once", "--json"], capture_output=True, encoding="utf-8", timeout=60

@@ -120,6 +120,8 @@ def test_a_whole_number_is_a_number(file: Path) -> None:
         ("bridge: [x", ["第 1 行", "不是有效的 YAML", "检查缩进"]),
         ("bridge:\n\thost: x", ["第 2 行第 1 列", "不是有效的 YAML"]),
         ("role: a\0b", ["不是有效的 YAML"]),
+        ("asr:\n  workers: 1\nrole: a\nasr:\n  workers: 2", ["第 4 行的 asr 在第 1 行已经写过", "合成一处"]),
+        ("asr:\n  workers: 1\n  workers: 2", ["第 3 行的 workers 在第 2 行"]),
         ("memory: {owners: {dir: 5}}", ["memory.owners.dir 的值 5", "文字"]),
         ("a: &a [*a]", ["一层套一层", "不能指向自己"]),
         ("llm: {extra_body: &b {again: *b}}", ["一层套一层", "不能指向自己"]),

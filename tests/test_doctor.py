@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.openai_server import OpenAiServer
 from fakes.role_packs import write_clip, write_role
 from fakes.sovits_server import FakeSovits
 from test_voices_command import listening
@@ -321,3 +322,25 @@ def test_the_version_of_python_is_judged(
 ) -> None:
     monkeypatch.setattr(sys, "version_info", (*version, 0))
     assert doctor._python().status == status
+
+
+# The chat model.
+
+
+async def the_chat_model(**llm: Any) -> Check:
+    return await doctor._chat_model(Settings.model_validate({"llm": llm}))
+
+
+async def test_a_chat_model_is_asked_something() -> None:
+    async with OpenAiServer() as server:
+        check = await the_chat_model(base_url=server.url, model="small")
+        assert check.status == "ok" and check.found.startswith("small 会回答（第一个字 ")
+        server.mode, server.status = "refuse", 401
+        check = await the_chat_model(base_url=server.url, api_key="wrong")
+    assert check.status == "error" and "llm.api_key" in check.found + check.step
+
+
+async def test_a_chat_model_that_is_not_there_and_none_at_all() -> None:
+    check = await the_chat_model(base_url="http://127.0.0.1:9/v1", connect_timeout_s=0.5)
+    assert check.status == "error" and "127.0.0.1:9" in check.found and check.step
+    assert (await the_chat_model()).status == "warning"

@@ -16,8 +16,10 @@ from xiaozhi_persona.errors import SettingsError
 def parse_mapping(text: str, file: Path) -> dict[str, Any]:
     """Read YAML of keys and values; keys left empty are left out. Raises SettingsError with `file` and the line."""
     try:
-        data = yaml.safe_load(text)
+        data = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
         _refuse_loops(data, frozenset(), set())
+    except _KeyTwice as exc:
+        raise SettingsError(f"{file} {exc}") from exc
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None)
         where = f"第 {mark.line + 1} 行第 {mark.column + 1} 列" if mark else ""
@@ -121,6 +123,27 @@ def _model_in(annotation: Any) -> tuple[type[BaseModel] | None, int]:
     while get_origin(annotation) in (list, dict):
         annotation, depth = get_args(annotation)[-1], depth + 1
     return (annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None), depth
+
+
+class _KeyTwice(yaml.YAMLError):
+    pass
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice, of which YAML would take the last without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                line = key.start_mark.line + 1
+                if key.value in lines:
+                    raise _KeyTwice(
+                        f"第 {line} 行的 {key.value} 在第 {lines[key.value]} 行已经写过。请把两处合成一处。"
+                    )
+                lines[key.value] = line
+        found: dict[Any, Any] = super().construct_mapping(node, deep)
+        return found
 
 
 def _refuse_loops(value: Any, around: frozenset[int], seen: set[int]) -> None:

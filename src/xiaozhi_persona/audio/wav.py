@@ -24,9 +24,12 @@ def read_wav(path: Path, sample_rate_hz: int) -> Samples:
             data = file.readframes(file.getnframes())
     except FileNotFoundError as exc:
         raise SettingsError(f"没有这个文件：{path}。请检查路径。") from exc
+    except IsADirectoryError as exc:
+        raise SettingsError(f"{path} 是文件夹。请写里面的 WAV 文件，如 {path}/*.wav") from exc
     except (wave.Error, EOFError, OSError) as exc:
+        reason = str(exc) or "它是空的，或者缺了后面一截"
         raise SettingsError(
-            f"{path} 不是能读的 PCM WAV（{exc}）。可先转换：ffmpeg -i 原文件 -ar 16000 -ac 1 新文件.wav"
+            f"{path} 不是能读的 PCM WAV（{reason}）。可先转换：ffmpeg -i 原文件 -ar 16000 -ac 1 新文件.wav"
         ) from exc
     data = data[: len(data) // (width * channels) * width * channels]
     if width == 1:

@@ -81,6 +81,7 @@ async def _check(settings: Settings) -> list[Check]:
         await _espeak(settings),
         await _recognizer(settings),
         _guarded("端点检测（VAD）", lambda: _vad(settings)),
+        await _chat_model(settings),
         await asyncio.to_thread(_port, settings, "websocket_port"),
         await asyncio.to_thread(_port, settings, "http_port"),
         _data_folder(settings),
@@ -150,6 +151,28 @@ async def _recognizer(settings: Settings) -> Check:
         found = f"自带的小模型（{loaded_s:.1f} 秒读好），它只认识演示的句子"
         return Check("warning", what, found, "下载 SenseVoiceSmall 的 ONNX 文件夹，写进 asr.model。")
     return Check("ok", what, f"{recognizer.name}（{loaded_s:.1f} 秒读好）")
+
+
+async def _chat_model(settings: Settings) -> Check:
+    from xiaozhi_persona.providers.llm.openai import OpenAiChatModel
+    from xiaozhi_persona.spine import Message
+
+    what, llm = "对话模型", settings.llm
+    if not llm.base_url:
+        step = "在 config.yaml 的 llm 里写 base_url、api_key、model。"
+        return Check("warning", what, "自带的离线应答，只会简单的话", step)
+    began, first_s = time.monotonic(), 0.0
+    try:
+        model = OpenAiChatModel(llm)
+        try:
+            async with contextlib.aclosing(model.stream([Message("user", "只回答一个字：好")])) as deltas:
+                async for _ in deltas:
+                    first_s = first_s or time.monotonic() - began
+        finally:
+            await model.aclose()
+    except PersonaError as exc:
+        return failed(what, exc)
+    return Check("ok", what, f"{llm.model or llm.base_url} 会回答（第一个字 {first_s * 1000:.0f} 毫秒）")
 
 
 def _vad(settings: Settings) -> Check:

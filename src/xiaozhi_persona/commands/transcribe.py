@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from xiaozhi_persona.audio.wav import read_wav
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.transcribe_bench import compare_models, peak_rss_mb
-from xiaozhi_persona.errors import ServiceError
+from xiaozhi_persona.errors import ServiceError, SettingsError
 from xiaozhi_persona.providers.asr.engine import open_recognizer
 from xiaozhi_persona.settings import Settings
 
@@ -47,18 +47,34 @@ def command(
 ) -> int:
     """识别 WAV 文件里说的话；--bench 比较几个模型的快慢、内存和字错率。"""
     settings = prepare(config, debug)
-    for file in files:  # all of them first: nobody likes to hear of the last one after an hour
-        read_wav(file, 16000)
+    readable = _readable(files)  # all of them first: nobody likes to hear of the last one after an hour
     if models:
-        return compare_models(models, files, settings, config, as_json)
-    return asyncio.run(_transcribe(settings, files, as_json, measure))
+        code = compare_models(models, readable, settings, config, as_json)
+    else:
+        code = asyncio.run(_transcribe(settings, readable, as_json, measure))
+    return code or int(len(readable) < len(files))
+
+
+def _readable(files: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Tell which files cannot be read, and return the others. Raises SettingsError when there are none."""
+    troubles: dict[Path, SettingsError] = {}
+    for file in files:
+        try:
+            read_wav(file, 16000)
+        except SettingsError as exc:
+            troubles[file] = exc
+    if len(troubles) == len(set(files)):
+        raise SettingsError("\n".join(map(str, troubles.values())))
+    for trouble in troubles.values():
+        click.echo(f"跳过：{trouble}", err=True)
+    return tuple(file for file in files if file not in troubles)
 
 
 async def _transcribe(settings: Settings, files: tuple[Path, ...], as_json: bool, measure: bool) -> int:
     """Print a line for each file; return the exit code."""
     asr = settings.asr.model_copy(update={"timeout_s": max(_TIMEOUT_S, settings.asr.timeout_s)})
     recognizer = open_recognizer(settings.model_copy(update={"asr": asr}).at(settings.path(".")))
-    failed = False
+    failed = has_silent = False
     try:
         started = time.perf_counter()
         await recognizer.load()
@@ -77,6 +93,7 @@ async def _transcribe(settings: Settings, files: tuple[Path, ...], as_json: bool
                 else:
                     seconds = time.perf_counter() - started
                     line |= {**asdict(transcript), "recognized_in_ms": round(seconds * 1000, 1)}
+                    has_silent = has_silent or not transcript.text
                     text = transcript.text or "（没有听出话来）"
                 if as_json:
                     print_json(line)
@@ -85,6 +102,10 @@ async def _transcribe(settings: Settings, files: tuple[Path, ...], as_json: bool
                 progress.advance()
     finally:
         await recognizer.aclose()
+    if has_silent and settings.asr.has_embedded_model:
+        click.echo(
+            "自带的小模型只认识演示的句子；要听懂别的话，把 asr.model 换成 SenseVoiceSmall。", err=True
+        )
     if measure:
         print_json({"loaded_in_ms": round(loaded_in_ms, 1), "peak_rss_mb": peak_rss_mb()})
     return int(failed)
