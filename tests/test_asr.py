@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import shutil
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -91,6 +93,17 @@ async def test_noise_is_no_text(recognizing: Recognizing) -> None:
 
 def test_the_embedded_model_is_small() -> None:
     assert sum(file.stat().st_size for file in TINY_MODEL.iterdir()) <= LARGEST_MODEL_BYTES
+
+
+def test_the_root_logger_stays_as_it_was() -> None:
+    code = (
+        "import logging\n"
+        "from xiaozhi_persona.providers.asr.onnx_models import *\n"
+        "load_onnx_model(TINY_MODEL, AsrSettings(), ())\n"
+        "print(logging.root.level, logging.root.handlers)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == f"{logging.WARNING} []\n", done.stderr
 
 
 # A folder of one's own.
@@ -366,6 +379,119 @@ async def test_after_it_was_closed_it_says_so(recognizing: Recognizing) -> None:
     await recognizer.aclose()
     with pytest.raises(ServiceUnavailable, match="已经关闭"):
         await recognizer.transcribe(speech(1.0))
+
+
+async def test_closing_answers_those_who_wait(
+    recognizing: Recognizing, folder: Path, model: FakeModel
+) -> None:
+    recognizer = recognizing(folder)
+    await recognizer.load()
+    model.go_on.clear()
+    model.began.clear()
+    waiting = [asyncio.ensure_future(recognizer.transcribe(speech(0.5))) for _ in range(3)]
+    await asyncio.to_thread(model.began.wait, 5)
+    closing = asyncio.ensure_future(recognizer.aclose())
+    await asyncio.sleep(0)
+    model.go_on.set()
+    await closing
+    first, *others = await asyncio.gather(*waiting, return_exceptions=True)
+    assert isinstance(first, Transcript) and first.text == "8000"
+    assert ["已经关闭" in str(other) for other in others] == [True, True]
+
+
+# Loading.
+
+
+class SlowLoad:
+    """Loads a model, or fails to, when it is told to go on."""
+
+    def __init__(self, failure: BaseException | None = None) -> None:
+        self.began, self.go_on = threading.Event(), threading.Event()
+        self.failure = failure
+        self.times = 0
+
+    def __call__(self) -> Any:
+        self.times += 1
+        self.began.set()
+        self.go_on.wait(10)
+        if self.failure:
+            raise self.failure
+        return self
+
+    def recognize(self, sound: Any) -> Transcript:
+        return Transcript("好")
+
+
+async def test_while_the_model_is_being_loaded_it_says_so_and_several_who_wait_load_it_once() -> None:
+    load = SlowLoad()
+    recognizer = ModelRecognizer("test", AsrSettings().model_copy(update={"timeout_s": 0.05}), load)
+    with pytest.raises(ServiceTimeout, match="还没有读好"):
+        await recognizer.transcribe(speech(1.0))
+    waiting = [asyncio.ensure_future(recognizer.load()) for _ in range(3)]
+    await asyncio.sleep(0)
+    load.go_on.set()
+    await asyncio.gather(*waiting)
+    assert (await recognizer.transcribe(speech(1.0))).text == "好" and load.times == 1
+    await recognizer.aclose()
+
+
+async def test_who_gave_up_while_it_loads_leaves_room_for_the_next() -> None:
+    load = SlowLoad()
+    recognizer = ModelRecognizer("test", AsrSettings(queue_utterances=1), load)
+    for _ in range(5):
+        waiting = [asyncio.ensure_future(recognizer.transcribe(speech(1.0))) for _ in range(2)]
+        await asyncio.sleep(0)
+        for one in waiting:
+            one.cancel()
+        await asyncio.wait(waiting)
+    load.go_on.set()
+    assert (await recognizer.transcribe(speech(1.0))).text == "好"
+    await recognizer.aclose()
+
+
+@pytest.mark.parametrize(
+    ("failure", "says"),
+    [
+        (SystemExit(3), "3"),
+        (OSError("the disk is gone"), "the disk is gone"),
+        (MemoryError(), "内存不够"),
+    ],
+)
+async def test_whatever_loading_raises_is_a_service_that_failed(failure: BaseException, says: str) -> None:
+    load = SlowLoad(failure)
+    load.go_on.set()
+    recognizer = ModelRecognizer("test", AsrSettings(), load)
+    for _ in range(3):
+        with pytest.raises(ServiceUnavailable, match=says):
+            await recognizer.transcribe(speech(1.0))
+    assert load.times == 1  # not for each utterance anew
+    with pytest.raises(ServiceUnavailable, match=says):
+        await recognizer.load()
+    await recognizer.aclose()
+
+
+async def test_a_model_too_large_for_the_memory_is_not_called_broken(
+    recognizing: Recognizing, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_large(*_: Any, **__: Any) -> None:
+        raise RuntimeError("std::bad_alloc")
+
+    monkeypatch.setattr("funasr_onnx.SenseVoiceSmall", too_large)
+    with pytest.raises(ServiceUnavailable, match="内存不够"):
+        await recognizing(folder).load()
+
+
+async def test_a_failure_keeps_nothing_of_those_who_met_it() -> None:
+    load = SlowLoad(PackageMissing("没有 funasr"))
+    load.go_on.set()
+    recognizer = ModelRecognizer("test", AsrSettings(), load)
+    for _ in range(20):
+        with pytest.raises(ServiceUnavailable, match="没有 funasr"):
+            await recognizer.transcribe(speech(1.0))
+    with pytest.raises(PackageMissing) as caught:
+        await recognizer.load()
+    assert len(list(traceback.walk_tb(caught.value.__traceback__))) < 5
+    await recognizer.aclose()
 
 
 async def test_what_cannot_be_loaded_is_asked_for_once(

@@ -55,7 +55,7 @@ async def test_without_funasr_the_bridge_starts_and_says_that_it_has_not_heard(
     settings = settings_with(tmp_path, engine="funasr")
     parts = await parts_of(settings)
     (line,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
-    assert "pip install 'xiaozhi-persona[asr-torch]'" in line.getMessage()
+    assert "pip install 'funasr[knf]' torch" in line.getMessage()
     async with running(parts, settings) as rig, rig.device() as device:
         heard, said = await turn(device, "speech1.wav")
     assert heard == "" and said == "没听清。"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
 import socket
+import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -17,11 +21,12 @@ import pytest
 from fakes.model_hub import ModelHub
 
 from xiaozhi_persona.errors import PackageMissing, ServiceUnavailable, SettingsError
+from xiaozhi_persona.providers.asr import model_hub
 from xiaozhi_persona.providers.asr.engine import open_recognizer
 from xiaozhi_persona.providers.asr.funasr_server import FunasrServerRecognizer
-from xiaozhi_persona.providers.asr.model_hub import find_model
+from xiaozhi_persona.providers.asr.model_hub import fetch, find_model
 from xiaozhi_persona.providers.asr.onnx_models import TINY_MODEL, load_onnx_model, look_at
-from xiaozhi_persona.providers.asr.recognizer import ModelRecognizer
+from xiaozhi_persona.providers.asr.recognizer import ModelRecognizer, lacks_memory
 from xiaozhi_persona.settings import AsrSettings, Settings
 from xiaozhi_persona.spine import Transcript
 
@@ -85,6 +90,7 @@ class FakeFunasrOnnx(ModuleType):
     def __init__(self) -> None:
         super().__init__("funasr_onnx")
         self.answer: Any = []
+        self.failing: Exception | None = None
         self.made: list[tuple[str, dict[str, Any]]] = []
         self.asked: list[tuple[Any, ...]] = []
         for name in ("SenseVoiceSmall", "Paraformer", "ContextualParaformer"):
@@ -93,11 +99,28 @@ class FakeFunasrOnnx(ModuleType):
     def _make(self, name: str, options: dict[str, Any]) -> Any:
         self.made.append((name, options))
 
-        def model(_: Any, *hotwords: str, **__: Any) -> Any:
-            self.asked.append(hotwords)
-            return self.answer
+        return FakeModel(self)
 
-        return model
+
+class FakeModel:
+    """As Paraformer, takes what goes wrong in it for silence, but knows one kind of error only."""
+
+    def __init__(self, onnx: FakeFunasrOnnx) -> None:
+        self._onnx = onnx
+
+    def __call__(self, _: Any, *hotwords: str, **__: Any) -> Any:
+        self._onnx.asked.append(hotwords)
+        try:
+            (self.bb_infer if hotwords else self.infer)(1, 2)
+        except LookupError:
+            return []
+        return self._onnx.answer
+
+    def infer(self, *_: Any) -> None:
+        if self._onnx.failing:
+            raise LookupError("ONNXRuntime inferece failed.") from self._onnx.failing
+
+    bb_infer = infer
 
 
 @pytest.fixture
@@ -127,6 +150,21 @@ def test_paraformer_writes_text_in_several_forms(
         ("Paraformer", {"quantize": False, "device_id": "-1", "intra_op_num_threads": 1}),
     ]
     assert onnx.asked == [()]
+
+
+@pytest.mark.parametrize("more", [(), ("model_eb.onnx",)])
+def test_paraformer_without_memory_is_not_taken_for_silence(
+    onnx: FakeFunasrOnnx, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    folder = folder_of(tmp_path, *BASE, "tokens.json", "model.onnx", *more)
+    (folder / "tokens.json").write_text('["好"]', encoding="utf-8")
+    model = load_onnx_model(folder, AsrSettings(device="cpu"), ["好"])
+    onnx.failing = RuntimeError("[ONNXRuntimeError] : 1 : FAIL : std::bad_alloc")
+    with pytest.raises(MemoryError) as caught:
+        model.recognize(SOUND)
+    assert lacks_memory(caught.value)
+    onnx.failing = RuntimeError("Non-zero status code returned while running ScatterND node")
+    assert model.recognize(SOUND) == Transcript("")
 
 
 def test_hot_words_that_the_model_cannot_spell_are_left_out(onnx: FakeFunasrOnnx, tmp_path: Path) -> None:
@@ -167,9 +205,19 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelHub]:
         yield hub
 
 
+DOWNLOAD = "xiaozhi_persona.providers.asr.model_hub._download"
+REAL_DOWNLOAD = model_hub._download
+
+
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Download in this process, in which the hub's client can be told to be quick."""
     monkeypatch.setattr("time.sleep", lambda seconds: None)  # between the client's tries
+    monkeypatch.setattr(DOWNLOAD, lambda model, asr, target, _: fetch(model, asr.hub, asr.mirror, target))
+
+
+def find(model: str, settings: AsrSettings, base: Path, downloads: Path) -> Path:
+    return find_model(model, settings, base, downloads, threading.Event())
 
 
 def settings_for(hub: ModelHub) -> AsrSettings:
@@ -178,22 +226,22 @@ def settings_for(hub: ModelHub) -> AsrSettings:
 
 def test_a_folder_is_taken_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "模型").mkdir()
-    assert find_model("模型", AsrSettings(), tmp_path, tmp_path / "m") == tmp_path / "模型"
-    assert find_model(str(tmp_path), AsrSettings(), Path("/"), tmp_path / "m") == tmp_path
+    assert find("模型", AsrSettings(), tmp_path, tmp_path / "m") == tmp_path / "模型"
+    assert find(str(tmp_path), AsrSettings(), Path("/"), tmp_path / "m") == tmp_path
 
 
 @pytest.mark.parametrize("name", ["gone", "./gone/model", "/gone/model", "a/b/c", "../x/y"])
 def test_what_is_neither_folder_nor_name_is_told(tmp_path: Path, name: str) -> None:
     with pytest.raises(SettingsError, match=r"asr\.model"):
-        find_model(name, AsrSettings(), tmp_path, tmp_path / "m")
+        find(name, AsrSettings(), tmp_path, tmp_path / "m")
 
 
 def test_a_model_is_downloaded_once_and_needs_no_network_after_that(hub: ModelHub, tmp_path: Path) -> None:
-    folder = find_model("iic/Tiny-onnx", settings_for(hub), tmp_path, tmp_path / "m")
+    folder = find("iic/Tiny-onnx", settings_for(hub), tmp_path, tmp_path / "m")
     assert all((folder / name).read_bytes() == data for name, data in hub.files.items())
     assert look_at(folder).kind == "sensevoice"
     hub.asked.clear()
-    assert find_model("iic/Tiny-onnx", settings_for(hub), tmp_path, tmp_path / "m") == folder
+    assert find("iic/Tiny-onnx", settings_for(hub), tmp_path, tmp_path / "m") == folder
     assert not hub.asked
 
 
@@ -202,7 +250,7 @@ def test_a_download_that_breaks_off_goes_on_where_it_stopped(
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 100_000)
     hub.breaks_after = 450_000
-    folder = find_model("iic/Tiny-onnx", settings_for(hub), tmp_path, tmp_path / "m")
+    folder = find("iic/Tiny-onnx", settings_for(hub), tmp_path, tmp_path / "m")
     assert all((folder / name).read_bytes() == data for name, data in hub.files.items())
     assert any(wanted.startswith("bytes=4") for *_, wanted in hub.asked)
 
@@ -210,9 +258,9 @@ def test_a_download_that_breaks_off_goes_on_where_it_stopped(
 def test_half_a_download_is_not_taken_for_a_model(hub: ModelHub, tmp_path: Path) -> None:
     hub.breaks_after = 0
     with pytest.raises(ServiceUnavailable, match=r"iic/Tiny-onnx.*接着下载"):
-        find_model("iic/Tiny-onnx", settings_for(hub), tmp_path, tmp_path / "m")
+        find("iic/Tiny-onnx", settings_for(hub), tmp_path, tmp_path / "m")
     hub.breaks_after = None
-    folder = find_model("iic/Tiny-onnx", settings_for(hub), tmp_path, tmp_path / "m")
+    folder = find("iic/Tiny-onnx", settings_for(hub), tmp_path, tmp_path / "m")
     assert look_at(folder).kind == "sensevoice"
 
 
@@ -222,12 +270,12 @@ def test_without_a_network_the_next_step_is_said(tmp_path: Path) -> None:
         nobody.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
         with pytest.raises(ServiceUnavailable, match=r"检查网络.*asr\.mirror"):
-            find_model("iic/Tiny", AsrSettings(hub="hf", mirror=url), tmp_path, tmp_path / "m")
+            find("iic/Tiny", AsrSettings(hub="hf", mirror=url), tmp_path, tmp_path / "m")
 
 
 def test_a_name_that_the_hub_does_not_know_is_told(hub: ModelHub, tmp_path: Path) -> None:
     with pytest.raises(ServiceUnavailable, match="iic/Other"):
-        find_model("iic/Other", settings_for(hub), tmp_path, tmp_path / "m")
+        find("iic/Other", settings_for(hub), tmp_path, tmp_path / "m")
 
 
 def test_without_the_hub_s_package_it_is_said_what_to_install(
@@ -235,7 +283,7 @@ def test_without_the_hub_s_package_it_is_said_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "modelscope", None)
     with pytest.raises(PackageMissing, match="pip install modelscope"):
-        find_model("iic/Tiny", AsrSettings(), tmp_path, tmp_path / "m")
+        find("iic/Tiny", AsrSettings(), tmp_path, tmp_path / "m")
 
 
 @pytest.mark.parametrize("takes_endpoint", [True, False])
@@ -253,8 +301,101 @@ def test_a_mirror_of_modelscope_is_used_in_old_and_new_versions(
     monkeypatch.setenv("MODELSCOPE_DOMAIN", "")
     modelscope = SimpleNamespace(snapshot_download=new if takes_endpoint else old)
     monkeypatch.setitem(sys.modules, "modelscope", modelscope)
-    find_model("iic/Tiny", AsrSettings(mirror="https://mirror.example/"), tmp_path, tmp_path / "m")
+    find("iic/Tiny", AsrSettings(mirror="https://mirror.example/"), tmp_path, tmp_path / "m")
     assert asked == {"model_id": "iic/Tiny", "endpoint": "https://mirror.example"}
+
+
+def test_a_folder_that_is_missing_is_told_beside_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "modelscope", None)
+    with pytest.raises(PackageMissing, match=f"没有文件夹 {tmp_path}/models/gone"):
+        find("models/gone", AsrSettings(), tmp_path, tmp_path / "m")
+
+
+# A download in a process of its own.
+
+
+@pytest.fixture
+def _apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DOWNLOAD, REAL_DOWNLOAD)
+
+
+@pytest.mark.usefixtures("_apart")
+def test_another_process_downloads(hub: ModelHub, tmp_path: Path) -> None:
+    folder = find("iic/Tiny-onnx", settings_for(hub), tmp_path, tmp_path / "m")
+    assert all((folder / name).read_bytes() == data for name, data in hub.files.items())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 always looks there")
+@pytest.mark.usefixtures("_apart")
+def test_modules_of_the_current_folder_do_not_get_in_its_way(
+    hub: ModelHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "huggingface_hub.py").write_text("raise RuntimeError", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    find("iic/Tiny-onnx", settings_for(hub), tmp_path, tmp_path / "m")
+
+
+@pytest.mark.usefixtures("_apart")
+def test_what_went_wrong_there_is_told_here(hub: ModelHub, tmp_path: Path) -> None:
+    with pytest.raises(ServiceUnavailable, match=r"Hugging Face 下载不了模型 iic/Other.*asr\.mirror"):
+        find("iic/Other", settings_for(hub), tmp_path, tmp_path / "m")
+
+
+@pytest.mark.usefixtures("_apart")
+@pytest.mark.parametrize(
+    "nonsense", [b"", b"<html>log in first</html>", b"[]", b"{}", b'{"siblings": 7}', b"\xff\0"]
+)
+def test_a_hub_that_answers_nonsense_is_told(hub: ModelHub, tmp_path: Path, nonsense: bytes) -> None:
+    hub.nonsense = nonsense
+    with pytest.raises(ServiceUnavailable, match="iic/Tiny-onnx"):
+        find("iic/Tiny-onnx", settings_for(hub), tmp_path, tmp_path / "m")
+
+
+@pytest.mark.usefixtures("_apart")
+async def test_closing_ends_a_download(hub: ModelHub, tmp_path: Path) -> None:
+    with hub.holding_back():
+        asr = {"model": "iic/Tiny-onnx", "hub": "hf", "mirror": hub.url}
+        recognizer = open_recognizer(Settings.model_validate({"asr": asr}).at(tmp_path))
+        loading = asyncio.ensure_future(recognizer.load())
+        await asyncio.to_thread(hub.wanted.wait, 30)
+        loading.cancel()
+        began = time.monotonic()
+        await recognizer.aclose()
+        assert time.monotonic() - began < 5
+        for thread in threading.enumerate():
+            if thread.name == "asr-load":
+                thread.join(1)
+                assert not thread.is_alive()
+    assert find("iic/Tiny-onnx", settings_for(hub), tmp_path, tmp_path / "data" / "models").is_dir()
+
+
+HOST = """
+import sys
+from xiaozhi_persona.providers.host.recognizers import shared_recognizer
+from xiaozhi_persona.config import load_settings
+shared_recognizer(load_settings(None))
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_process_that_ends_takes_its_download_with_it(hub: ModelHub, tmp_path: Path, killed: bool) -> None:
+    asr = {"XZP_ASR__MODEL": "iic/Tiny-onnx", "XZP_ASR__HUB": "hf", "XZP_ASR__MIRROR": hub.url}
+    with hub.holding_back():
+        process = subprocess.Popen(
+            [sys.executable, "-c", HOST],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=tmp_path,
+            env={**os.environ, **asr, "XZP_PATHS__DATA": str(tmp_path)},
+        )
+        assert hub.wanted.wait(30)
+        if killed:
+            process.kill()
+        _, log = process.communicate(b"\n", timeout=10)  # the other process holds this pipe open, too
+        assert "Traceback" not in log.decode()
 
 
 # The engine of the settings.
@@ -280,7 +421,7 @@ def test_each_engine_is_opened_by_its_name() -> None:
 async def test_without_funasr_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "funasr", None)
     recognizer = open_recognizer(Settings.model_validate({"asr": {"engine": "funasr"}}))
-    with pytest.raises(PackageMissing, match=r"xiaozhi-persona\[asr-torch\].*funasr_onnx"):
+    with pytest.raises(PackageMissing, match=r"funasr.*funasr_onnx"):
         await recognizer.load()
     await recognizer.aclose()
 

@@ -8,6 +8,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from hostkit import VERSIONS, Llm
 from xiaozhi_persona.audio.wav import read_wav
 from xiaozhi_persona.bridge.messages import ListenMode
 from xiaozhi_persona.errors import ServiceUnavailable, SettingsError
+from xiaozhi_persona.providers.asr import torch_models
 from xiaozhi_persona.providers.asr.engine import open_recognizer
 from xiaozhi_persona.providers.asr.recognizer import Recognizer
 from xiaozhi_persona.settings import Settings
@@ -114,10 +116,43 @@ async def test_punctuation_comes_without_a_vad_too(opening: Opening, folder: Fol
 async def test_hot_words_change_what_a_model_that_takes_them_hears(opening: Opening, folder: Folder) -> None:
     name = folder("contextual")
     without = await opening(model=name).transcribe(noise(3.0))
-    with_words = await opening(("小", "智", "http://127.0.0.1:1/words.txt"), model=name).transcribe(
-        noise(3.0)
-    )
+    words = ("https", "小", "智", "http://127.0.0.1:1/words.txt")
+    with_words = await opening(words, model=name).transcribe(noise(3.0))
     assert with_words.text != without.text
+
+
+async def test_a_folder_may_be_called_as_one_of_the_short_names(
+    opening: Opening, folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "paraformer-zh").symlink_to(folder("paraformer"))
+    monkeypatch.chdir(tmp_path)
+    await opening(model="paraformer-zh", mirror="http://127.0.0.1:1").load()
+
+
+def test_two_loads_at_once_leave_the_output_as_it_was() -> None:
+    output = sys.stdout
+    first_is_in, second_waits = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with torch_models._kept_quiet():
+            first_is_in.set()
+            second_waits.wait(0.2)
+
+    def second() -> None:
+        first_is_in.wait(5)
+        with torch_models._kept_quiet():
+            second_waits.set()
+            threads[0].join(0.2)
+
+    threads = [threading.Thread(target=work) for work in (first, second)]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sys.stdout is output
+    finally:
+        sys.stdout = output
 
 
 async def test_several_at_once_are_each_right(opening: Opening, folder: Folder) -> None:

@@ -51,6 +51,16 @@ from xiaozhi_persona.text.emotions import FACES
             Transcript("hello world", "en", "happy", "speech"),
         ),
         ("<|zh|><|SOMETHING_NEW|><|Singing|><|withitn|>啦", Transcript("啦", "zh")),
+        (
+            "<|nospeech|><|EMO_UNKNOWN|><|BGM|><|woitn|>The.<|zh|><|NEUTRAL|><|Speech|><|withitn|>你好",
+            Transcript("你好", "zh", "neutral", "bgm"),
+        ),
+        (
+            "<|zh|><|NEUTRAL|><|Speech|><|withitn|>你好<|nospeech|><|EMO_UNKNOWN|><|Event_UNK|><|woitn|>Yeah.",
+            Transcript("你好", "zh", "neutral", "speech"),
+        ),
+        ("<|<|zh|>|>好", Transcript("好", "zh")),
+        ("<|" * 10000 + "|>" * 10000 + "好", Transcript("好")),
         ("没有标签", Transcript("没有标签")),
         ("a < b | c > d", Transcript("a < b | c > d")),
         ("", Transcript("")),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.funasr_server import FunasrServer
 from host_doors import host_that_hears
 from hostkit import VERSIONS, Llm
 
 from xiaozhi_persona.audio.wav import read_wav
+from xiaozhi_persona.roles.role import load_role
 
 every_version = pytest.mark.parametrize("version", VERSIONS)
 newest = VERSIONS[-1]
@@ -58,6 +61,19 @@ async def test_the_model_stays_when_a_device_leaves(tmp_path: Path) -> None:
                 reply = await device.speak(read_wav(SPEECH / "speech4.wav", 16000), "manual")
                 assert reply.heard
         assert server.log().count("语音识别好了") == 1
+
+
+async def test_the_names_of_the_role_are_hot_words_as_in_the_bridge(tmp_path: Path) -> None:
+    async with FunasrServer() as funasr:
+        funasr.parts = ["今天天气怎么样？"]
+        section = {"engine": "funasr_server", "server_url": funasr.url, "hotwords": ["咪咪"]}
+        async with (
+            host_that_hears(newest, tmp_path, section, llm=Llm("好的。")) as server,
+            server.connect() as device,
+        ):
+            assert (await device.speak(read_wav(SPEECH / "speech4.wav", 16000), "manual")).heard
+        role = load_role("default", tmp_path)
+        assert set(json.loads(funasr.utterances[0].opening["hotwords"])) >= {"咪咪", role.name}
 
 
 @pytest.mark.parametrize(

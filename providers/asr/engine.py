@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 
 from xiaozhi_persona.providers.asr.model_hub import find_model
 from xiaozhi_persona.providers.asr.onnx_models import TINY_MODEL, load_onnx_model
 from xiaozhi_persona.providers.asr.recognizer import Model, ModelRecognizer, Recognizer
+from xiaozhi_persona.roles.role import load_role
 from xiaozhi_persona.settings import Settings
 
 
@@ -17,7 +19,7 @@ def open_recognizer(settings: Settings, hotwords: Iterable[str] = ()) -> Recogni
     """
     asr = settings.asr
     words = tuple(dict.fromkeys(word for text in (*asr.hotwords, *hotwords) for word in text.split()))
-    base, downloads = settings.path("."), settings.data_dir / "models"
+    base, downloads, closing = settings.path("."), settings.data_dir / "models", threading.Event()
     if asr.engine == "funasr_server":
         from xiaozhi_persona.providers.asr.funasr_server import FunasrServerRecognizer
 
@@ -28,11 +30,23 @@ def open_recognizer(settings: Settings, hotwords: Iterable[str] = ()) -> Recogni
         from xiaozhi_persona.providers.asr.torch_models import DEFAULT_MODEL, load_torch_model
 
         name = f"FunASR（{asr.model or DEFAULT_MODEL}）"
-        return ModelRecognizer(name, asr, lambda: load_torch_model(asr, base, downloads, words))
+        return ModelRecognizer(
+            name, asr, lambda: load_torch_model(asr, base, downloads, words, closing), closing
+        )
 
     def load() -> Model:
-        folder = find_model(asr.model, asr, base, downloads) if asr.model else TINY_MODEL
+        folder = find_model(asr.model, asr, base, downloads, closing) if asr.model else TINY_MODEL
         return load_onnx_model(folder, asr, words)
 
     name = f"FunASR ONNX（{asr.model}）" if asr.model else "FunASR，自带的小模型：只认识演示的句子"
-    return ModelRecognizer(name, asr, load)
+    return ModelRecognizer(name, asr, load, closing)
+
+
+def role_words(settings: Settings) -> list[str]:
+    """Return what the roles of the settings are called, and what they call the user: names to expect.
+
+    Raises SettingsError for a role that is not there or has mistakes.
+    """
+    names = dict.fromkeys((settings.role, *settings.role_of_device.values()))
+    roles = [load_role(name, settings.data_dir) for name in names]
+    return [word for role in roles for word in (role.name, role.sheet.user) if word]

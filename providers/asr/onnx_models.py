@@ -6,15 +6,16 @@ File names and options: modelscope/FunASR, runtime/python/onnxruntime/funasr_onn
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from xiaozhi_persona.errors import PackageMissing, SettingsError
-from xiaozhi_persona.providers.asr.recognizer import Floats, Model
+from xiaozhi_persona.errors import PackageMissing, SettingsError, pip_install
+from xiaozhi_persona.providers.asr.recognizer import Floats, Model, lacks_memory
 from xiaozhi_persona.providers.asr.tiny.sentences import nearest_sentence
 from xiaozhi_persona.providers.asr.transcripts import join_words, read_tags
 from xiaozhi_persona.settings import AsrSettings
@@ -66,10 +67,14 @@ def load_onnx_model(folder: Path, settings: AsrSettings, hotwords: Sequence[str]
     Raises SettingsError for a folder that holds none that can be read, PackageMissing without funasr-onnx.
     """
     found = look_at(folder, settings.quantized)
+    root, handler = logging.getLogger(), logging.NullHandler()
+    root.addHandler(handler)  # where there is one, funasr-onnx does not set the root logger to its own liking
     try:
         import funasr_onnx
     except ImportError as exc:
-        raise PackageMissing(f"没有语音识别（{exc}）：运行 pip install 'xiaozhi-persona[asr]'") from exc
+        raise PackageMissing(f"没有语音识别（{exc}）：运行 {pip_install('funasr-onnx')}") from exc
+    finally:
+        root.removeHandler(handler)
     options = {
         "quantize": found.quantized,
         "device_id": _device_id(settings.device),
@@ -110,6 +115,7 @@ class _SenseVoice:
 class _Paraformer:
     def __init__(self, model: Any) -> None:
         self._model = model
+        model.infer = _not_silent(model.infer)
 
     def recognize(self, sound: Floats) -> Transcript:
         return _read_words(self._model(sound))
@@ -118,10 +124,25 @@ class _Paraformer:
 class _ContextualParaformer:
     def __init__(self, model: Any, hotwords: Sequence[str]) -> None:
         self._model = model
+        model.bb_infer = _not_silent(model.bb_infer)
         self._hotwords = " ".join(hotwords)
 
     def recognize(self, sound: Floats) -> Transcript:
         return _read_words(self._model(sound, self._hotwords))
+
+
+def _not_silent(infer: Callable[..., Any]) -> Callable[..., Any]:
+    """Keep funasr-onnx from taking a lack of memory for silence, as it does with all that goes wrong in Paraformer."""
+
+    def inferred(*features: Any) -> Any:
+        try:
+            return infer(*features)
+        except Exception as exc:
+            if lacks_memory(exc):
+                raise MemoryError from exc
+            raise
+
+    return inferred
 
 
 def _read_words(results: list[dict[str, Any]]) -> Transcript:
@@ -150,6 +171,6 @@ def _device_id(device: str) -> str:
     if not usable:
         raise SettingsError(
             f"asr.device 写的是 {device}，但这里的 onnxruntime 用不了显卡。"
-            "运行 pip install onnxruntime-gpu，或把 asr.device 改成 cpu。"
+            f"运行 {pip_install('onnxruntime-gpu')}，或把 asr.device 改成 cpu。"
         )
     return device.partition(":")[2] or "0"

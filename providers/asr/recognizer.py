@@ -10,11 +10,12 @@ import asyncio
 import contextlib
 import ctypes
 import math
+import re
 import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
 import anyio
@@ -28,6 +29,9 @@ from xiaozhi_persona.settings import AsrSettings
 from xiaozhi_persona.spine import Samples, SpeechRecognizer, Transcript
 
 _RETRY_S = 60.0
+_CLOSE_S = 10.0
+"""How long closing waits for a model that is just being read."""
+_NO_MEMORY = re.compile(r"bad.alloc|allocat|out of memory", re.IGNORECASE)
 _FIRST_RUN_S = 120.0
 """A graphics card may have to be made ready."""
 
@@ -63,28 +67,34 @@ class Model(Protocol):
 class ModelRecognizer:
     """Recognizes with a model of this process, `settings.workers` utterances at once."""
 
-    def __init__(self, name: str, settings: AsrSettings, load_model: Callable[[], Model]) -> None:
-        """`load_model` runs in a thread, once. It raises PersonaError."""
+    def __init__(
+        self,
+        name: str,
+        settings: AsrSettings,
+        load_model: Callable[[], Model],
+        closing: threading.Event | None = None,
+    ) -> None:
+        """`load_model` runs in a thread, raises PersonaError, and ends early when `closing` is set."""
         self.name = name
         self._settings = settings
         self._load_model = load_model
-        self._model: Model | None = None
-        self._failure: PersonaError | None = None
-        self._retry_at_s = 0.0
-        self._loading = threading.Lock()
+        self._closing = closing or threading.Event()
+        self._loading: Future[Model] | None = None
+        self._retry_at_s = math.inf
         self._places = threading.BoundedSemaphore(settings.workers + settings.queue_utterances)
         self._executor = ThreadPoolExecutor(settings.workers, thread_name_prefix="asr")
 
     async def load(self) -> None:
-        """Load the model and run it once, so that the first utterance need not wait. Raises what `load_model` raises, and ServiceError."""
-        loop = asyncio.get_running_loop()
-        model = await loop.run_in_executor(self._executor, self._loaded)
+        """Load the model and run it once, so that the first utterance need not wait.
+
+        Raises what `load_model` raises, and ServiceError.
+        """
+        model = await self._loaded()
         noise = np.random.default_rng(0).normal(0, 1e-3, RATE_HZ).astype(np.float32)
         try:
             with anyio.fail_after(_FIRST_RUN_S):  # anyio too loads something at its first use
-                await loop.run_in_executor(
-                    self._executor, model.recognize, noise
-                )  # its first use takes 30 ms
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._executor, model.recognize, noise)
         except TimeoutError as exc:
             raise ServiceTimeout(f"语音识别的模型试跑超过 {_FIRST_RUN_S:g} 秒，请换小一些的模型。") from exc
         except Exception as exc:
@@ -102,21 +112,20 @@ class ModelRecognizer:
                 f"语音识别太忙：已有 {self._settings.queue_utterances} 句在排队。请稍后再说，或调大 asr.workers、换小一些的模型。"
             )
         job = _Job(pcm16k)
-        try:
-            future = self._executor.submit(self._work, job)
-        except RuntimeError as exc:  # it has been closed
-            self._places.release()
-            raise ServiceUnavailable("语音识别已经关闭，请重新启动。") from exc
-        future.add_done_callback(lambda _: self._places.release())
         timeout_s = self._settings.timeout_s * count_pieces(pcm16k)
         try:
             with anyio.fail_after(timeout_s):
-                # Shielded: a future that is cancelled would give its place away while its sound is still queued.
-                outcome = await asyncio.shield(asyncio.wrap_future(future))
+                outcome = await self._outcome(job)
         except TimeoutError as exc:
+            if self._loading and not self._loading.done():
+                raise ServiceTimeout(
+                    f"语音识别的模型 {timeout_s:g} 秒还没有读好，第一次用时要下载它。请稍后再说。"
+                ) from exc
             raise ServiceTimeout(
                 f"语音识别超过 {timeout_s:g} 秒，可调大 asr.timeout_s 或换小一些的模型。"
             ) from exc
+        except PersonaError as exc:  # of loading: who speaks is not told to mend the settings
+            raise ServiceUnavailable(str(exc)) from None
         finally:
             job.sound = None
         if isinstance(outcome, ServiceError):
@@ -126,39 +135,69 @@ class ModelRecognizer:
 
     async def aclose(self) -> None:
         """End the threads."""
-        await asyncio.to_thread(
-            self._executor.shutdown, cancel_futures=True
-        )  # one may be in a long utterance
+        self._closing.set()
+        if self._loading:
+            with anyio.move_on_after(_CLOSE_S):
+                await asyncio.gather(asyncio.wrap_future(self._loading), return_exceptions=True)
+        await asyncio.to_thread(self._executor.shutdown)  # one may be in a long utterance
 
-    def _loaded(self) -> Model:
-        with self._loading:
-            if self._failure and time.monotonic() < self._retry_at_s:
-                raise self._failure
-            if self._model is None:
-                try:
-                    self._model = self._load_model()
-                    _return_freed_memory()
-                except PersonaError as exc:
-                    # A network may come back; a missing package stays missing until the next start.
-                    again_in_s = _RETRY_S if isinstance(exc, ServiceError) else math.inf
-                    self._failure, self._retry_at_s = exc, time.monotonic() + again_in_s
-                    raise
-            return self._model
+    async def _outcome(self, job: _Job) -> Transcript | ServiceError | None:
+        """Queue a job, and wait for it. Its place is given back when a thread has done with it."""
+        try:
+            model = await self._loaded()
+            future = self._executor.submit(self._work, model, job)
+        except BaseException:
+            self._places.release()
+            raise
+        future.add_done_callback(lambda _: self._places.release())
+        # Shielded: a future that is cancelled would give its place away while its sound is still queued.
+        return await asyncio.shield(asyncio.wrap_future(future))
 
-    def _work(self, job: _Job) -> Transcript | ServiceError | None:
+    async def _loaded(self) -> Model:
+        """Return the model, which is loaded once. Raises what `load_model` raised, and ServiceUnavailable."""
+        if self._closing.is_set():
+            raise _closed()
+        if self._loading is None or (self._loading.done() and time.monotonic() >= self._retry_at_s):
+            self._loading, self._retry_at_s = Future(), math.inf
+            self._loading.set_running_or_notify_cancel()  # who waits no longer does not end it for the others
+            # None of the executor's, for which the end of the process would wait: reading may take long.
+            threading.Thread(target=self._load, args=(self._loading,), name="asr-load", daemon=True).start()
+        if self._loading.done():
+            if failure := self._loading.exception():
+                # Else it would hold every frame through which it ever went.
+                raise failure.with_traceback(None)
+            return self._loading.result()
+        model = await asyncio.wrap_future(self._loading)
+        if self._closing.is_set():
+            raise _closed()
+        return model
+
+    def _load(self, loading: Future[Model]) -> None:
+        try:
+            model = self._load_model()
+            _return_freed_memory()
+        except BaseException as exc:
+            failure = exc if isinstance(exc, PersonaError) and not lacks_memory(exc) else _broken(exc)
+            # A network may come back; a missing package stays missing until the next start.
+            if isinstance(failure, ServiceError):
+                self._retry_at_s = time.monotonic() + _RETRY_S
+            loading.set_exception(failure)
+        else:
+            loading.set_result(model)
+
+    def _work(self, model: Model, job: _Job) -> Transcript | ServiceError | None:
         """Recognize piece by piece for as long as somebody waits; what goes wrong is returned, for nobody may wait."""
         heard: list[Transcript] = []
         try:
-            model = self._loaded()
             sound = job.sound
             for piece in pieces_of(sound) if sound is not None else ():
+                if self._closing.is_set():
+                    return _closed()
                 if job.sound is None:
                     return None
                 if has_sound(piece):
                     heard.append(model.recognize(piece.astype(np.float32) / 32768))
             return join_transcripts(heard) if heard else Transcript("")
-        except PersonaError as exc:
-            return exc if isinstance(exc, ServiceError) else ServiceUnavailable(str(exc))
         except Exception as exc:
             return _broken(exc)
 
@@ -178,8 +217,24 @@ def _return_freed_memory() -> None:
             ctypes.CDLL(None).malloc_trim(0)
 
 
-def _broken(exc: Exception) -> ServiceUnavailable:
-    if isinstance(exc, MemoryError) or "alloc" in f"{exc} {exc.__cause__}":
+def _closed() -> ServiceUnavailable:
+    return ServiceUnavailable("语音识别已经关闭，请重新启动。")
+
+
+def lacks_memory(exc: BaseException) -> bool:
+    """Whether a model failed because no memory was left."""
+    error: BaseException | None = exc
+    while error is not None:
+        # Not by words of ours, which have the user's paths in them.
+        is_ours = isinstance(error, PersonaError)
+        if isinstance(error, MemoryError) or (not is_ours and _NO_MEMORY.search(str(error))):
+            return True
+        error = error.__cause__
+    return False
+
+
+def _broken(exc: BaseException) -> ServiceUnavailable:
+    if lacks_memory(exc):
         return ServiceUnavailable(
             "语音识别时内存不够。请换量化的或小一些的模型，减小 asr.workers，或关掉别的程序。"
         )

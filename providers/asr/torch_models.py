@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from xiaozhi_persona.errors import PackageMissing, SettingsError
+from xiaozhi_persona.errors import PackageMissing, SettingsError, pip_install
 from xiaozhi_persona.providers.asr.model_hub import find_model
 from xiaozhi_persona.providers.asr.recognizer import Floats, Model
 from xiaozhi_persona.providers.asr.transcripts import join_transcripts, join_words, read_tags
@@ -26,10 +26,14 @@ from xiaozhi_persona.spine import Transcript
 DEFAULT_MODEL = "iic/SenseVoiceSmall"
 
 _SAMPLES_PER_MS = 16
+_quiet = threading.Lock()
+"""Of two at once, the second would put back the output that the first has taken away."""
 
 
-def load_torch_model(settings: AsrSettings, base: Path, downloads: Path, hotwords: Sequence[str]) -> Model:
-    """Load the models that the settings name; relative folders start at `base`.
+def load_torch_model(
+    settings: AsrSettings, base: Path, downloads: Path, hotwords: Sequence[str], stop: threading.Event
+) -> Model:
+    """Load the models that the settings name; relative folders start at `base`, and `stop` ends a download.
 
     Raises SettingsError (no such model, device or folder), PackageMissing, ServiceUnavailable (a download failed).
     """
@@ -39,24 +43,25 @@ def load_torch_model(settings: AsrSettings, base: Path, downloads: Path, hotword
             from funasr import AutoModel
         except (ImportError, OSError) as exc:  # OSError: a torchaudio that does not fit this torch
             raise PackageMissing(
-                f"asr.engine 是 funasr，但用不了它（{exc}）。运行 pip install 'xiaozhi-persona[asr-torch]'，"
+                f"asr.engine 是 funasr，但用不了它（{exc}）。运行 {pip_install('funasr[knf]', 'torch')}，"
                 "或把 asr.engine 改成 funasr_onnx。"
             ) from exc
         device = _device(settings.device, torch)
-
-        def load(name: str) -> Any:
-            folder = find_model(full_name(name, settings.hub), settings, base, downloads)
-            return _load(AutoModel, folder, device)
-
-        recognizer = load(settings.model or DEFAULT_MODEL)
-        vad = load(settings.vad_model) if settings.vad_model else None
-        punctuation = load(settings.punc_model) if settings.punc_model else None
+    names = (settings.model or DEFAULT_MODEL, settings.vad_model, settings.punc_model)
+    folders = [
+        find_model(full_name(name, settings.hub, base), settings, base, downloads, stop) if name else None
+        for name in names
+    ]
+    with _kept_quiet():
+        recognizer, vad, punctuation = (folder and _load(AutoModel, folder, device) for folder in folders)
         torch.set_num_threads(1)  # one for each worker; version 1.2.7 sets 4 for some models
     return _TorchModel(recognizer, vad, punctuation, settings, hotwords)
 
 
-def full_name(name: str, hub: str) -> str:
-    """Return the hub's name for one of FunASR's short names, such as paraformer-zh."""
+def full_name(name: str, hub: str, base: Path) -> str:
+    """Return the hub's name for one of FunASR's short names, such as paraformer-zh, where no folder is called so."""
+    if (base / Path(name).expanduser()).is_dir():
+        return name
     from funasr.download import name_maps_from_hub as maps
 
     return str((maps.name_maps_ms if hub == "ms" else maps.name_maps_hf).get(name, name))
@@ -77,7 +82,7 @@ class _TorchModel:
         if settings.language != "auto":  # which not every kind of model knows as a word
             self._options["language"] = settings.language
         words = [
-            word for word in hotwords if re.fullmatch(r"[\w'-]+", word)
+            word for word in hotwords if re.fullmatch(r"(?!http)[\w'-]+", word)
         ]  # a file or address would be opened
         if words:
             self._options |= {"hotword": " ".join(words), "hotwords": words}  # Paraformer, Fun-ASR-Nano
@@ -167,17 +172,18 @@ def _device(device: str, torch: Any) -> str:
 def _kept_quiet() -> Iterator[None]:
     """Keep what FunASR prints to itself, and leave the root logger as it was."""
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    if _not_funasr not in root.filters:
-        root.addFilter(_not_funasr)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        for handler in root.handlers[:]:
-            if handler not in handlers:
-                root.removeHandler(handler)
-        root.setLevel(level)
+    with _quiet:
+        handlers, level = root.handlers[:], root.level
+        if _not_funasr not in root.filters:
+            root.addFilter(_not_funasr)
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                yield
+        finally:
+            for handler in root.handlers[:]:
+                if handler not in handlers:
+                    root.removeHandler(handler)
+            root.setLevel(level)
 
 
 def _not_funasr(record: logging.LogRecord) -> bool:

@@ -12,8 +12,10 @@ from xiaozhi_persona.spine import Transcript
 from xiaozhi_persona.text.emotions import built_in_names
 
 _TAG = re.compile(r"<\|([^|<>]*)\|>")
+_NO_TEXT = re.compile(r"<\|[^|<>]*\|>|<\||\|>")  # halves too: within a tag, another one leaves them
 _NO_WORD = re.compile(r"</?(?:s|unk)>")
-_LANGUAGES = frozenset(("zh", "en", "yue", "ja", "ko"))
+_LANGUAGES = ("zh", "en", "yue", "ja", "ko")
+_PART = re.compile(rf"(?=<\|(?:{'|'.join(_LANGUAGES)}|nospeech)\|>)")  # each begins with its language
 _EVENTS = frozenset(("Speech", "BGM", "Applause", "Laughter", "Cry", "Sneeze", "Breath", "Cough"))
 
 # Han, kana and their punctuation: scripts that put no spaces between words.
@@ -23,6 +25,10 @@ _NEEDLESS_SPACE = re.compile(rf"(?<=[{_UNSPACED}])\s+(?=[{_UNSPACED}])")
 
 def read_tags(output: str) -> Transcript:
     """Take the tags of a model's output into their fields; text without words or letters is no text."""
+    return join_transcripts([_read_part(part) for part in _PART.split(output)])
+
+
+def _read_part(output: str) -> Transcript:
     language = emotion = event = ""
     for tag in _TAG.findall(output):
         if tag in _LANGUAGES:
@@ -31,10 +37,8 @@ def read_tags(output: str) -> Transcript:
             event = event or tag.lower()
         elif not emotion and (known := built_in_names().get(tag)):
             emotion = known.face
-    # A tag stands where one part ends and the next begins: without the space their English words would be one.
-    text = join_words(_TAG.sub(" ", output))
-    if "<|nospeech|>" in output and not language:
-        text = ""  # what it writes beside that is a guess at noise
+    # What it writes beside nospeech is a guess at noise.
+    text = "" if output.startswith("<|nospeech|>") else join_words(_NO_TEXT.sub(" ", output))
     return Transcript(text, language, emotion, event)
 
 

@@ -6,7 +6,7 @@ import logging
 from concurrent.futures import Future
 
 from xiaozhi_persona.errors import PersonaError
-from xiaozhi_persona.providers.asr.engine import open_recognizer
+from xiaozhi_persona.providers.asr.engine import open_recognizer, role_words
 from xiaozhi_persona.providers.asr.recognizer import Recognizer
 from xiaozhi_persona.providers.host.loop import submit
 from xiaozhi_persona.providers.host.shared import Shared
@@ -19,11 +19,16 @@ _shared: Shared[Recognizer] = Shared()
 
 def shared_recognizer(settings: Settings) -> Recognizer:
     """Return the recognizer for these settings; its model begins to load. Raises SettingsError."""
-    return _shared.get(f"{settings.data_dir} {settings.asr.model_dump_json()}", lambda: _loading(settings))
+    key = f"{settings.data_dir} {settings.asr.model_dump_json()} {settings.role} {settings.role_of_device}"
+    return _shared.get(key, lambda: _loading(settings))
 
 
 def _loading(settings: Settings) -> Recognizer:
-    recognizer = open_recognizer(settings)
+    try:
+        words = role_words(settings)
+    except PersonaError:  # told where it speaks
+        words = []
+    recognizer = open_recognizer(settings, words)
 
     def told(loading: Future[None]) -> None:
         failure = None if loading.cancelled() else loading.exception()

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xiaozhi_persona.errors import PackageMissing, PersonaError, SettingsError
+from xiaozhi_persona.errors import PackageMissing, PersonaError, SettingsError, pip_install
 from xiaozhi_persona.text.emotions import LABELS, Emotion, EmotionNames
 
 log = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ def _load_onnx(folder: Path) -> _Model:
         from tokenizers import Tokenizer
     except ImportError as exc:
         raise PackageMissing(
-            "感情分类要用 onnxruntime 和 tokenizers：pip install onnxruntime tokenizers"
+            f"感情分类要用 onnxruntime 和 tokenizers：{pip_install('onnxruntime', 'tokenizers')}"
         ) from exc
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -126,7 +126,7 @@ def _load_transformers(folder: Path) -> _Model:
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
     except ImportError as exc:
         raise PackageMissing(
-            "这个感情分类模型要用 transformers 和 torch：pip install transformers torch"
+            f"这个感情分类模型要用 transformers 和 torch：{pip_install('transformers', 'torch')}"
         ) from exc
     torch.set_num_threads(1)
     tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xiaozhi_persona.errors import PackageMissing, ServiceUnavailable
+from xiaozhi_persona.errors import PackageMissing, ServiceUnavailable, pip_install
 from xiaozhi_persona.settings import EspeakSettings
 from xiaozhi_persona.spine import Clip, PcmChunk, Samples
 
@@ -96,7 +96,7 @@ class _Engine:
         self.sample_rate_hz: int = self._library.espeak_Initialize(self._SYNCHRONOUS, 0, data.encode(), 0)
         if self.sample_rate_hz <= 0:
             raise ServiceUnavailable(
-                f"eSpeak 启动不了，它的数据文件夹是 {data}。可重装：pip install -U espeakng-loader"
+                f"eSpeak 启动不了，它的数据文件夹是 {data}。可重装：{pip_install('-U', 'espeakng-loader')}"
             )
         self._callback = self._Callback(self._take)  # must live as long as the library may call it
         self._library.espeak_SetSynthCallback(self._callback)
@@ -142,5 +142,5 @@ def _load_engine() -> _Engine:
     try:
         import espeakng_loader
     except ImportError as exc:
-        raise PackageMissing("没有 eSpeak：运行 pip install espeakng-loader") from exc
+        raise PackageMissing(f"没有 eSpeak：运行 {pip_install('espeakng-loader')}") from exc
     return _Engine(espeakng_loader.get_library_path(), str(espeakng_loader.get_data_path()))

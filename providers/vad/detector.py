@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from xiaozhi_persona.errors import PackageMissing, SettingsError
+from xiaozhi_persona.errors import PackageMissing, SettingsError, pip_install
 from xiaozhi_persona.spine import Samples
 
 log = logging.getLogger(__name__)
@@ -168,11 +168,14 @@ def load_vad_model(file: Path | None) -> VadModel:
         if file is not None:
             return SileroModel(file)
         log.warning(
-            "没有 Silero VAD 的模型，改用 WebRTC VAD，嘈杂时不太准。可运行 pip install --no-deps silero-vad"
+            "没有 Silero VAD 的模型，改用 WebRTC VAD，嘈杂时不太准。可运行 %s",
+            pip_install("--no-deps", "silero-vad"),
         )
         return WebRtcModel()
     except ImportError as exc:
-        raise PackageMissing("没有语音端点检测：运行 pip install 'xiaozhi-persona[bridge]'") from exc
+        raise PackageMissing(
+            f"没有语音端点检测：运行 {pip_install('onnxruntime', 'webrtcvad-wheels')}"
+        ) from exc
 
 
 def _file_of_wheel() -> Path | None:

@@ -16,6 +16,9 @@ Messages are Chinese and end with the next step, since people read them as they 
 
 from __future__ import annotations
 
+import shlex
+import sys
+
 
 class PersonaError(Exception):
     """Anything that a person is told in one or two lines and without a traceback."""
@@ -55,3 +58,8 @@ class ServiceRejected(ServiceError):
 
 class ServiceBroken(ServiceError):
     """The service began to answer and broke off; what came before may have been used already."""
+
+
+def pip_install(*packages: str) -> str:
+    """Return the command that installs packages into the Python that runs this, whichever one the shell finds."""
+    return shlex.join([sys.executable, "-m", "pip", "install", *packages])

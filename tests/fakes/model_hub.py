@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.server
 import json
 import re
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,11 +23,17 @@ class ModelHub:
     files: dict[str, bytes]
     breaks_after: int | None = None
     """How many bytes of a file come before the connection breaks; None for all."""
+    nonsense: bytes | None = None
+    """What comes instead of every answer."""
+    wanted: threading.Event = field(default_factory=threading.Event)
+    """Set when a file is asked for while they are held back."""
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     """Method, path and range of each request."""
 
     def __enter__(self) -> ModelHub:
         hub = self
+        self._free = threading.Event()
+        self._free.set()
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:  # noqa: N802
@@ -44,6 +52,15 @@ class ModelHub:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         return self
 
+    @contextlib.contextmanager
+    def holding_back(self) -> Iterator[None]:
+        """Give no file before the end of the block."""
+        self._free.clear()
+        try:
+            yield
+        finally:
+            self._free.set()
+
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._thread.join()
@@ -53,7 +70,10 @@ class ModelHub:
         wanted = request.headers.get("Range", "")
         self.asked.append((request.command, request.path, wanted))
         file = re.fullmatch(rf"/{re.escape(self.model)}/resolve/\w+/(.+)", request.path)
-        if file and file[1] in self.files:
+        if self.nonsense is not None:
+            data = self.nonsense
+            request.send_response(200)
+        elif file and file[1] in self.files:
             data = self.files[file[1]]
             start = int(re.match(r"bytes=(\d+)-", wanted)[1]) if wanted else 0  # type: ignore[index]
             request.send_response(206 if start else 200)
@@ -89,4 +109,8 @@ class ModelHub:
                 request.connection.close()
                 request.close_connection = True
                 return
-            request.wfile.write(data)
+            if file and not self._free.is_set():
+                self.wanted.set()
+                self._free.wait(30)
+            with contextlib.suppress(ConnectionError):  # who waited may have gone
+                request.wfile.write(data)

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from xiaozhi_persona.errors import PackageMissing, ServiceRejected, ServiceUnavailable
+from xiaozhi_persona.errors import PackageMissing, ServiceRejected, ServiceUnavailable, pip_install
 from xiaozhi_persona.spine import PcmChunk, Samples
 
 MAGIC_BYTES = 4
@@ -201,7 +201,7 @@ class OggDecoder:
             import soundfile
         except (ImportError, OSError) as exc:
             raise PackageMissing(
-                "解码 Ogg 要 soundfile：运行 pip install soundfile，或启动 api.py 时用 -mt wav。"
+                f"解码 Ogg 要 soundfile：运行 {pip_install('soundfile')}，或启动 api.py 时用 -mt wav。"
             ) from exc
         try:
             samples, rate = soundfile.read(io.BytesIO(link), dtype="int16", always_2d=True)

@@ -13,13 +13,13 @@ from types import ModuleType
 
 import numpy as np
 
-from xiaozhi_persona.errors import PackageMissing, PersonaError
+from xiaozhi_persona.errors import PackageMissing, PersonaError, pip_install
 from xiaozhi_persona.spine import Samples
 
 MAX_PACKET_MS = 120
 """The longest packet Opus allows (RFC 6716, section 3.1)."""
 
-_HINT = "找不到 libopus：Debian/Ubuntu/树莓派运行 sudo apt install libopus0，macOS 运行 brew install opus，或者 pip install av"
+_HINT = f"找不到 libopus：Debian/Ubuntu/树莓派运行 sudo apt install libopus0，macOS 运行 brew install opus，或者 {pip_install('av')}"
 
 
 class OpusError(PersonaError):

@@ -17,7 +17,7 @@ import click
 
 from xiaozhi_persona.commands.checks import Check, failed, print_checks
 from xiaozhi_persona.commands.common import common_options, prepare
-from xiaozhi_persona.errors import PersonaError, SettingsError
+from xiaozhi_persona.errors import PersonaError, SettingsError, pip_install
 from xiaozhi_persona.roles.check import MAX_SAMPLES_16K, MIN_SAMPLES_16K, check_clips, check_sheet
 from xiaozhi_persona.roles.role import Role, load_role
 from xiaozhi_persona.settings import Settings
@@ -181,7 +181,7 @@ def _vad(settings: Settings) -> Check:
     what = "端点检测（VAD）"
     model = load_vad_model(settings.path(settings.vad.model) if settings.vad.model else None)
     if not isinstance(model, SileroModel):
-        step = "运行 pip install --no-deps silero-vad，或把 ONNX 文件写进 vad.model。"
+        step = f"运行 {pip_install('--no-deps', 'silero-vad')}，或把 ONNX 文件写进 vad.model。"
         return Check("warning", what, f"没有 Silero 的模型，用 {model.name}，嘈杂时不太准", step)
     return Check("ok", what, model.name)
 

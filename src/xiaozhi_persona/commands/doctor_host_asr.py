@@ -197,14 +197,14 @@ def _absent(settings: Settings) -> str:
     """Return the first model that would be downloaded, "" when none would."""
     from xiaozhi_persona.providers.asr.model_hub import is_to_be_downloaded
 
-    asr = settings.asr
+    asr, base = settings.asr, settings.path(".")
     names = [asr.model]
     if asr.engine == "funasr":
         from xiaozhi_persona.providers.asr.torch_models import DEFAULT_MODEL, full_name
 
         names = [asr.model or DEFAULT_MODEL, asr.vad_model, asr.punc_model]
-        names = [full_name(name, asr.hub) for name in names if name]
-    base, downloads = settings.path("."), settings.data_dir / "models"
+        names = [full_name(name, asr.hub, base) for name in names if name]
+    downloads = settings.data_dir / "models"
     return next((name for name in names if is_to_be_downloaded(name, asr, base, downloads)), "")
 
 
