@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fakes.role_packs import write_role
 
+from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.providers.host.console import MAX_PROMPT_CHARACTERS, fields_json, steps
 from xiaozhi_persona.providers.host.doors import DOORS, Door
 from xiaozhi_persona.providers.host.merge import PROMPT_FILE
@@ -75,6 +76,23 @@ def test_what_the_console_makes_of_the_recognizer_is_what_it_reads(
     asr = asr_settings({field["key"]: "" for field in fields} | entry, tmp_path).asr
     assert (asr.model, asr.device, asr.language) == (model, "auto", "auto")
     assert entry["output_dir"] and "语音识别(ASR)" in "\n".join(lines)
+
+
+def test_what_the_console_sends_as_text_is_read(tmp_path: Path) -> None:
+    texts = {
+        "workers": "2",
+        "itn": "false",
+        "hotwords": "小智, 咪咪",
+        "timeout_s": "30",
+        "server_mode": "2pass",
+    }
+    settings = asr_settings({**texts, "role": "xiaoyu"}, tmp_path)
+    asr = settings.asr
+    assert (asr.workers, asr.itn, asr.hotwords, asr.timeout_s) == (2, False, ["小智", "咪咪"], 30.0)
+    assert (asr.server_mode, settings.role) == ("2pass", "xiaoyu")
+    for wrong, told in (({"workers": "two"}, "workers 的值 'two' 不行"), ({"device": "gpu"}, "cuda:0")):
+        with pytest.raises(SettingsError, match=told):
+            asr_settings(wrong, tmp_path)
 
 
 def test_the_ids_of_models_are_such_as_the_console_takes(tmp_path: Path) -> None:

@@ -261,8 +261,9 @@ def test_the_hosts_own_recognizer_becomes_ours_and_goes_back(run: Run, server: P
     for again in (["--asr", model], []):
         code, out, _ = run("install", host, *again)
         assert code == 0 and "没有要改的" in out and "[asr,espeak]" in out and snapshot(host) == once
-    assert run("install", host, "--asr", host / "other")[0] == 0
-    assert read(server)["ASR"][selected] == {"type": "persona_funasr", "model_dir": str(host / "other")}
+    assert run("install", host, "--asr", host / "other", "--role", "xiaoyu")[0] == 0
+    wanted = {"type": "persona_funasr", "model_dir": str(host / "other"), "role": "xiaoyu"}
+    assert read(server)["ASR"][selected] == wanted
     assert run("uninstall", host)[0] == 0 and snapshot(host) == before
 
 

@@ -58,7 +58,7 @@ def changes_for(settings: Mapping[str, Any], wish: Wish, default_url: str = "") 
     `default_url` is where GPT-SoVITS is when nobody says it. Raises SettingsError.
     """
     changes = _voice(settings, wish, default_url)
-    for more in (_ears(settings, wish.asr) if wish.asr else {}, _memory(settings) if wish.memory else {}):
+    for more in (_ears(settings, wish) if wish.asr else {}, _memory(settings) if wish.memory else {}):
         for key, value in more.items():
             changes[key] = {**changes[key], **value} if key in changes else value
     return {**changes, "prompt_template": str(PROMPT_FILE)}
@@ -93,14 +93,19 @@ def uses_our_ears(settings: Mapping[str, Any]) -> bool:
     return _mapping(_mapping(settings, "ASR"), selected).get("type") == _EARS
 
 
-def _ears(settings: Mapping[str, Any], model: str) -> dict[str, Any]:
-    """Return what makes our recognizer the host's; a section of its own FunASR keeps its other keys."""
+def _ears(settings: Mapping[str, Any], wish: Wish) -> dict[str, Any]:
+    """Return what makes our recognizer the host's; a section of its own FunASR keeps its other keys.
+
+    It is given this section only, so the role, whose names it is to expect, stands there too.
+    """
     sections = _mapping(settings, "ASR")
     selected = str(_mapping(settings, "selected_module").get("ASR") or "")
     is_funasr = _mapping(sections, selected).get("type") in (_EARS, "fun_local")
     name = selected if is_funasr else EARS_SECTION
     there = _mapping(sections, name)
-    wanted = {"type": _EARS, "output_dir": there.get("output_dir") or "tmp/", "model_dir": model}
+    wanted = {"type": _EARS, "output_dir": there.get("output_dir") or "tmp/", "model_dir": wish.asr}
+    if wish.role:
+        wanted["role"] = wish.role
     changes: dict[str, Any] = {} if is_funasr else {"selected_module": {"ASR": name}}
     values = {key: value for key, value in wanted.items() if there.get(key) != value}
     return {**changes, "ASR": {name: values}} if values else changes

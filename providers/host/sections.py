@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from xiaozhi_persona.config import load_settings
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.settings import AsrSettings, GptSovitsSettings, PathSettings, Settings, TtsSettings
+from xiaozhi_persona.yaml_files import explain
 
 DATA = Path("data") / "xiaozhi-persona"
 """Our folder in the host: data/ is what its containers keep."""
@@ -62,13 +63,13 @@ def door_settings(section: Mapping[str, Any], server_dir: Path, api: str = "") -
 
 
 def asr_settings(section: Mapping[str, Any], server_dir: Path) -> Settings:
-    """Return our settings for an ASR section of the host: `model_dir`, as its fun_local has it, and our own asr keys.
+    """Return our settings for an ASR section of the host: `model_dir`, as its fun_local has it, our own asr keys, `role`.
 
     A folder with FunASR's model.pt in it is for the engine `funasr`. Raises SettingsError.
     """
     settings = base_settings(server_dir)
     given = {
-        key: value
+        key: _of_text(key, value)
         for key, value in section.items()
         if key in AsrSettings.model_fields and value not in ("", None)  # the console sends blank fields, too
     }
@@ -81,11 +82,21 @@ def asr_settings(section: Mapping[str, Any], server_dir: Path) -> Settings:
     try:
         asr = AsrSettings.model_validate(settings.asr.model_dump() | given)
     except ValidationError as exc:
-        where = "、".join(".".join(map(str, error["loc"])) for error in exc.errors())
         raise SettingsError(
-            f"ASR 设置里的 {where} 不对：{exc.errors()[0]['msg']}。可用的值见 config.yaml 的 asr。"
+            f"ASR 设置里 {explain(exc.errors()[0], AsrSettings)}。每一项的说明见 config.yaml 的 asr。"
         ) from exc
-    return settings.model_copy(update={"asr": asr})
+    return settings.model_copy(update={"asr": asr, **role_of(section)})
+
+
+def _of_text(key: str, value: Any) -> Any:
+    """Return the value of an asr key that the console has sent as text."""
+    if not isinstance(value, str) or AsrSettings.model_fields[key].annotation is str:
+        return value
+    if key == "hotwords":
+        return re.split(r"[\s,，、;；]+", value.strip())
+    with contextlib.suppress(yaml.YAMLError):  # what stays text is told as such
+        return yaml.safe_load(value)
+    return value
 
 
 def base_settings(server_dir: Path) -> Settings:

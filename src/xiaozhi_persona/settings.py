@@ -121,7 +121,7 @@ class AsrSettings(Section):
     device: str = Field(
         "auto",
         pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
-        description="在哪里算：cpu、cuda:0 这样的显卡、mps（苹果电脑）；auto 为有显卡就用",
+        description="cpu、cuda:0 这样的显卡、mps（苹果电脑）；auto 为有显卡就用",
     )
     language: Literal["auto", "zh", "en", "yue", "ja", "ko"] = Field("auto", description="说的语言")
     itn: bool = Field(True, description="把说的数字写成阿拉伯数字，加标点（SenseVoice 和服务器）")
