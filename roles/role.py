@@ -174,7 +174,8 @@ def load_role(role_id: str, data_dir: Path | None = None) -> Role:
     """Load a role from <data_dir>/roles, else a bundled one. Raises SettingsError that names the roles there are."""
     packs = role_folders(data_dir)
     if role_id not in packs:
-        raise SettingsError(f"没有角色 {role_id!r}。现有的角色：{'、'.join(packs)}")
+        place = f"。自己的角色包放在 {data_dir / 'roles'}" if data_dir else ""
+        raise SettingsError(f"没有角色 {role_id!r}。现有的角色：{'、'.join(packs)}{place}")
     return load_pack(packs[role_id], role_id)
 
 

@@ -251,8 +251,9 @@ def test_the_hosts_own_recognizer_becomes_ours_and_goes_back(run: Run, server: P
     defaults = yaml.safe_load((server / "config.yaml").read_text("utf-8"))
     selected = defaults["selected_module"]["ASR"]
     model = defaults["ASR"][selected]["model_dir"]
-    (server / model).mkdir(parents=True, exist_ok=True)
-    (host / "other").mkdir()
+    for folder in (server / model, host / "other"):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "model.pt").touch()
     before = snapshot(host)
     assert run("install", host, "--asr", model)[0] == 0
     assert read(server)["ASR"] == {selected: {"type": "persona_funasr"}}
@@ -307,10 +308,13 @@ def test_without_a_model_the_hosts_own_recognizer_stays_and_one_line_tells(
 def test_a_model_that_is_no_folder_and_no_name_is_refused(run: Run, host: Path, tmp_path: Path) -> None:
     server = write_host(host)
     before = snapshot(host)
-    for model in ("paraformer-zh", "/no/such/folder", "../x/y"):
+    for model in ("paraformer-zh", "/no/such/folder", "../x/y", "data/nope"):
         code, _, err = run("install", host, "--asr", model)
         assert code == 2 and model in err and "SenseVoiceSmall" in err and snapshot(host) == before
     (tmp_path / "beside").mkdir()
+    code, _, err = run("install", host, "--asr", "beside")
+    assert code == 2 and "beside 里没有" in err and snapshot(host) == before
+    (tmp_path / "beside" / "model.pt").touch()
     assert run("install", host, "--asr", "beside")[0] == 0
     assert read(server)["ASR"]["FunASR"]["model_dir"] == str(tmp_path / "beside")
 

@@ -149,7 +149,9 @@ async def _recognizer(settings: Settings) -> Check:
     loaded_s = time.monotonic() - began
     if settings.asr.has_embedded_model:
         found = f"自带的小模型（{loaded_s:.1f} 秒读好），它只认识演示的句子"
-        return Check("warning", what, found, "下载 SenseVoiceSmall 的 ONNX 文件夹，写进 asr.model。")
+        return Check(
+            "warning", what, found, "把 asr.model 写成 iic/SenseVoiceSmall-onnx（会自动下载），或你的文件夹。"
+        )
     return Check("ok", what, f"{recognizer.name}（{loaded_s:.1f} 秒读好）")
 
 

@@ -118,13 +118,15 @@ def command(
 def _model(asr: str, server: Path) -> str:
     """Return the model as the host's settings name it: a folder starts at the host's. Raises SettingsError."""
     from xiaozhi_persona.providers.asr.model_hub import is_hub_name
+    from xiaozhi_persona.providers.asr.onnx_models import look_at
 
     folder = Path(asr).expanduser()
-    if (server / folder).is_dir():
-        return str(folder)
-    if folder.is_dir():
-        return str(folder.absolute())
-    if is_hub_name(asr):
+    there = next((place for place in (server / folder, folder) if place.is_dir()), None)
+    if there is not None:
+        if not (there / "model.pt").is_file():
+            look_at(there)
+        return str(folder if there == server / folder else folder.absolute())
+    if is_hub_name(asr) and not (server / folder.parent).is_dir():  # data/name is meant as a folder
         return asr
     raise SettingsError(
         f"--asr 的 {asr!r} 没有这个文件夹（在这里和 {server} 里找过），也不像模型库里的名字（如 iic/SenseVoiceSmall-onnx）。请检查它。"

@@ -104,7 +104,8 @@ async def _transcribe(settings: Settings, files: tuple[Path, ...], as_json: bool
         await recognizer.aclose()
     if has_silent and settings.asr.has_embedded_model:
         click.echo(
-            "自带的小模型只认识演示的句子；要听懂别的话，把 asr.model 换成 SenseVoiceSmall。", err=True
+            "自带的小模型只认识演示的句子；要听懂别的话，把 asr.model 换成 iic/SenseVoiceSmall-onnx。",
+            err=True,
         )
     if measure:
         print_json({"loaded_in_ms": round(loaded_in_ms, 1), "peak_rss_mb": peak_rss_mb()})
