@@ -230,6 +230,12 @@ def test_a_folder_is_taken_as_it_is(tmp_path: Path) -> None:
     assert find(str(tmp_path), AsrSettings(), Path("/"), tmp_path / "m") == tmp_path
 
 
+def test_a_model_given_as_its_file_is_sent_to_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").touch()
+    with pytest.raises(SettingsError, match=f"是一个文件。请写它所在的文件夹 {tmp_path}"):
+        find("model.onnx", AsrSettings(), tmp_path, tmp_path / "m")
+
+
 @pytest.mark.parametrize("name", ["gone", "./gone/model", "/gone/model", "a/b/c", "../x/y"])
 def test_what_is_neither_folder_nor_name_is_told(tmp_path: Path, name: str) -> None:
     with pytest.raises(SettingsError, match=r"asr\.model"):

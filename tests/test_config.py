@@ -112,6 +112,7 @@ def test_a_whole_number_is_a_number(file: Path) -> None:
         ("bridge: {binary_version: true}", ["bridge.binary_version 的值 True", "可选 1、2、3"]),
         ("gpt_sovits: {streaming_mode: false}", ["gpt_sovits.streaming_mode 的值 False", "可选 0、1"]),
         ("llm: {api_key: 123}", ["llm.api_key 的值 123", "文字（给数字加上引号）"]),
+        ("llm: {api_key: }", ["llm.api_key 的后面是空的", "删去"]),
         ("llm: {base_url: ftp://x}", ["llm.base_url", "https://"]),
         ("llm: {extra_body: [1]}", ["llm.extra_body 的值 [1]", "“键: 值”"]),
         ("paths: {data: ''}", ["paths.data", "不能留空"]),

@@ -229,6 +229,22 @@ async def test_settings_that_cannot_be_used_are_told(host: InstalledHost) -> Non
 
 
 @pytest.mark.usefixtures("_python_is_fine")
+async def test_our_own_file_that_cannot_be_used_is_told_once(host: InstalledHost) -> None:
+    file = host.folder / "data" / "xiaozhi-persona" / "config.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("asr: {workers: 0}\n", encoding="utf-8")
+    (trouble,) = [check for check in await troubles(host) if check.status == "error"]
+    assert "asr.workers 的值 0" in trouble.found
+
+
+async def test_a_host_without_any_of_our_files_is_one_line(host: InstalledHost) -> None:
+    for door in DOORS:
+        (host.folder / door.path).unlink()
+    (trouble,) = await troubles(host)
+    assert "还没有装" in trouble.found and f"install {host.folder}" in trouble.step
+
+
+@pytest.mark.usefixtures("_python_is_fine")
 async def test_with_the_console_it_says_that_the_settings_are_there(host: InstalledHost) -> None:
     host.write("data/.config.yaml", "manager-api: {url: 'http://127.0.0.1:8002/xiaozhi'}\n")
     trouble = await only_trouble(host)

@@ -43,9 +43,11 @@ def find_model(model: str, settings: AsrSettings, base: Path, downloads: Path, s
     folder = base / Path(model).expanduser()
     if folder.is_dir():
         return folder
+    if folder.is_file():
+        raise SettingsError(f"模型 {folder} 是一个文件。请写它所在的文件夹 {folder.parent}（asr.model）。")
     if not is_hub_name(model):
         raise SettingsError(
-            f"asr.model 等处写的 {model}，没有文件夹 {folder}，它也不像模型库里的名字（如 iic/SenseVoiceSmall）。请检查 asr.model。"
+            f"没有模型的文件夹 {folder}，{model} 也不像模型库里的名字（如 iic/SenseVoiceSmall-onnx）。请检查 asr.model。"
         )
     target = _target(model, settings, downloads)
     if not (target / _COMPLETE).is_file():

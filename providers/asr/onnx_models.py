@@ -90,7 +90,7 @@ def load_onnx_model(folder: Path, settings: AsrSettings, hotwords: Sequence[str]
         return _ContextualParaformer(funasr_onnx.ContextualParaformer(str(folder), **options), words)
     except Exception as exc:  # onnxruntime, sentencepiece and YAML errors have no common base class
         raise SettingsError(
-            f"读不了语音识别模型 {folder}：{exc}。请删掉它重新下载，或改 asr.model。"
+            f"读不了语音识别模型 {folder}：{str(exc).rstrip('.')}。请删掉它重新下载，或改 asr.model。"
         ) from exc
 
 

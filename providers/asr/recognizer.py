@@ -80,6 +80,7 @@ class ModelRecognizer:
         self._load_model = load_model
         self._closing = closing or threading.Event()
         self._loading: Future[Model] | None = None
+        self._loader: threading.Thread | None = None
         self._retry_at_s = math.inf
         self._places = threading.BoundedSemaphore(settings.workers + settings.queue_utterances)
         self._executor = ThreadPoolExecutor(settings.workers, thread_name_prefix="asr")
@@ -136,9 +137,8 @@ class ModelRecognizer:
     async def aclose(self) -> None:
         """End the threads."""
         self._closing.set()
-        if self._loading:
-            with anyio.move_on_after(_CLOSE_S):
-                await asyncio.gather(asyncio.wrap_future(self._loading), return_exceptions=True)
+        if self._loader:
+            await asyncio.to_thread(self._loader.join, _CLOSE_S)
         await asyncio.to_thread(self._executor.shutdown)  # one may be in a long utterance
 
     async def _outcome(self, job: _Job) -> Transcript | ServiceError | None:
@@ -161,7 +161,10 @@ class ModelRecognizer:
             self._loading, self._retry_at_s = Future(), math.inf
             self._loading.set_running_or_notify_cancel()  # who waits no longer does not end it for the others
             # None of the executor's, for which the end of the process would wait: reading may take long.
-            threading.Thread(target=self._load, args=(self._loading,), name="asr-load", daemon=True).start()
+            self._loader = threading.Thread(
+                target=self._load, args=(self._loading,), name="asr-load", daemon=True
+            )
+            self._loader.start()
         if self._loading.done():
             if failure := self._loading.exception():
                 # Else it would hold every frame through which it ever went.

@@ -51,6 +51,8 @@ def explain(error: Any, model: type[BaseModel]) -> str:
     field = field_at(model, path)
     if kind == "missing":
         return f"少了 {key}（{field.description if field else ''}）。请补上。"
+    if error["input"] is None:
+        return f"{key} 的后面是空的。请写上值，或删去这一行"
     return f"{key} 的值 {error['input']!r} 不行，应为：{_expected(error, path[-1], field)}"
 
 

@@ -46,12 +46,18 @@ async def check_host(path: Path, python: Path | None) -> list[Check]:
     except PersonaError as exc:
         return [failed("小智服务端", exc)]
     again = f"运行 xiaozhi-persona install {path}"
+    if not any((host.server / door.path).is_file() for door in DOORS):
+        return [_server(host), Check("error", "安装", "还没有装进它", again)]
     checks = [
         _server(host),
         *await check_python(host.server, python),
         _ffmpeg(),
         *(_door(door, host.server, again) for door in DOORS),
     ]
+    try:
+        base_settings(host.server)
+    except PersonaError as exc:  # all that follows would only say so again
+        return [*checks, failed("设置", exc)]
     stored = await asyncio.to_thread(lambda: [*check_stored(host.server)])
     if host.uses_console:
         return checks + stored + await _with_console(host, again)
@@ -111,10 +117,7 @@ async def _with_console(host: Host, again: str) -> list[Check]:
     checks = [Check("warning", "设置", "用的是智控台的，从这里看不到", step)]
     if not (host.server / PROMPT_FILE).is_file():
         checks.append(Check("error", "提示词模板", f"没有 {PROMPT_FILE}", again))
-    try:
-        settings = base_settings(host.server)
-    except PersonaError as exc:
-        return [*checks, failed("设置", exc)]
+    settings = base_settings(host.server)
     return checks + (await check_roles(settings))[0] if settings.gpt_sovits.servers else checks
 
 
