@@ -317,6 +317,9 @@ def test_a_folder_that_is_missing_is_told_beside_the_hub(
     monkeypatch.setitem(sys.modules, "modelscope", None)
     with pytest.raises(PackageMissing, match=f"没有文件夹 {tmp_path}/models/gone"):
         find("models/gone", AsrSettings(), tmp_path, tmp_path / "m")
+    (tmp_path / "models").mkdir()  # now it can only be meant as a folder
+    with pytest.raises(SettingsError, match=f"没有模型的文件夹 {tmp_path}/models/gone"):
+        find("models/gone", AsrSettings(), tmp_path, tmp_path / "m")
 
 
 # A download in a process of its own.

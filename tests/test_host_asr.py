@@ -88,7 +88,13 @@ async def test_settings_that_cannot_be_used_are_told_and_the_host_runs(
     section: dict[str, Any], told: str, tmp_path: Path
 ) -> None:
     async with (
-        host_that_hears(newest, tmp_path, section, llm=Llm("好的。")) as server,
+        host_that_hears(
+            newest,
+            tmp_path,
+            section,
+            llm=Llm("好的。"),
+            prepare=lambda server: (server / "models").mkdir(exist_ok=True),
+        ) as server,
         server.connect() as device,
     ):
         deaf = await device.speak(read_wav(SPEECH / "speech4.wav", 16000), "manual", timeout_s=2)

@@ -45,7 +45,7 @@ def find_model(model: str, settings: AsrSettings, base: Path, downloads: Path, s
         return folder
     if folder.is_file():
         raise SettingsError(f"模型 {folder} 是一个文件。请写它所在的文件夹 {folder.parent}（asr.model）。")
-    if not is_hub_name(model):
+    if not is_hub_name(model, base):
         raise SettingsError(
             f"没有模型的文件夹 {folder}，{model} 也不像模型库里的名字（如 iic/SenseVoiceSmall-onnx）。请检查 asr.model。"
         )
@@ -58,14 +58,14 @@ def find_model(model: str, settings: AsrSettings, base: Path, downloads: Path, s
     return target
 
 
-def is_hub_name(model: str) -> bool:
-    """Whether `model` looks like a name of a hub: owner/model."""
-    return bool(_NAME.fullmatch(model)) and not model.startswith(".")
+def is_hub_name(model: str, base: Path) -> bool:
+    """Whether `model` looks like a name of a hub: owner/model. With a folder `owner` in `base` a folder is meant."""
+    return bool(_NAME.fullmatch(model)) and not (base / model).parent.is_dir()
 
 
 def is_to_be_downloaded(model: str, settings: AsrSettings, base: Path, downloads: Path) -> bool:
     """Whether find_model would download `model` now."""
-    if (base / Path(model).expanduser()).is_dir() or not is_hub_name(model):
+    if (base / Path(model).expanduser()).is_dir() or not is_hub_name(model, base):
         return False
     return not (_target(model, settings, downloads) / _COMPLETE).is_file()
 

@@ -76,7 +76,8 @@ def asr_settings(section: Mapping[str, Any], server_dir: Path) -> Settings:
     folder = str(section.get("model_dir") or "")
     if folder:
         path = server_dir.absolute() / folder
-        given["model"] = str(path) if path.is_dir() else folder
+        is_path = path.is_dir() or (path.parent != server_dir.absolute() and path.parent.is_dir())
+        given["model"] = str(path) if is_path else folder  # else a name, such as paraformer-zh
         if (path / "model.pt").is_file() and not any(path.glob("model*.onnx")):
             given.setdefault("engine", "funasr")
     try:

@@ -126,7 +126,7 @@ def _model(asr: str, server: Path) -> str:
         if not (there / "model.pt").is_file():
             look_at(there)
         return str(folder if there == server / folder else folder.absolute())
-    if is_hub_name(asr) and not (server / folder.parent).is_dir():  # data/name is meant as a folder
+    if is_hub_name(asr, server):
         return asr
     raise SettingsError(
         f"--asr 的 {asr!r} 没有这个文件夹（在这里和 {server} 里找过），也不像模型库里的名字（如 iic/SenseVoiceSmall-onnx）。请检查它。"
