@@ -55,17 +55,17 @@ async def build_parts(settings: Settings) -> Parts:
         stack.push_async_callback(recognizer.aclose)
         vad_file = settings.path(settings.vad.model) if settings.vad.model else None
         vad_model = asyncio.create_task(asyncio.to_thread(load_vad_model, vad_file))
+        ears = asyncio.create_task(_load(recognizer))
         loading = (
             vad_model,
-            asyncio.create_task(_load(recognizer)),
+            ears,
             asyncio.create_task(
                 asyncio.to_thread(OpusEncoder)
-            ),  # libopus: finding it takes a while, and may fail
+            ),  # finding libopus takes a while, and may fail
             asyncio.create_task(asyncio.to_thread(load_espeak, settings)),
         )
-        await asyncio.gather(
-            *loading, return_exceptions=True
-        )  # nothing loads any more when a failure closes parts
+        # Nothing loads any more when a failure closes the parts.
+        await asyncio.gather(*loading, return_exceptions=True)
         for task in loading:
             await task
         vad = VoiceActivityDetector(vad_model.result())
@@ -91,20 +91,22 @@ async def build_parts(settings: Settings) -> Parts:
             chat_model=chat_model,
             synthesizer=synthesizer,
             memory=memory,
-            described=_describe(settings, vad.name, recognizer.name),
+            described=_describe(settings, vad.name, recognizer.name + ears.result()),
             closers=[stack.pop_all().aclose],
         )
 
 
-async def _load(recognizer: Recognizer) -> None:
-    """Load the recognizer. Without it the bridge starts all the same, and says at each turn that it has not heard.
+async def _load(recognizer: Recognizer) -> str:
+    """Load the recognizer, and return what people are told behind its name.
 
-    Raises SettingsError.
+    Without it the bridge starts all the same, and says at each turn that it has not heard. Raises SettingsError.
     """
     try:
         await recognizer.load()
     except (PackageMissing, ServiceError) as exc:
         log.error("%s", exc)
+        return "：现在用不了，原因见日志"
+    return ""
 
 
 def _describe(settings: Settings, vad: str, recognizer: str) -> list[tuple[str, str, str]]:

@@ -56,6 +56,7 @@ async def test_without_funasr_the_bridge_starts_and_says_that_it_has_not_heard(
     parts = await parts_of(settings)
     (line,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert "pip install 'funasr[knf]' torch" in line.getMessage()
+    assert any("现在用不了" in what for _, what, _ in parts.described)
     async with running(parts, settings) as rig, rig.device() as device:
         heard, said = await turn(device, "speech1.wav")
     assert heard == "" and said == "没听清。"
