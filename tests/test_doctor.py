@@ -344,3 +344,11 @@ async def test_a_chat_model_that_is_not_there_and_none_at_all() -> None:
     check = await the_chat_model(base_url="http://127.0.0.1:9/v1", connect_timeout_s=0.5)
     assert check.status == "error" and "127.0.0.1:9" in check.found and check.step
     assert (await the_chat_model()).status == "warning"
+
+
+def test_the_settings_that_are_used_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    check = doctor._settings_file(Path("config.yaml"))
+    assert check.status == "warning" and str(tmp_path) in check.found and "--config" in check.step
+    Path("config.yaml").touch()
+    assert doctor._settings_file(Path("config.yaml")).found == str(tmp_path / "config.yaml")

@@ -17,6 +17,7 @@ import click
 
 from xiaozhi_persona.commands.checks import Check, failed, print_checks
 from xiaozhi_persona.commands.common import common_options, prepare
+from xiaozhi_persona.config import DEFAULT_FILE
 from xiaozhi_persona.errors import PersonaError, SettingsError, pip_install
 from xiaozhi_persona.roles.check import MAX_SAMPLES_16K, MIN_SAMPLES_16K, check_clips, check_sheet
 from xiaozhi_persona.roles.role import Role, load_role
@@ -43,7 +44,7 @@ def command(host: Path | None, python: Path | None, config: Path | None, as_json
         )
     if host is None:
         settings = prepare(config, debug)
-        checking = _check(settings)
+        checking = _check(settings, config)
     else:
         from xiaozhi_persona.commands.doctor_host import check_host
 
@@ -74,8 +75,9 @@ async def check_roles(settings: Settings) -> tuple[list[Check], set[str]]:
     return checks + voices, apis
 
 
-async def _check(settings: Settings) -> list[Check]:
+async def _check(settings: Settings, config: Path | None) -> list[Check]:
     checks = [
+        _settings_file(config or DEFAULT_FILE),
         _python(),
         _guarded("libopus", _libopus),
         await _espeak(settings),
@@ -94,6 +96,14 @@ def _guarded(what: str, check: Callable[[], Check]) -> Check:
         return check()
     except PersonaError as exc:
         return failed(what, exc)
+
+
+def _settings_file(file: Path) -> Check:
+    """Which file it is: another folder has other settings, and another memory."""
+    if file.is_file():
+        return Check("ok", "设置", str(file.absolute()))
+    step = "到项目文件夹里运行，或加上 --config 文件。"
+    return Check("warning", "设置", f"{Path.cwd()} 里没有 {file}，用的是默认设置", step)
 
 
 def _python() -> Check:
