@@ -79,7 +79,7 @@ async def test_the_names_of_the_role_are_hot_words_as_in_the_bridge(tmp_path: Pa
 @pytest.mark.parametrize(
     ("section", "told"),
     [
-        ({"model_dir": "models/nowhere"}, "models/nowhere"),
+        ({"model_dir": "data/nowhere"}, "data/nowhere"),
         ({"device": "gpu"}, "device"),
         ({"engine": "funasr_server"}, "server_url"),
     ],
@@ -88,13 +88,7 @@ async def test_settings_that_cannot_be_used_are_told_and_the_host_runs(
     section: dict[str, Any], told: str, tmp_path: Path
 ) -> None:
     async with (
-        host_that_hears(
-            newest,
-            tmp_path,
-            section,
-            llm=Llm("好的。"),
-            prepare=lambda server: (server / "models").mkdir(exist_ok=True),
-        ) as server,
+        host_that_hears(newest, tmp_path, section, llm=Llm("好的。")) as server,
         server.connect() as device,
     ):
         deaf = await device.speak(read_wav(SPEECH / "speech4.wav", 16000), "manual", timeout_s=2)
