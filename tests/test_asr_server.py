@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 from fakes.funasr_server import FunasrServer, Kind, Mode
 from fakes.parts import silence, speech
+from websockets.asyncio.server import ServerConnection, serve
 
 from xiaozhi_persona.errors import PersonaError, ServiceTimeout, ServiceUnavailable, SettingsError
 from xiaozhi_persona.providers.asr import funasr_server
@@ -78,7 +79,7 @@ async def test_every_version_gives_the_whole_text(
     assert all(utterance.opening["mode"] == mode for utterance in server.utterances)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "python_2026_02"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("mode", ["offline", "2pass"])
 async def test_the_result_is_not_waited_for_after_it_has_come(
     server: FunasrServer, connecting: Connecting, monkeypatch: pytest.MonkeyPatch, kind: Kind, mode: str
@@ -103,10 +104,12 @@ async def test_quiet_after_the_last_pause_loses_nothing(
         assert (await recognizer.transcribe(speech(1.0))).text == "一二"
 
 
+@pytest.mark.parametrize("is_slow_at_first", [False, True])
 async def test_a_guess_that_nothing_replaces_ends_the_result(
-    server: FunasrServer, connecting: Connecting
+    server: FunasrServer, connecting: Connecting, monkeypatch: pytest.MonkeyPatch, is_slow_at_first: bool
 ) -> None:
-    server.ends_with_guess = True
+    server.ends_with_guess, server.mutes = True, int(is_slow_at_first)
+    monkeypatch.setattr(funasr_server, "_MORE_S", 60.0)
     assert (await connecting(server.url, server_mode="2pass").transcribe(speech(1.0))).text == "你好，小智。"
 
 
@@ -119,10 +122,16 @@ async def test_what_went_wrong_in_the_server_is_told_where_there_is_no_text(
     server.parts = []
     with pytest.raises(ServiceUnavailable, match="offline inference failed"):
         await recognizer.transcribe(speech(1.0))
+    server.kind = "python_2026_02"
+    with pytest.raises(ServiceUnavailable, match="没有结果"):
+        await connecting(server.url).transcribe(speech(1.0))
 
 
-async def test_a_slow_second_part_is_waited_for(server: FunasrServer, connecting: Connecting) -> None:
-    server.kind, server.parts, server.wait_s = "python_2024_09", ["一", "二"], 0.4  # longer than _MORE_S
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "python_2024"])
+async def test_a_slow_second_part_is_waited_for(
+    server: FunasrServer, connecting: Connecting, kind: Kind
+) -> None:
+    server.kind, server.parts, server.wait_s = kind, ["一", "二"], 0.4  # longer than _MORE_S
     recognizer = connecting(server.url)
     await recognizer.load()
     assert (await recognizer.transcribe(speech(1.0))).text == "一二"
@@ -145,6 +154,40 @@ async def test_a_server_that_was_slow_at_first_loses_nothing(
     recognizer = connecting(server.url, server_mode="2pass")
     for _ in range(2):
         assert (await recognizer.transcribe(speech(1.0))).text == "一二"
+
+
+@pytest.mark.parametrize("kind", ["cpp", "cpp_offline", "python_2026_02"])
+async def test_what_was_slow_at_first_is_understood_later(
+    server: FunasrServer, connecting: Connecting, monkeypatch: pytest.MonkeyPatch, kind: Kind
+) -> None:
+    server.kind, server.mutes = kind, 1
+    recognizer = connecting(server.url)
+    await recognizer.transcribe(speech(1.0))
+    monkeypatch.setattr(funasr_server, "_MORE_S", 60.0)
+    assert (await recognizer.transcribe(speech(1.0))).text == "你好，小智。"
+
+
+async def test_what_one_worker_has_learned_is_not_forgotten_by_another(
+    server: FunasrServer, connecting: Connecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(funasr_server, "_MORE_S", 60.0)
+    server.kind, server.mutes = "cpp_offline", 1
+    recognizer = connecting(server.url, workers=2)
+    both = await asyncio.gather(*(recognizer.transcribe(speech(1.0)) for _ in range(2)))
+    assert [one.text for one in both] == ["你好，小智。"] * 2
+
+
+async def test_a_deadline_shorter_than_the_patience_with_a_new_server_is_enough(
+    server: FunasrServer, connecting: Connecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(funasr_server, "_PROBE_S", 5.0)
+    server.kind = "python_2024"
+    assert (await connecting(server.url, timeout_s=1.0).transcribe(speech(1.0))).text == "你好，小智。"
+
+
+async def test_an_answer_of_megabytes_is_taken(server: FunasrServer, connecting: Connecting) -> None:
+    server.parts = ["好" * 500_000]
+    assert (await connecting(server.url).transcribe(speech(1.0))).text == server.parts[0]
 
 
 async def test_tags_of_the_model_are_read(server: FunasrServer, connecting: Connecting) -> None:
@@ -182,8 +225,11 @@ async def test_answers_without_a_name_are_ours(server: FunasrServer, connecting:
 
 async def test_the_sound_arrives_whole_and_in_frames(server: FunasrServer, connecting: Connecting) -> None:
     sound = speech(1.234)
-    await connecting(server.url).transcribe(sound)
-    (utterance,) = server.utterances
+    recognizer = connecting(server.url)
+    for _ in range(2):
+        await recognizer.transcribe(sound)
+    first, utterance = server.utterances
+    assert first.pcm.lstrip(b"\0") == utterance.pcm.lstrip(b"\0")
     assert utterance.pcm == sound.astype("<i2").tobytes()
     assert utterance.frames == 21
     opening = utterance.opening
@@ -231,6 +277,85 @@ async def test_a_connection_that_was_closed_is_made_anew(
         if how == "while idle":
             await server.drop_all()
     assert server.connections == 3
+
+
+@pytest.mark.parametrize("kind", ["cpp", "cpp_offline", "python", "python_2026_02"])
+@pytest.mark.parametrize("new_kind", KINDS)
+@pytest.mark.parametrize("idle_s", [60.0, -1.0])
+async def test_a_server_that_comes_back_as_another_version_is_understood(
+    server: FunasrServer,
+    connecting: Connecting,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: Kind,
+    new_kind: Kind,
+    idle_s: float,
+) -> None:
+    monkeypatch.setattr(funasr_server, "_IDLE_S", idle_s)
+    server.kind, server.parts = kind, ["一", "二"]
+    recognizer = connecting(server.url, timeout_s=2.0)
+    await recognizer.transcribe(speech(1.0))
+    await server.drop_all()
+    server.kind = new_kind
+    assert (await recognizer.transcribe(speech(1.0))).text == "一二"
+
+
+async def test_a_server_that_has_changed_unseen_is_understood_the_second_time(
+    server: FunasrServer, connecting: Connecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(funasr_server, "_MORE_S", 60.0)
+    server.kind, server.wait_s = "python", 0.05
+    recognizer = connecting(server.url, timeout_s=0.5, workers=2)
+    await asyncio.gather(*(recognizer.transcribe(speech(1.0)) for _ in range(2)))
+    server.kind = "cpp_offline"
+    with pytest.raises(ServiceTimeout):
+        await recognizer.transcribe(speech(1.0))
+    assert (await recognizer.transcribe(speech(1.0))).text == "你好，小智。"
+
+
+async def test_a_server_that_dies_when_it_is_first_asked_is_asked_again(
+    connecting: Connecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(funasr_server, "_MORE_S", 60.0)
+
+    async def die(connection: ServerConnection) -> None:
+        await connection.recv()
+        dying.close(close_connections=False)
+        connection.transport.abort()
+
+    dying = await serve(die, "127.0.0.1", 0)
+    port = next(iter(dying.sockets)).getsockname()[1]
+    recognizer = connecting(f"ws://127.0.0.1:{port}")
+    with pytest.raises(ServiceUnavailable, match="连不上"):
+        await recognizer.load()
+    await dying.wait_closed()
+    async with FunasrServer("cpp_offline", port=port):
+        assert (await recognizer.transcribe(speech(1.0))).text == "你好，小智。"
+
+
+async def test_closing_leaves_no_connection_of_an_utterance_under_way(
+    server: FunasrServer, connecting: Connecting
+) -> None:
+    server.wait_s = 0.2
+    recognizer = connecting(server.url)
+    waiting = asyncio.ensure_future(recognizer.transcribe(speech(0.5)))
+    await asyncio.wait_for(server.arrived.wait(), 5)
+    await recognizer.aclose()
+    assert (await waiting).text == "你好，小智。"
+    await asyncio.wait_for(server.wait_empty(), 5)
+    await recognizer.load()
+    await asyncio.wait_for(server.wait_empty(), 5)
+
+
+async def test_closing_waits_for_all_hung_connections_at_once(
+    server: FunasrServer, connecting: Connecting
+) -> None:
+    server.wait_s = 0.05
+    recognizer = connecting(server.url, workers=4)
+    await asyncio.gather(*(recognizer.transcribe(speech(0.5)) for _ in range(4)))
+    server.freeze()
+    began = time.monotonic()
+    await recognizer.aclose()
+    assert time.monotonic() - began < 3.0
 
 
 async def test_a_connection_that_was_long_idle_is_not_trusted(

@@ -14,8 +14,11 @@ Python, since 2024-09   false, also where there is no text      true
 Python, older           false, and nothing where there is none  true
 ======================  ======================================  =================================================
 
-So a server is first asked for the text of a moment of noise, and its answer shows its kind. One that does not answer is
-of the fourth or the last kind: it gets the one more sound, and after `is_final: true` no more is waited for than a second.
+The fourth and the fifth answer each sound after the end, with the name that was told last: what comes with another name
+is after the last result. In mode online no Python server before 2026-07 tells the last one.
+
+So a server is first asked for the text of a moment of noise, and its answer shows its kind. As long as the kind is not
+known, more sound is sent after the end, and after `is_final: true` no more is waited for than a second.
 """
 
 from __future__ import annotations
@@ -32,13 +35,20 @@ class ServerWay:
     is_cpp: bool = False
     says_end: bool = False
     """Whether a message with `is_end` comes after the last result."""
+    answers_more: bool = False
+    """Whether sound after the end of an utterance is answered, too."""
     end_mark: bool | None = None
-    """The value of `is_final` that the last result has; None where no answer to the noise has shown it."""
+    """C++: the value of `is_final` that the last result has."""
 
     @property
     def is_known(self) -> bool:
         """Whether it is sure when a result is complete."""
-        return self.says_end or self.end_mark is not None
+        return self.is_cpp or self.says_end or self.answers_more
+
+
+def name_after(name: str) -> str:
+    """What the sound after the end of the utterance `name` is called."""
+    return f"{name}+"
 
 
 class Answers:
@@ -50,6 +60,7 @@ class Answers:
         """The parts of the result, in order; empty ones too."""
         self.is_complete = False
         self.says_end = False
+        self.answers_more = False
         self.error = ""
         """What the server says has gone wrong."""
         self._known = way
@@ -67,26 +78,37 @@ class Answers:
         """The kind of server as the answers show it."""
         if self.says_end:
             return ServerWay(says_end=True)
-        return ServerWay(_is_of_cpp(self._last), end_mark=bool(self._last.get("is_final")))
+        if self.answers_more:
+            return ServerWay(answers_more=True)
+        if self._last and _is_of_cpp(self._last):
+            return ServerWay(is_cpp=True, end_mark=bool(self._last.get("is_final")))
+        return ServerWay()
 
     def take(self, message: str | bytes) -> None:
         """Take the next message. What is no answer to this utterance changes nothing."""
         try:
             answer = json.loads(message)
-        except ValueError:
+        except (ValueError, RecursionError):
             return
-        if not isinstance(answer, dict) or answer.get("wav_name", self._name) not in (self._name, ""):
+        if not isinstance(answer, dict):
             return
-        if "is_end" in answer:
+        name = answer.get("wav_name", self._name)
+        if name == name_after(self._name) and not _is_of_cpp(answer):
+            self.answers_more = self.is_complete = True
+            self.error = "" if self.texts else "没有结果"  # where there is no speech there is an empty text
+        elif name not in (self._name, ""):
+            return
+        elif answer.get("is_end"):
             self.says_end = self.is_complete = True
-            self.error = str(answer.get("error", ""))
+            self.error = str(answer.get("error") or "")
         elif "text" in answer:
             # In mode online there are only guesses, and no result replaces them.
             if self._is_online or not str(answer.get("mode", "")).endswith("online"):
-                self.texts.append(str(answer["text"]))
+                self.texts.append(str(answer["text"] or ""))
                 self._last = answer
                 self.is_complete = self._is_last(answer)
-            elif self._known.is_cpp and self._known.end_mark and answer.get("is_final"):
+            elif answer.get("is_final") and _is_of_cpp(answer):
+                self._last = answer
                 self.is_complete = True  # a guess that nothing replaces
 
     def _is_last(self, answer: dict[str, Any]) -> bool:

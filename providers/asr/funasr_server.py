@@ -21,10 +21,11 @@ import anyio
 import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from xiaozhi_persona.errors import ServiceTimeout, ServiceUnavailable, SettingsError
-from xiaozhi_persona.providers.asr.funasr_answers import Answers, ServerWay
+from xiaozhi_persona.providers.asr.funasr_answers import Answers, ServerWay, name_after
 from xiaozhi_persona.providers.asr.transcripts import read_tags
 from xiaozhi_persona.providers.asr.utterance import RATE_HZ, count_pieces, has_sound
 from xiaozhi_persona.settings import AsrSettings
@@ -34,6 +35,7 @@ _FRAME_BYTES = 2 * 960  # 60 ms, as FunASR's client sends: the Python server fin
 _MORE_S = 1.0
 _PROBE_S = 5.0
 _PROBE_MORE_S = 0.3  # for the `is_end` that some send after the result
+_LONGEST_ANSWER_BYTES = 16 << 20  # with the times of each word, that of an hour is megabytes
 _IDLE_S = 60.0  # a connection that was silent for longer may be dead without anyone knowing
 _HOTWORD_WEIGHT = 20  # as in FunASR's own list of examples
 _ADVICE = "请检查服务器是否在运行，以及 asr.server_url。"
@@ -58,10 +60,11 @@ class FunasrServerRecognizer:
         self._idle: list[tuple[ClientConnection, float]] = []
         """Open connections with the time each was last used."""
         self._way: ServerWay | None = None
+        self._is_closed = False
 
     async def load(self) -> None:
         """Connect, and make the server recognize once. Raises ServiceUnavailable."""
-        self._idle.append((await self._connect(), time.monotonic()))
+        self._keep(await self._connect())
 
     async def transcribe(self, pcm16k: Samples) -> Transcript:
         """Recognize one utterance of 16 kHz mono sound; no text when there is no speech in it.
@@ -84,6 +87,7 @@ class FunasrServerRecognizer:
                 async with self._free:
                     return read_tags(await self._ask(pcm16k))
         except TimeoutError as exc:
+            self._doubt()
             raise ServiceTimeout(
                 f"FunASR 服务器 {settings.server_url} 在 {timeout_s:g} 秒内没有给出结果。请看它的日志，或调大 asr.timeout_s。"
             ) from exc
@@ -91,15 +95,17 @@ class FunasrServerRecognizer:
             self._waiting -= 1
 
     async def aclose(self) -> None:
-        """Close the connections."""
-        while self._idle:
-            await self._idle.pop()[0].close()
+        """Close the connections; what is still asked for closes its own."""
+        self._is_closed = True
+        idle, self._idle = self._idle, []
+        await asyncio.gather(*(connection.close() for connection, _ in idle))
 
     async def _ask(self, pcm16k: Samples) -> str:
         """Use a kept connection, and a new one when the server has closed that meanwhile."""
         while self._idle:
             connection, used_s = self._idle.pop()
-            if time.monotonic() - used_s > _IDLE_S:
+            is_trusted = self._way is not None and time.monotonic() - used_s <= _IDLE_S
+            if connection.state is State.OPEN and not is_trusted:
                 _drop(connection)
                 continue
             with contextlib.suppress(ConnectionClosed):
@@ -113,12 +119,33 @@ class FunasrServerRecognizer:
             ) from exc
 
     async def _connect(self) -> ClientConnection:
+        """Open a connection, and learn of which kind the server is when that is not known."""
+        connection = await self._open()
+        if self._way is not None:
+            return connection
+        patience_s = min(_PROBE_S, self._settings.timeout_s / 2)
+        try:
+            with anyio.fail_after(patience_s + _PROBE_MORE_S):
+                way = await self._probe(connection)
+        except (TimeoutError, ConnectionClosed):
+            way = ServerWay()
+            connection = await self._open()
+        if self._way is None or way.is_known:  # another one may have learned it meanwhile
+            self._way = way
+        return connection
+
+    def _doubt(self) -> None:
+        """Ask again of which kind the server is: it may have come back as another one."""
+        if self._way and self._way.is_known:
+            self._way = None
+
+    async def _open(self) -> ClientConnection:
         url = self._settings.server_url
         # The proxy of the environment is not for a server in the house. Before websockets 15 there is none to switch off.
         options: dict[str, Any] = {"proxy": None} if "proxy" in inspect.signature(connect).parameters else {}
         try:
             with anyio.fail_after(self._settings.connect_timeout_s):
-                connection = await connect(
+                return await connect(
                     url,
                     ssl=self._tls,
                     subprotocols=[Subprotocol("binary")],
@@ -126,6 +153,7 @@ class FunasrServerRecognizer:
                     ping_interval=None,  # the Python server does not answer while it recognizes
                     open_timeout=None,
                     close_timeout=1.0,
+                    max_size=_LONGEST_ANSWER_BYTES,
                     **options,
                 )
         except TimeoutError as exc:
@@ -140,24 +168,16 @@ class FunasrServerRecognizer:
         except (OSError, InvalidHandshake, InvalidURI, EOFError) as exc:
             hint = "它可能要用 wss://。" if url.startswith("ws://") and not isinstance(exc, OSError) else ""
             raise ServiceUnavailable(f"连不上 FunASR 服务器 {url}（{exc}）。{hint}{_ADVICE}") from exc
-        if self._way is not None:
-            return connection
-        try:
-            with anyio.fail_after(_PROBE_S + _PROBE_MORE_S):
-                self._way = await self._probe(connection)
-        except (TimeoutError, ConnectionClosed):
-            self._way = ServerWay()
-            return await self._connect()
-        return connection
 
     async def _probe(self, connection: ClientConnection) -> ServerWay:
         """Learn of which kind a server is. It has recognized once then, too, and the next time is quicker."""
         name = f"u{next(self._names)}"
         answers = Answers(ServerWay(), self._settings.server_mode, name)
         try:
-            await self._say(connection, name, _moment_of_noise())
-            while not answers.says_end:
-                with anyio.move_on_after(_PROBE_MORE_S if answers.texts else None) as patience:
+            await self._say(connection, name, _moment_of_noise(), None)
+            while not (answers.says_end or answers.answers_more):
+                more_s = _PROBE_MORE_S if answers.texts or answers.is_complete else None
+                with anyio.move_on_after(more_s) as patience:
                     answers.take(await connection.recv())
                 if patience.cancelled_caught:
                     break
@@ -169,43 +189,59 @@ class FunasrServerRecognizer:
     async def _converse(self, connection: ClientConnection, pcm16k: Samples) -> str:
         """Send an utterance and return its text; the connection is kept when it is at rest, else dropped."""
         name = f"u{next(self._names)}"
+        way = self._way  # another one may learn or doubt it meanwhile
         at_rest = False
         try:
-            await self._say(connection, name, pcm16k)
-            text, at_rest = await self._result(connection, name)
+            await self._say(connection, name, pcm16k, way)
+            text, at_rest = await self._result(connection, name, way or ServerWay())
             return text
+        except ConnectionClosed:
+            self._doubt()
+            raise
         finally:
             if at_rest:
-                self._idle.append((connection, time.monotonic()))
+                self._keep(connection)
             else:
                 _drop(connection)
 
-    async def _say(self, connection: ClientConnection, name: str, pcm16k: Samples) -> None:
-        await connection.send(json.dumps(self._opening(name), ensure_ascii=False))
+    def _keep(self, connection: ClientConnection) -> None:
+        if self._is_closed:
+            _drop(connection)
+        else:
+            self._idle.append((connection, time.monotonic()))
+
+    async def _say(
+        self, connection: ClientConnection, name: str, pcm16k: Samples, way: ServerWay | None
+    ) -> None:
+        await connection.send(json.dumps(self._opening(name, way), ensure_ascii=False))
         data = pcm16k.astype("<i2").tobytes()
         for start in range(0, len(data), _FRAME_BYTES):
             await connection.send(data[start : start + _FRAME_BYTES])
         await connection.send(json.dumps({"is_speaking": False, "is_end": True}))
-        if self._way and not self._way.is_known:
+        if way is None or way.answers_more or not way.is_known:
+            await connection.send(bytes(_FRAME_BYTES))
+            await connection.send(json.dumps({"wav_name": name_after(name)}))
             await connection.send(bytes(_FRAME_BYTES))
 
-    async def _result(self, connection: ClientConnection, name: str) -> tuple[str, bool]:
+    async def _result(self, connection: ClientConnection, name: str, way: ServerWay) -> tuple[str, bool]:
         """Put the parts of a result together; also return whether the last one surely has come."""
-        answers = Answers(self._way or ServerWay(), self._settings.server_mode, name)
+        answers = Answers(way, self._settings.server_mode, name)
         while not answers.is_complete:
             with anyio.move_on_after(_MORE_S if answers.may_be_complete else None) as patience:
                 answers.take(await connection.recv())
             if patience.cancelled_caught:
                 break
-        if answers.says_end:
+        if answers.is_complete and answers.way.is_known:
             self._way = answers.way
+        elif answers.way.is_cpp:
+            self._way = None  # it was too slow to show its kind, but it can
         if answers.error and not answers.texts:
             raise ServiceUnavailable(
                 f"FunASR 服务器 {self._settings.server_url} 识别不了（{answers.error}）。请看它的日志。"
             )
         return " ".join(answers.texts), answers.is_complete
 
-    def _opening(self, name: str) -> dict[str, Any]:
+    def _opening(self, name: str, way: ServerWay | None) -> dict[str, Any]:
         settings = self._settings
         opening: dict[str, Any] = {
             "mode": settings.server_mode,
@@ -223,7 +259,7 @@ class FunasrServerRecognizer:
         }
         if not self._hotwords:
             return opening
-        if self._way is None or self._way.is_cpp:  # of these the first message of a connection counts
+        if way is None or way.is_cpp:  # of these the first message of a connection counts
             weights = dict.fromkeys(self._hotwords, _HOTWORD_WEIGHT)
             opening["hotwords"] = json.dumps(weights, ensure_ascii=False)
         else:  # the Python servers hand it to the model as it is, the old ones from either field

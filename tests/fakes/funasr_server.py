@@ -26,12 +26,14 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 Kind = Literal[
-    "cpp",  # 2pass: is_final marks the last result
+    "cpp",  # 2pass: is_final marks the last result; without a text there is no mode
     "cpp_offline",  # is_final is false on the only result
+    # With these, sound after the end is the beginning of the next utterance.
     "python",  # 2026-07: is_final is true on every result, and a message with is_end ends them, if the client asks for it
     "python_2026_02",  # the same, but the last result comes only after one more sound, and nothing ends them
     "python_2024_09",  # is_final says whether the client still speaks: true on parts, false on the last result
     "python_2024",  # the same, and no answer at all where there is no text
+    # The two before the last answer all that comes after the end. In mode online only the first three tell the end.
 ]
 
 Mode = Literal[
@@ -42,6 +44,16 @@ Mode = Literal[
     "close_after",  # ... after each answer
     "garbage",  # messages that are no answers, then the answer
 ]
+
+_GARBAGE = (
+    "no json",
+    "[1]",
+    "[" * 100_000,
+    '{"mode": "offline"}',
+    '{"is_end": false, "is_final": false, "mode": "offline"}',
+    '{"is_final": false, "mode": "offline", "text": null}',
+    '{"is_final": true, "mode": "offline", "text": "别人的", "wav_name": [1]}',
+)
 
 
 @dataclass
@@ -54,6 +66,7 @@ class Utterance:
     pcm: bytes = b""
     frames: int = 0
     has_ended: bool = False
+    is_answered: bool = False
     asks_for_end: bool = False
 
     @property
@@ -81,6 +94,8 @@ class FunasrServer:
     names_answers: bool = True
     ends_with_guess: bool = False
     """2pass: the last answer is of the quick model, after that of the careful one."""
+    mutes: int = 0
+    """How many of the next quiet utterances get no answer."""
     error: str = ""
     """What the end of an utterance says has gone wrong (python)."""
 
@@ -124,11 +139,23 @@ class FunasrServer:
         assert self._server is not None
         await asyncio.gather(*(connection.close() for connection in self._server.connections))
 
+    async def wait_empty(self) -> None:
+        """Wait until every client has hung up."""
+        assert self._server is not None
+        await asyncio.gather(*(connection.wait_closed() for connection in self._server.connections))
+
+    def freeze(self) -> None:
+        """Read nothing any more, not even a word of parting."""
+        assert self._server is not None
+        for connection in self._server.connections:
+            connection.transport.pause_reading()
+
     async def _serve(self, connection: ServerConnection) -> None:
         self.connections += 1
         self.open += 1
         try:
             opening: dict[str, Any] = {}
+            more = b""
             utterance: Utterance | None = None
             async for message in connection:
                 if isinstance(message, str):
@@ -139,13 +166,18 @@ class FunasrServer:
                         utterance.has_ended = True
                         if self.kind != "python_2026_02":
                             await self._answer(connection, utterance)
-                            utterance = None
                     elif fields.get("is_speaking"):
                         opening = fields
-                        utterance = Utterance(opening, connection.remote_address[1])
+                        utterance = Utterance(opening, connection.remote_address[1], more)
+                        more = b""
+                    elif utterance is not None and self.kind == "python_2024_09":
+                        await self._say_more(connection, utterance)
+                elif utterance is not None and utterance.has_ended and self.kind.startswith("cpp"):
+                    more += message
+                elif utterance is not None and utterance.is_answered:
+                    await self._say_more(connection, utterance)
                 elif utterance is not None and utterance.has_ended:
                     await self._answer(connection, utterance)
-                    utterance = None
                 elif utterance is not None:
                     utterance.pcm += message
                     utterance.frames += 1
@@ -164,9 +196,13 @@ class FunasrServer:
         return now == wanted
 
     async def _answer(self, connection: ServerConnection, utterance: Utterance) -> None:
+        utterance.is_answered = True
         if not utterance.is_loud:
             self.quiet.append(utterance)
-            if self.kind != "python_2024":
+            if self.mutes:
+                self.mutes -= 1
+                return
+            if self.kind != "python_2024" and self._tells_last(utterance):
                 await self._say(connection, utterance, "", last=True)
             await self._say_end(connection, utterance)
             return
@@ -182,7 +218,7 @@ class FunasrServer:
                 await connection.close()
                 return
             if self._next_mode("garbage"):
-                for message in ("no json", "[1]", '{"mode": "offline"}', b"\0\1"):
+                for message in (*_GARBAGE, b"\0\1"):
                     await connection.send(message)
                 await connection.send(
                     json.dumps({"mode": "offline", "text": "别人的", "wav_name": "x", "is_final": True})
@@ -198,7 +234,7 @@ class FunasrServer:
 
     async def _say_parts(self, connection: ServerConnection, utterance: Utterance) -> None:
         mode = utterance.opening["mode"]
-        if mode == "2pass":
+        if mode == "2pass" and self.kind != "cpp_offline":
             for letter in "".join(self.parts):
                 await self._say(connection, utterance, letter, last=False, kind="2pass-online")
         parts = self.parts
@@ -207,11 +243,19 @@ class FunasrServer:
         for number, part in enumerate(parts, 1):
             if self.wait_s:
                 await asyncio.sleep(self.wait_s)
-            last = number == len(parts) and not self.ends_with_guess
-            if part or self.kind != "python_2024":
+            last = number == len(parts) and not self.ends_with_guess and self._tells_last(utterance)
+            if part or (last and self.kind == "cpp") or self.kind not in ("cpp", "python_2024"):
                 await self._say(connection, utterance, part, last)
         if self.ends_with_guess:
             await self._say(connection, utterance, "嗯", last=True, kind="2pass-online")
+
+    def _tells_last(self, utterance: Utterance) -> bool:
+        return utterance.opening["mode"] != "online" or not self.kind.startswith("python_")
+
+    async def _say_more(self, connection: ServerConnection, utterance: Utterance) -> None:
+        """Answer what came after the end."""
+        if self.kind in ("python_2026_02", "python_2024_09") and self._tells_last(utterance):
+            await self._say(connection, utterance, "", last=True)
 
     async def _say(
         self, connection: ServerConnection, utterance: Utterance, text: str, last: bool, kind: str = ""
@@ -219,15 +263,26 @@ class FunasrServer:
         mode = utterance.opening["mode"]
         newer = not kind and (last or mode != "online")
         marks = {"cpp": last, "cpp_offline": False, "python": newer, "python_2026_02": newer}
-        answer = {
+        answer: dict[str, Any] = {
             "mode": kind or {"2pass": "2pass-offline"}.get(mode, mode),
             "text": text,
             "is_final": marks.get(self.kind, not last),
         }
         if self.names_answers:
             answer["wav_name"] = utterance.opening["wav_name"]
-        if self.kind.startswith("cpp") and text:
-            answer["timestamp"] = "[[50,290]]"
+        if self.kind == "cpp_offline":
+            answer |= {"mode": "offline"} | ({"timestamp": "[[50,290]]"} if text else {})
+        elif self.kind == "cpp":
+            answer |= {"timestamp": 1763738662000}
+            if text:
+                guesses = kind or mode == "online"
+                answer |= {
+                    "mode": "2pass-online" if guesses else "2pass-offline",
+                    "index": 0,
+                    "slice_type": 1,
+                }
+            else:
+                del answer["mode"]
         await connection.send(json.dumps(answer, ensure_ascii=False, sort_keys=self.kind.startswith("cpp")))
 
     async def _say_end(self, connection: ServerConnection, utterance: Utterance) -> None:
