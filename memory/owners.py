@@ -35,7 +35,7 @@ class Owners:
         with self._changed:
             self._wait(lambda: owner_id not in self._reserved)
             known = self._open.get(owner_id)
-            if known and known.is_replaced and not self._users.get(owner_id):
+            if known and (known.is_replaced or known.is_writable_again) and not self._users.get(owner_id):
                 self._open.pop(owner_id).close()
             if owner_id not in self._open:
                 self._reserved.add(owner_id)

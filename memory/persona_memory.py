@@ -80,6 +80,8 @@ class PersonaMemory:
         entries = [diary.entry(_as_said(turn), role=role, speaker=turn.speaker) for turn in turns]
         await self._begin(owner, _WRITE_DEADLINE_S)
         await self._recent.remember(owner, turns)
+        if self._closed:  # meanwhile
+            return
         written = self._threads.write(self.owner_id(owner), entries)
         if not await _within(written, _WRITE_DEADLINE_S):
             log.warning("记忆写得很慢：%.0f 秒还没有写完。", _WRITE_DEADLINE_S)

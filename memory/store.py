@@ -181,6 +181,11 @@ class OwnerStore:
         """Whether another file, or none, lies where this one was opened: another process has set it aside."""
         return self._inode != self._found_inode()
 
+    @property
+    def is_writable_again(self) -> bool:
+        """Whether it is open for reading only, and somebody has changed the permissions since."""
+        return self.readonly and os.access(self.folder, os.W_OK) and os.access(self.file, os.W_OK)
+
     def _found_inode(self) -> int:
         with contextlib.suppress(OSError):
             return self.file.stat().st_ino

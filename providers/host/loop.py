@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import concurrent.futures.thread  # noqa: F401 (its hook for the end has to come first: the last is the first to run)
 import contextlib
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
@@ -16,11 +17,13 @@ from typing import Any, TypeVar
 _T = TypeVar("_T")
 
 _CLOSE_S = 3.0
+_BREAK_OFF_S = 0.5
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 _thread: threading.Thread | None = None
 _closers: list[Callable[[], Awaitable[None]]] = []
+_writers: list[Callable[[], Awaitable[None]]] = []
 
 
 def background_loop() -> asyncio.AbstractEventLoop:
@@ -31,7 +34,7 @@ def background_loop() -> asyncio.AbstractEventLoop:
             _loop = asyncio.new_event_loop()
             _thread = threading.Thread(target=_loop.run_forever, name="xiaozhi-persona", daemon=True)
             _thread.start()
-            atexit.register(close)
+            _at_end()
         return _loop
 
 
@@ -40,19 +43,20 @@ def submit(work: Coroutine[Any, Any, _T]) -> Future[_T]:
     return asyncio.run_coroutine_threadsafe(work, background_loop())
 
 
-def at_close(closer: Callable[[], Awaitable[None]]) -> None:
-    """Have something closed before the loop ends."""
+def at_close(closer: Callable[[], Awaitable[None]], *, writes: bool = False) -> None:
+    """Have something closed before the loop ends. What `writes` is closed while it still can, see _at_end()."""
     with _lock:
-        _closers.append(closer)
+        (_writers if writes else _closers).append(closer)
 
 
 def close() -> None:
-    """Close what was opened on the loop, the newest first, and end the loop. Blocks for a few seconds at most."""
+    """Close what was opened on the loop, and end the loop. Blocks for a few seconds at most."""
     global _loop, _thread
     with _lock:
-        loop, thread, closers = _loop, _thread, _closers[::-1]
+        loop, thread, closers = _loop, _thread, [*_writers, *_closers]
         _loop = _thread = None
         _closers.clear()
+        _writers.clear()
     atexit.unregister(close)
     if loop is None or thread is None:
         return
@@ -64,8 +68,41 @@ def close() -> None:
         loop.close()
 
 
-async def _close(closers: list[Callable[[], Awaitable[None]]]) -> None:
-    for closer in closers:
+def _at_end() -> None:
+    """Have the end of the process write what is left, and then end the loop.
+
+    When it is atexit's turn, no thread pool takes work any more, so that nothing could be written. The hook that the
+    pools use for that comes before it. The host's threads may still go on after the hook, and the loop goes on with
+    them; what else is done on it is broken off: a reply that is being spoken, a model that is waited for.
+    """
+    atexit.register(close)
+    with contextlib.suppress(AttributeError, RuntimeError):  # there is no such hook, or the end has begun
+        threading._register_atexit(_close_writers)  # type: ignore[attr-defined]
+
+
+def _close_writers() -> None:
+    with _lock:
+        loop, writers = _loop, list(_writers)
+        _writers.clear()
+    if loop is not None:
         with contextlib.suppress(Exception):
-            await closer()
+            asyncio.run_coroutine_threadsafe(_run(writers), loop).result(_CLOSE_S)
+        with contextlib.suppress(Exception):
+            asyncio.run_coroutine_threadsafe(_break_off(), loop).result(_BREAK_OFF_S)
+
+
+async def _break_off() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _close(closers: list[Callable[[], Awaitable[None]]]) -> None:
+    await _run(closers)
     await asyncio.get_running_loop().shutdown_default_executor()
+
+
+async def _run(closers: list[Callable[[], Awaitable[None]]]) -> None:
+    """Close all at the same time: one that hangs must not take the time of the others."""
+    await asyncio.gather(*(closer() for closer in closers), return_exceptions=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.memory.lore import LoreBook
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
+from xiaozhi_persona.providers.host.conversation import Conversation
 from xiaozhi_persona.providers.host.sections import role_of
 from xiaozhi_persona.providers.host.shared import Shared
 from xiaozhi_persona.providers.host.voices import shared_voices
@@ -21,6 +24,7 @@ from xiaozhi_persona.spine import Owner
 log = logging.getLogger(__name__)
 
 _MAX_DEVICES = 10_000
+_FINISH_S = 1.0
 
 
 def shared_memory(settings: Settings) -> SharedMemory:
@@ -36,6 +40,8 @@ class SharedMemory:
         self._lock = threading.Lock()
         self._roles: OrderedDict[str, tuple[Role, LoreBook]] = OrderedDict()
         self.memory = PersonaMemory(settings.memory, settings.memory_dir, role_of=self._role_of)
+        self.conversations: weakref.WeakSet[Conversation] = weakref.WeakSet()
+        """Those that go on, of all connections. Added to and gone through on our loop."""
 
     def cast(self, device_id: str, section: Mapping[str, Any]) -> Role:
         """Note which role a device plays, as the host's section tells, and return it. Never raises."""
@@ -55,6 +61,9 @@ class SharedMemory:
 
     async def aclose(self) -> None:
         """Write what is left, and end the threads."""
+        finishing = [asyncio.create_task(talk.finish()) for talk in self.conversations]
+        if finishing:
+            await asyncio.wait(finishing, timeout=_FINISH_S)
         await self.memory.aclose()
 
     def _role_of(self, owner: Owner) -> tuple[str, LoreBook | None]:
@@ -62,4 +71,4 @@ class SharedMemory:
         return (role.name if role else "", lore)
 
 
-_shared: Shared[SharedMemory] = Shared()
+_shared: Shared[SharedMemory] = Shared(write=True)

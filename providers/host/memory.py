@@ -90,6 +90,7 @@ class ConnectionMemory(MemoryProviderBase):  # type: ignore[misc]
             obeys=not has_memory_tools(connection),
             ignored=_texts_of_the_host(connection),
         )
+        background_loop().call_soon_threadsafe(shared.conversations.add, self._conversation)
         self.requests = MemoryRequests(self._conversation)
         """What the tools of the connection's model ask of it."""
         self._follow(connection.dialogue)

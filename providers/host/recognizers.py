@@ -31,7 +31,9 @@ def _loading(settings: Settings) -> Recognizer:
     recognizer = open_recognizer(settings, words)
 
     def told(loading: Future[None]) -> None:
-        failure = None if loading.cancelled() else loading.exception()
+        if loading.cancelled():  # at the end of the process
+            return
+        failure = loading.exception()
         if isinstance(failure, PersonaError):
             log.error("%s", failure)
         elif failure is not None:

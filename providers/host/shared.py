@@ -23,7 +23,9 @@ _T = TypeVar("_T", bound=Closable)
 class Shared(Generic[_T]):
     """Things of one kind, each by the settings for which it was made. May be asked from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, write: bool = False) -> None:
+        """`write`: they have something to write when they are closed."""
+        self._write = write
         self._lock = threading.Lock()
         self._made: dict[str, _T] = {}
 
@@ -33,7 +35,7 @@ class Shared(Generic[_T]):
             if key not in self._made:
                 made = make()
                 if not self._made:
-                    at_close(self._aclose)
+                    at_close(self._aclose, writes=self._write)
                 self._made[key] = made
             return self._made[key]
 
