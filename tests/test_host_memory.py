@@ -17,6 +17,7 @@ from memory_kit import memory, turn
 from xiaozhi_persona.memory import diary
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
 from xiaozhi_persona.providers.host.conversation import Conversation
+from xiaozhi_persona.providers.host.loop import background_loop
 from xiaozhi_persona.settings import MemorySettings
 from xiaozhi_persona.spine import Owner
 from xiaozhi_persona.text.emotions import built_in_names
@@ -164,6 +165,32 @@ async def test_words_are_on_disk_before_the_reply_is_spoken(tmp_path: Path) -> N
         assert turns_of(server, ONE) == ["user: 我住在杭州"]
         gate.set()
         await reply.finished()
+
+
+@pytest.mark.parametrize(
+    ("method", "said", "kept"),
+    [
+        ("recall", "我住在杭州", ["user: 我住在杭州", "assistant: 好的。"]),
+        ("obey", "这段不要记", []),
+    ],
+)
+async def test_what_takes_too_long_is_done_after_the_reply(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, said: str, kept: list[str]
+) -> None:
+    at_last = asyncio.Event()
+    done = getattr(PersonaMemory, method)
+
+    async def slow(*args: Any) -> Any:
+        await at_last.wait()
+        return await done(*args)
+
+    monkeypatch.setattr(PersonaMemory, method, slow)
+    async with with_memory(newest, tmp_path, llm=Llm("好的。")) as server:
+        async with server.connect(ONE) as device:
+            assert (await device.say(said)).stopped
+        assert turns_of(server, ONE) == []
+        background_loop().call_soon_threadsafe(at_last.set)
+    assert turns_of(server, ONE) == kept
 
 
 async def test_interleaved_connections_never_cross(tmp_path: Path) -> None:

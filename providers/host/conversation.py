@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Coroutine
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -80,8 +81,8 @@ class Conversation:
                 self._off_record = True
                 return f"记忆已经照办。请用你的语气这样回答：{answer}"
             found = await self.memory.recall(self.owner, text, now)
-        # On the disk before the model is asked; a disk that stands still is not waited for.
-        await asyncio.wait({self._write(said)}, timeout=_WRITE_S)
+            # On the disk before the model is asked; a disk that stands still is not waited for.
+            await asyncio.wait({self._start(self._keep(said))}, timeout=_WRITE_S)
         return self._prompt(found)
 
     def keep_no_answer(self) -> None:
@@ -95,8 +96,10 @@ class Conversation:
         await self.memory.forget_turns(self.owner, self.exchange, also)
 
     async def finish(self) -> None:
-        """Write what still waits."""
+        """Write what still waits. The words of a question are written when it is answered, so that is waited for."""
         self._write_asked()
+        async with self._order:
+            pass
         while self._writing:
             await asyncio.wait(set(self._writing))
 
@@ -123,18 +126,24 @@ class Conversation:
             said, self._asked = self._asked, None
             self._write(said)
 
-    def _write(self, turn: Turn) -> asyncio.Task[None]:
-        task = self._loop.create_task(self._remember(turn), name="host-remember")
+    def _write(self, turn: Turn) -> None:
+        self._start(self._keep_in_order(turn))
+
+    def _start(self, writing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(writing, name="host-remember")
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
         return task
 
-    async def _remember(self, turn: Turn) -> None:
+    async def _keep_in_order(self, turn: Turn) -> None:
         async with self._order:
-            try:
-                await self.memory.remember(self.owner, [turn])
-            except Exception:
-                log.exception("写记忆时出错")
+            await self._keep(turn)
+
+    async def _keep(self, turn: Turn) -> None:
+        try:
+            await self.memory.remember(self.owner, [turn])
+        except Exception:
+            log.exception("写记忆时出错")
 
     def _spoken(self, content: str) -> str:
         """Return a reply as it was heard: without tags and Markdown."""

@@ -107,7 +107,8 @@ class ConnectionMemory(MemoryProviderBase):  # type: ignore[misc]
         try:
             with anyio.fail_after(_ANSWER_S):
                 await asyncio.shield(asyncio.wrap_future(self._opening))
-                found = asyncio.wrap_future(submit(self._conversation.ask(query)))
+                # What is too slow goes on: the words are kept all the same, and a command is carried out.
+                found = asyncio.shield(asyncio.wrap_future(submit(self._conversation.ask(query))))
                 self._found = safe_for_template(await found)
         except TimeoutError:
             log.warning("记忆 %g 秒没有回答，这一轮没有回忆。", _ANSWER_S)
