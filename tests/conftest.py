@@ -13,8 +13,6 @@ import pytest_asyncio
 
 # Threads that live as long as the event loop or the process.
 _SHARED_THREADS = ("asyncio_", "MainThread", "pytest_timeout")
-_END_S = 2.0
-"""How long a thread that has done its work may take to end on a busy machine."""
 
 
 @pytest.fixture(autouse=True)
@@ -24,14 +22,11 @@ def _no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
         request.getfixturevalue("_no_leaked_tasks")
     yield
     left = [
-        thread
+        thread.name
         for thread in set(threading.enumerate()) - before
         if not thread.name.startswith(_SHARED_THREADS)
     ]
-    for thread in left:
-        thread.join(_END_S)
-    names = [thread.name for thread in left if thread.is_alive()]
-    assert not names, f"threads left: {names}"
+    assert not left, f"threads left: {left}"
 
 
 @pytest.fixture(autouse=True)

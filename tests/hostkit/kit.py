@@ -151,6 +151,7 @@ def _end(host: KitHost, thread: threading.Thread) -> list[str]:
     left = host._end_threads()
     host._loop.call_soon_threadsafe(host._task.cancel)
     thread.join(_END_S)
+    left += host._end_threads()  # a connection that was still closing has started its last one meanwhile
     return [*left, thread.name] if thread.is_alive() else left
 
 
