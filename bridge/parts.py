@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from xiaozhi_persona.audio.opus import OpusEncoder
 from xiaozhi_persona.errors import PackageMissing, ServiceError
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
-from xiaozhi_persona.providers.asr.engine import open_recognizer, role_words
+from xiaozhi_persona.providers.asr.engine import open_recognizer
 from xiaozhi_persona.providers.asr.recognizer import Recognizer
 from xiaozhi_persona.providers.llm.offline import OfflineChatModel
 from xiaozhi_persona.providers.llm.openai import OpenAiChatModel
@@ -51,7 +51,7 @@ async def build_parts(settings: Settings) -> Parts:
         synthesizer, sovits = open_synthesizer(settings)
         if sovits:
             stack.push_async_callback(sovits.aclose)
-        recognizer = open_recognizer(settings, role_words(settings))
+        recognizer = open_recognizer(settings, casting.names())
         stack.push_async_callback(recognizer.aclose)
         vad_file = settings.path(settings.vad.model) if settings.vad.model else None
         vad_model = asyncio.create_task(asyncio.to_thread(load_vad_model, vad_file))

@@ -116,6 +116,12 @@ def test_incomplete_moechat_files_are_taken_as_far_as_they_go(tmp_path: Path, da
     assert role.name == "x"
 
 
+def test_a_key_that_stands_twice_counts_as_in_the_program_that_wrote_it(tmp_path: Path) -> None:
+    (tmp_path / "info.yaml").write_text("Agent:\n  char: 小红\n  char: 小明\n", encoding="utf-8")
+    role, _ = import_role(tmp_path / "info.yaml", tmp_path / "roles", kind="moechat")
+    assert role.name == "小明"
+
+
 def test_a_section_of_another_form_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="GSV 应是"):
         import_role(moechat(tmp_path / "m", {"GSV": ["a"]}), tmp_path / "roles")

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from xiaozhi_persona.providers.asr.model_hub import find_model
 from xiaozhi_persona.providers.asr.onnx_models import TINY_MODEL, load_onnx_model
 from xiaozhi_persona.providers.asr.recognizer import Model, ModelRecognizer, Recognizer
-from xiaozhi_persona.roles.role import load_role
 from xiaozhi_persona.settings import Settings
 
 
@@ -40,13 +39,3 @@ def open_recognizer(settings: Settings, hotwords: Iterable[str] = ()) -> Recogni
 
     name = f"FunASR ONNX（{asr.model}）" if asr.model else "FunASR，自带的小模型：只认识演示的句子"
     return ModelRecognizer(name, asr, load, closing)
-
-
-def role_words(settings: Settings) -> list[str]:
-    """Return what the roles of the settings are called, and what they call the user: names to expect.
-
-    Raises SettingsError for a role that is not there or has mistakes.
-    """
-    names = dict.fromkeys((settings.role, *settings.role_of_device.values()))
-    roles = [load_role(name, settings.data_dir) for name in names]
-    return [word for role in roles for word in (role.name, role.sheet.user) if word]

@@ -16,7 +16,6 @@ from xiaozhi_persona.memory.persona_memory import PersonaMemory
 from xiaozhi_persona.providers.host.conversation import Conversation
 from xiaozhi_persona.providers.host.sections import role_of
 from xiaozhi_persona.providers.host.shared import Shared
-from xiaozhi_persona.providers.host.voices import shared_voices
 from xiaozhi_persona.roles.role import Role
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Owner
@@ -50,6 +49,9 @@ class SharedMemory:
             settings = settings.model_copy(update=role_of(section))
         except PersonaError as exc:
             log.error("%s", exc)
+        # Imported here: with the voice's modules the door would take longer to load.
+        from xiaozhi_persona.providers.host.voices import shared_voices
+
         casting = shared_voices(settings).casting
         role = casting.role(device_id)
         with self._lock:

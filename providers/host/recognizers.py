@@ -6,10 +6,11 @@ import logging
 from concurrent.futures import Future
 
 from xiaozhi_persona.errors import PersonaError
-from xiaozhi_persona.providers.asr.engine import open_recognizer, role_words
+from xiaozhi_persona.providers.asr.engine import open_recognizer
 from xiaozhi_persona.providers.asr.recognizer import Recognizer
 from xiaozhi_persona.providers.host.loop import submit
 from xiaozhi_persona.providers.host.shared import Shared
+from xiaozhi_persona.providers.speech.casting import Casting
 from xiaozhi_persona.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ def shared_recognizer(settings: Settings) -> Recognizer:
 
 def _loading(settings: Settings) -> Recognizer:
     try:
-        words = role_words(settings)
+        words = Casting(settings).names()
     except PersonaError:  # told where it speaks
         words = []
     recognizer = open_recognizer(settings, words)

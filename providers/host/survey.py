@@ -14,6 +14,7 @@ import yaml
 
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.providers.host.bases import missing_in, parse, takes_sentence_id
+from xiaozhi_persona.yaml_files import not_yaml
 
 OLDEST = (0, 9, 1)
 """The first release whose bases the doors fit: conn.sample_rate and the encoder of the TTS base come with it."""
@@ -103,12 +104,7 @@ def parse_settings(content: bytes, file: Path) -> dict[str, Any]:
     except UnicodeDecodeError as exc:
         raise SettingsError(f"{file} 不是 UTF-8 编码，小智服务端也读不了它。请另存为 UTF-8。") from exc
     except yaml.YAMLError as exc:
-        mark = getattr(exc, "problem_mark", None)
-        where = f"第 {mark.line + 1} 行第 {mark.column + 1} 列" if mark else ""
-        raise SettingsError(
-            f"{file} {where}不是有效的 YAML：{getattr(exc, 'problem', None) or exc}。"
-            "检查缩进（只能用空格）、冒号后的空格和引号。"
-        ) from exc
+        raise not_yaml(exc, file) from exc
     if data is None:
         return {}
     if not isinstance(data, dict):

@@ -41,6 +41,11 @@ class Casting:
             for role in roles.values()
         }
 
+    def names(self) -> list[str]:
+        """Return what the roles are called, and what they call the user: words that a recognizer is to expect."""
+        roles = [self._default, *self._of_device.values()]
+        return [name for role in roles for name in (role.name, role.sheet.user) if name]
+
     def role(self, device_id: str = "") -> Role:
         """Return the role of a device."""
         return self._of_device.get(device_id, self._default)

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from xiaozhi_persona.errors import SettingsError
-from xiaozhi_persona.roles.files import read_yaml
+from xiaozhi_persona.roles.files import read_text
 from xiaozhi_persona.roles.importers.cabm import read_cabm
 from xiaozhi_persona.roles.importers.draft import Change, Draft, write_pack
 from xiaozhi_persona.roles.importers.moechat import is_moechat, read_moechat
 from xiaozhi_persona.roles.importers.xiaozhi import is_xiaozhi, read_xiaozhi
 from xiaozhi_persona.roles.role import Role
+from xiaozhi_persona.yaml_files import parse_mapping
 
 ImportKind = Literal["moechat", "cabm", "xiaozhi"]
 KINDS: tuple[ImportKind, ...] = get_args(ImportKind)
@@ -36,7 +37,7 @@ def import_role(
 def _read(file: Path, kind: ImportKind | None) -> Draft:
     if kind == "cabm" or kind is None and file.suffix.lower() == ".json":
         return read_cabm(file)
-    data = read_yaml(file)
+    data = parse_mapping(read_text(file), file, is_ours=False)
     if kind == "moechat" or kind is None and is_moechat(data):
         return read_moechat(data, file)
     if kind == "xiaozhi" or kind is None and is_xiaozhi(data):

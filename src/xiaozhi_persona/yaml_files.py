@@ -13,20 +13,19 @@ from pydantic.fields import FieldInfo
 from xiaozhi_persona.errors import SettingsError
 
 
-def parse_mapping(text: str, file: Path) -> dict[str, Any]:
-    """Read YAML of keys and values; keys left empty are left out. Raises SettingsError with `file` and the line."""
+def parse_mapping(text: str, file: Path, *, is_ours: bool = True) -> dict[str, Any]:
+    """Read YAML of keys and values; keys left empty are left out.
+
+    In a file of ours no key may stand twice; for other programs the last one counts. Raises SettingsError with `file`
+    and the line.
+    """
     try:
-        data = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+        data = yaml.load(text, _Loader if is_ours else yaml.SafeLoader)  # noqa: S506 - both are safe
         _refuse_loops(data, frozenset(), set())
     except _KeyTwice as exc:
         raise SettingsError(f"{file} {exc}") from exc
     except yaml.YAMLError as exc:
-        mark = getattr(exc, "problem_mark", None)
-        where = f"第 {mark.line + 1} 行第 {mark.column + 1} 列" if mark else ""
-        raise SettingsError(
-            f"{file} {where}不是有效的 YAML：{getattr(exc, 'problem', None) or exc}。"
-            "检查缩进、冒号后的空格和引号；Windows 路径不要放在双引号里。"
-        ) from exc
+        raise not_yaml(exc, file) from exc
     except RecursionError as exc:
         raise SettingsError(
             f"{file} 一层套一层，没有尽头。检查括号，以及 & 和 * 开头的引用：不能指向自己。"
@@ -36,6 +35,16 @@ def parse_mapping(text: str, file: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise SettingsError(f"{file} 的最外层应是“键: 值”，得到的是 {type(data).__name__}。")
     return {str(key): value for key, value in data.items() if value is not None}
+
+
+def not_yaml(error: yaml.YAMLError, file: Path) -> SettingsError:
+    """Return what people are told about a file that is no YAML, with the place in it."""
+    mark = getattr(error, "problem_mark", None)
+    where = f"第 {mark.line + 1} 行第 {mark.column + 1} 列" if mark else ""
+    return SettingsError(
+        f"{file} {where}不是有效的 YAML：{getattr(error, 'problem', None) or error}。"
+        "检查缩进（只能用空格）、冒号后的空格和引号；Windows 路径不要放在双引号里。"
+    )
 
 
 def explain(error: Any, model: type[BaseModel]) -> str:
