@@ -384,7 +384,8 @@ HOST = """
 import sys
 from xiaozhi_persona.providers.host.recognizers import shared_recognizer
 from xiaozhi_persona.config import load_settings
-shared_recognizer(load_settings(None))
+door = set
+shared_recognizer(load_settings(None), door)
 sys.stdin.readline()
 """
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -95,3 +97,25 @@ async def test_settings_that_cannot_be_used_are_told_and_the_host_runs(
         typed = await device.say("在吗")
         log = server.log()
     assert not deaf.heard and typed.stopped and told in log
+
+
+async def test_models_of_settings_that_nobody_uses_any_more_go(tmp_path: Path) -> None:
+    """As when the recognizer is edited in the console while devices come and go: each builds a door of its own."""
+    async with host_that_hears(newest, tmp_path, llm=Llm("好的。")) as server:
+        from core.providers.asr.persona_funasr import ASRProvider
+
+        sound = read_wav(SPEECH / "speech4.wav", 16000).tobytes()
+        first = ASRProvider({"type": "persona_funasr", "timeout_s": 20}, True)
+        recognizers = weakref.WeakSet([first._recognizer])
+        for edit in range(6):
+            door = ASRProvider({"type": "persona_funasr", "timeout_s": 21 + edit}, True)
+            recognizers.add(door._recognizer)
+            assert (await door.speech_to_text([sound], "1", "pcm"))[0]
+            del door
+            gc.collect()
+        async with server.connect() as device:
+            reply = await device.speak(read_wav(SPEECH / "speech4.wav", 16000), "manual")
+        assert reply.heard
+        assert (await first.speech_to_text([sound], "1", "pcm"))[0]
+        gc.collect()
+        assert first._recognizer in recognizers and len(recognizers) <= 3  # in use, one kept, and the last

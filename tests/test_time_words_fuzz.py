@@ -153,9 +153,9 @@ def test_policy_holds_at_every_now(now: datetime) -> None:
 def best_us(question: str, now: datetime, rounds: int) -> float:
     best = float("inf")
     for _ in range(rounds):
-        started = time.perf_counter()
+        started = time.thread_time()
         find_ranges(question, now)
-        best = min(best, time.perf_counter() - started)
+        best = min(best, time.thread_time() - started)
     return best * 1e6
 
 

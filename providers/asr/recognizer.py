@@ -142,7 +142,8 @@ class ModelRecognizer:
         await asyncio.to_thread(self._executor.shutdown)  # one may be in a long utterance
 
     async def _outcome(self, job: _Job) -> Transcript | ServiceError | None:
-        """Queue a job, and wait for it. Its place is given back when a thread has done with it."""
+        """Queue a job, and wait for it. Its place is given back when a thread has done with it, or when it is given up
+        before a thread has begun."""
         try:
             model = await self._loaded()
             future = self._executor.submit(self._work, model, job)
@@ -150,8 +151,7 @@ class ModelRecognizer:
             self._places.release()
             raise
         future.add_done_callback(lambda _: self._places.release())
-        # Shielded: a future that is cancelled would give its place away while its sound is still queued.
-        return await asyncio.shield(asyncio.wrap_future(future))
+        return await asyncio.wrap_future(future)
 
     async def _loaded(self) -> Model:
         """Return the model, which is loaded once. Raises what `load_model` raised, and ServiceUnavailable."""

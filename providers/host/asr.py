@@ -38,7 +38,7 @@ class PersonaFunAsr(ASRProviderBase):  # type: ignore[misc]
         Path(self.output_dir).mkdir(parents=True, exist_ok=True)
         self._recognizer: SpeechRecognizer | None = None
         try:
-            self._recognizer = shared_recognizer(asr_settings(config, Path.cwd()))
+            self._recognizer = shared_recognizer(asr_settings(config, Path.cwd()), self)
         except PersonaError as exc:
             log.error("%s 改好之前听不见说话。", exc)
 

@@ -18,10 +18,14 @@ log = logging.getLogger(__name__)
 _shared: Shared[Recognizer] = Shared()
 
 
-def shared_recognizer(settings: Settings) -> Recognizer:
-    """Return the recognizer for these settings; its model begins to load. Raises SettingsError."""
+def shared_recognizer(settings: Settings, door: object) -> Recognizer:
+    """Return the recognizer for these settings; its model begins to load. Raises SettingsError.
+
+    It is kept for as long as `door` lives: else each change of the settings in the console would leave one more model
+    in the memory.
+    """
     key = f"{settings.data_dir} {settings.asr.model_dump_json()} {settings.role} {settings.role_of_device}"
-    return _shared.get(key, lambda: _loading(settings))
+    return _shared.get(key, lambda: _loading(settings), door)
 
 
 def _loading(settings: Settings) -> Recognizer:
