@@ -140,6 +140,10 @@ class PersonaMemory:
             self._asked[owner.id] = replace(command, sure=True), now
         return answer
 
+    def ask_no_more(self, owner: Owner) -> None:
+        """Note that what `obey` asks back was not heard: a yes that comes next is for something else."""
+        self._asked.pop(owner.id, None)
+
     async def look_up(
         self,
         owner: Owner,

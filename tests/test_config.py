@@ -126,6 +126,7 @@ def test_a_whole_number_is_a_number(file: Path) -> None:
         ("memory: {owners: {dir: 5}}", ["memory.owners.dir 的值 5", "文字"]),
         ("a: &a [*a]", ["一层套一层", "不能指向自己"]),
         ("llm: {extra_body: &b {again: *b}}", ["一层套一层", "不能指向自己"]),
+        ("role: 2024-02-30", ["有一个值不行", "日期要是有的日子"]),
         ("llm: {extra_body: " + "[" * 5000, ["一层套一层", "检查括号"]),
         ("role: !!python/name:os.system", ["不是有效的 YAML"]),
     ],

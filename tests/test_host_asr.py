@@ -118,4 +118,5 @@ async def test_models_of_settings_that_nobody_uses_any_more_go(tmp_path: Path) -
         assert reply.heard
         assert (await first.speech_to_text([sound], "1", "pcm"))[0]
         gc.collect()
+        assert "已经关闭" not in server.log()
         assert first._recognizer in recognizers and len(recognizers) <= 3  # in use, one kept, and the last

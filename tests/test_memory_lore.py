@@ -20,7 +20,9 @@ def test_both_forms_are_read(tmp_path: Path) -> None:
     assert load_lore(tmp_path / "none").entries == ()
 
 
-@pytest.mark.parametrize("content", ["- a\n", "- keys: [a]\n", "[", "just words"])
+@pytest.mark.parametrize(
+    "content", ["- a\n", "- keys: [a]\n", "[", "just words", "2024-02-30: x", "[" * 5000]
+)
 def test_a_wrong_file_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "bad.yaml").write_text(content, "utf-8")
     with pytest.raises(SettingsError, match=r"bad\.yaml"):

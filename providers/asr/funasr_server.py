@@ -50,6 +50,7 @@ class FunasrServerRecognizer:
             raise SettingsError(
                 "asr.engine 是 funasr_server，还要在 asr.server_url 写服务器的地址，如 ws://127.0.0.1:10095"
             )
+        self.is_closed = False
         self.name = f"FunASR 服务器（{settings.server_url}）"
         self._settings = settings
         self._hotwords = hotwords
@@ -60,7 +61,6 @@ class FunasrServerRecognizer:
         self._idle: list[tuple[ClientConnection, float]] = []
         """Open connections with the time each was last used."""
         self._way: ServerWay | None = None
-        self._is_closed = False
 
     async def load(self) -> None:
         """Connect, and make the server recognize once. Raises ServiceUnavailable."""
@@ -96,7 +96,7 @@ class FunasrServerRecognizer:
 
     async def aclose(self) -> None:
         """Close the connections; what is still asked for closes its own."""
-        self._is_closed = True
+        self.is_closed = True
         idle, self._idle = self._idle, []
         await asyncio.gather(*(connection.close() for connection, _ in idle))
 
@@ -205,7 +205,7 @@ class FunasrServerRecognizer:
                 _drop(connection)
 
     def _keep(self, connection: ClientConnection) -> None:
-        if self._is_closed:
+        if self.is_closed:
             _drop(connection)
         else:
             self._idle.append((connection, time.monotonic()))

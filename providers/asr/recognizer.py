@@ -30,7 +30,7 @@ from xiaozhi_persona.spine import Samples, SpeechRecognizer, Transcript
 
 _RETRY_S = 60.0
 _CLOSE_S = 10.0
-"""How long closing waits for a model that is just being read."""
+"""How long closing waits for a model that is just being read: to end the process within that may abort it (C++)."""
 _NO_MEMORY = re.compile(r"bad.alloc|allocat|out of memory", re.IGNORECASE)
 _FIRST_RUN_S = 120.0
 """A graphics card may have to be made ready."""
@@ -45,6 +45,11 @@ class Recognizer(SpeechRecognizer, Protocol):
     @property
     def name(self) -> str:
         """What it is, for people."""
+        ...
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed, or is being closed."""
         ...
 
     async def load(self) -> None:
@@ -80,10 +85,14 @@ class ModelRecognizer:
         self._load_model = load_model
         self._closing = closing or threading.Event()
         self._loading: Future[Model] | None = None
-        self._loader: threading.Thread | None = None
         self._retry_at_s = math.inf
         self._places = threading.BoundedSemaphore(settings.workers + settings.queue_utterances)
         self._executor = ThreadPoolExecutor(settings.workers, thread_name_prefix="asr")
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed, or is being closed."""
+        return self._closing.is_set()
 
     async def load(self) -> None:
         """Load the model and run it once, so that the first utterance need not wait.
@@ -137,8 +146,9 @@ class ModelRecognizer:
     async def aclose(self) -> None:
         """End the threads."""
         self._closing.set()
-        if self._loader:
-            await asyncio.to_thread(self._loader.join, _CLOSE_S)
+        if self._loading:
+            with contextlib.suppress(PersonaError, asyncio.TimeoutError):
+                await asyncio.wait_for(asyncio.wrap_future(self._loading), _CLOSE_S)
         await asyncio.to_thread(self._executor.shutdown)  # one may be in a long utterance
 
     async def _outcome(self, job: _Job) -> Transcript | ServiceError | None:
@@ -155,23 +165,20 @@ class ModelRecognizer:
 
     async def _loaded(self) -> Model:
         """Return the model, which is loaded once. Raises what `load_model` raised, and ServiceUnavailable."""
-        if self._closing.is_set():
+        if self.is_closed:
             raise _closed()
         if self._loading is None or (self._loading.done() and time.monotonic() >= self._retry_at_s):
             self._loading, self._retry_at_s = Future(), math.inf
             self._loading.set_running_or_notify_cancel()  # who waits no longer does not end it for the others
             # None of the executor's, for which the end of the process would wait: reading may take long.
-            self._loader = threading.Thread(
-                target=self._load, args=(self._loading,), name="asr-load", daemon=True
-            )
-            self._loader.start()
+            threading.Thread(target=self._load, args=(self._loading,), name="asr-load", daemon=True).start()
         if self._loading.done():
             if failure := self._loading.exception():
                 # Else it would hold every frame through which it ever went.
                 raise failure.with_traceback(None)
             return self._loading.result()
         model = await asyncio.wrap_future(self._loading)
-        if self._closing.is_set():
+        if self.is_closed:
             raise _closed()
         return model
 
@@ -194,7 +201,7 @@ class ModelRecognizer:
         try:
             sound = job.sound
             for piece in pieces_of(sound) if sound is not None else ():
-                if self._closing.is_set():
+                if self.is_closed:
                     return _closed()
                 if job.sound is None:
                     return None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Coroutine
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,6 +27,27 @@ _WRITE_S = 0.05
 _UNKNOWN_SPEAKER = "未知说话人"
 _OF_THE_HOST = "[系统提示]"
 _NOTHING = Marked()
+_MAX_OPEN = 8
+"""How many exchanges may wait for their question: a host asks at once, or never."""
+
+
+@dataclass(eq=False)
+class Exchange:
+    """What the user said at one go, and what was answered."""
+
+    number: int = 0
+    """How often the user had spoken by then."""
+    turns: list[Turn] = field(default_factory=list)
+    """The user's words first, where there are any."""
+    is_kept: bool = False
+    """Whether the user's words are written, or will be by the question that was asked for them."""
+    off_record: bool = False
+    """Whether nothing more of it is to be kept."""
+
+    @property
+    def said(self) -> str:
+        """The user's words."""
+        return self.turns[0].text if self.number else ""
 
 
 class Conversation:
@@ -46,9 +69,7 @@ class Conversation:
         """
         self.owner = owner
         self.memory = memory
-        self.turn = 0
-        """How often the user has spoken."""
-        self.exchange: list[Turn] = []
+        self.exchange = Exchange()
         """The user's last words, and what was said since."""
         self._loop = loop
         self._names = names
@@ -57,9 +78,8 @@ class Conversation:
         self._began = datetime.now().astimezone()
         self._order = asyncio.Lock()
         self._writing: set[asyncio.Task[None]] = set()
-        self._asked: Turn | None = None
-        """The user's words that wait for their question: it must not find itself."""
-        self._off_record = False
+        self._recent: deque[Exchange] = deque()
+        """The last ones. The user's words wait for their question, which must not find itself."""
 
     def heard(self, role: str, content: object) -> None:
         """Take one message of the dialogue, from any thread."""
@@ -68,36 +88,42 @@ class Conversation:
         said_at = datetime.now().astimezone()
         self._loop.call_soon_threadsafe(self._take, role, content, said_at)
 
-    async def ask(self, question: str) -> str:
-        """Keep the user's words, and return what goes into the prompt for them."""
+    async def ask(self, question: str, is_given_up: Callable[[], bool] = lambda: False) -> str:
+        """Keep the user's words, and return what goes into the prompt for them.
+
+        `is_given_up` tells whether what is returned comes too late.
+        """
         text, speaker = read_utterance(question)
-        now = datetime.now().astimezone()
-        said = self._asked or Turn("user", text, now, speaker)
-        self._asked = None
         if not text or text in self._ignored:
             return ""
+        now = datetime.now().astimezone()
+        known = (one for one in reversed(self._recent) if one.said == text)
+        exchange = next(known, None) or Exchange(turns=[Turn("user", text, now, speaker)])
+        was_kept, exchange.is_kept = exchange.is_kept, True
         async with self._order:
+            await self.memory.open(self.owner)
             if self._obeys and (answer := await self.memory.obey(self.owner, text, now)):
-                self._off_record = True
+                exchange.off_record = True
+                if is_given_up():
+                    self.memory.ask_no_more(self.owner)
                 return f"记忆已经照办。请用你的语气这样回答：{answer}"
-            found = await self.memory.recall(self.owner, text, now)
-            # On the disk before the model is asked; a disk that stands still is not waited for.
-            await asyncio.wait({self._start(self._keep(said))}, timeout=_WRITE_S)
+            try:
+                found = await self.memory.recall(self.owner, text, now)
+            finally:
+                if not was_kept:
+                    # On the disk before the model is asked; a disk that stands still is not waited for.
+                    await asyncio.wait({self._start(self._keep(exchange.turns[0]))}, timeout=_WRITE_S)
         return self._prompt(found)
 
-    def keep_no_answer(self) -> None:
-        """Do not keep what is answered to the user's last words from here on."""
-        self._off_record = True
-
-    async def unsay(self, also: Marked = _NOTHING) -> None:
-        """Forget the user's last words with what was answered so far, and what was marked; keep no more of the answer."""
-        self.keep_no_answer()
+    async def unsay(self, exchange: Exchange, also: Marked = _NOTHING) -> None:
+        """Forget what was said, with what was answered so far, and what was marked; keep no more of the answer."""
+        exchange.off_record = True
         await self.finish()
-        await self.memory.forget_turns(self.owner, self.exchange, also)
+        await self.memory.forget_turns(self.owner, exchange.turns, also)
 
     async def finish(self) -> None:
         """Write what still waits. The words of a question are written when it is answered, so that is waited for."""
-        self._write_asked()
+        self._keep_words()
         async with self._order:
             pass
         while self._writing:
@@ -107,27 +133,29 @@ class Conversation:
         if role == "user":
             text, speaker = read_utterance(content)
             if text and text not in self._ignored and not text.startswith(_OF_THE_HOST):
-                self._write_asked()
-                self._off_record = False
-                self._asked = Turn("user", text, said_at, speaker)
-                self.turn += 1
-                self.exchange = [self._asked]
+                turn = Turn("user", text, said_at, speaker)
+                self.exchange = Exchange(self.exchange.number + 1, [turn])
+                self._recent.append(self.exchange)
+                if len(self._recent) > _MAX_OPEN:
+                    self._keep_words()
+                    self._recent.popleft()
             return
-        self._write_asked()
+        self._keep_words()
         text = self._spoken(content)
-        if text and not self._off_record:
+        if text:
             answer = Turn("assistant", text, said_at)
-            self.exchange.append(answer)
-            self._write(answer)
+            self.exchange.turns.append(answer)
+            self._write(answer, self.exchange)
 
-    def _write_asked(self) -> None:
-        """Words that no question followed: the host did what they said without its model."""
-        if self._asked:
-            said, self._asked = self._asked, None
-            self._write(said)
+    def _keep_words(self) -> None:
+        """Write words that no question followed: the host did what they said without its model."""
+        for exchange in self._recent:
+            if not exchange.is_kept:
+                exchange.is_kept = True
+                self._write(exchange.turns[0], exchange)
 
-    def _write(self, turn: Turn) -> None:
-        self._start(self._keep_in_order(turn))
+    def _write(self, turn: Turn, exchange: Exchange) -> None:
+        self._start(self._keep_in_order(turn, exchange))
 
     def _start(self, writing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(writing, name="host-remember")
@@ -135,9 +163,10 @@ class Conversation:
         task.add_done_callback(self._writing.discard)
         return task
 
-    async def _keep_in_order(self, turn: Turn) -> None:
+    async def _keep_in_order(self, turn: Turn, exchange: Exchange) -> None:
         async with self._order:
-            await self._keep(turn)
+            if not exchange.off_record:  # which may turn out while a question before it is answered
+                await self._keep(turn)
 
     async def _keep(self, turn: Turn) -> None:
         try:

@@ -20,6 +20,7 @@ from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.providers.host.doors import DOORS, MARK, is_ours
 from xiaozhi_persona.providers.host.python import extras, package_source
 from xiaozhi_persona.providers.host.survey import read_settings, uses_console
+from xiaozhi_persona.yaml_files import load_yaml
 
 SERVER_IN_IMAGE = PurePosixPath("/opt/xiaozhi-esp32-server")
 """WORKDIR of the host's image (Dockerfile-server-base); holds its app.py."""
@@ -157,7 +158,7 @@ def _find_service(folder: Path) -> _Service:
     for name in _compose_files(folder):
         file = folder / name
         try:
-            content = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
+            content = load_yaml(file.read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
             raise SettingsError(f"读不懂 {file}（{exc}）。请检查它的缩进和编码。") from exc
         services = content.get("services") if isinstance(content, Mapping) else None

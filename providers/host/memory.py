@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,7 @@ class ConnectionMemory(MemoryProviderBase):  # type: ignore[misc]
         self.requests = MemoryRequests(self._conversation)
         """What the tools of the connection's model ask of it."""
         self._follow(connection.dialogue)
-        self._opening = submit(shared.memory.open(Owner(device_id)))
+        submit(shared.memory.open(Owner(device_id)))
 
     async def query_memory(self, query: str | None) -> str:
         """Keep the user's words; return what helps to answer them, made safe for the host's template.
@@ -104,13 +105,14 @@ class ConnectionMemory(MemoryProviderBase):  # type: ignore[misc]
         if not query:
             return self._found
         self._found = ""
+        given_up = threading.Event()
         try:
             with anyio.fail_after(_ANSWER_S):
-                await asyncio.shield(asyncio.wrap_future(self._opening))
                 # What is too slow goes on: the words are kept all the same, and a command is carried out.
-                found = asyncio.shield(asyncio.wrap_future(submit(self._conversation.ask(query))))
-                self._found = safe_for_template(await found)
+                found = asyncio.wrap_future(submit(self._conversation.ask(query, given_up.is_set)))
+                self._found = safe_for_template(await asyncio.shield(found))
         except TimeoutError:
+            given_up.set()
             log.warning("记忆 %g 秒没有回答，这一轮没有回忆。", _ANSWER_S)
         except Exception:
             log.exception("回忆时出错，这一轮没有回忆")

@@ -13,7 +13,7 @@ from typing import Any
 
 from xiaozhi_persona.memory import diary, requests, spoken
 from xiaozhi_persona.memory.requests import Choice
-from xiaozhi_persona.providers.host.conversation import Conversation
+from xiaozhi_persona.providers.host.conversation import Conversation, Exchange
 
 log = logging.getLogger(__name__)
 
@@ -68,21 +68,23 @@ class MemoryRequests:
 
         A recall gives what it has found by `recall_s`.
         """
+        exchange = self._conversation.exchange  # the user may go on speaking while this is done
         try:
             async with self._order:  # a model may call several tools at once
                 await self._conversation.finish()
                 now = datetime.now().astimezone()
                 if name == "recall":
-                    return await self._recall(_text(arguments.get("query")), now, recall_s)
+                    return await self._recall(_text(arguments.get("query")), exchange, now, recall_s)
                 if name == "note":
-                    return await self._note(_text(arguments.get("content")), now)
+                    return await self._note(_text(arguments.get("content")), exchange, now)
                 if name == "correct":
                     named = _text(arguments.get("id")) or _text(arguments.get("attribute"))
                     return await self._correct(named, _text(arguments.get("value")), now)
                 if name == "forget":
                     confirmed = _text(arguments.get("confirm")).lower() in _YES
-                    return await self._forget(_text(arguments.get("what")), confirmed, now)
-                return await self._off_record(_text(arguments.get("recording")).lower() not in _RESUME, now)
+                    return await self._forget(_text(arguments.get("what")), confirmed, exchange, now)
+                off = _text(arguments.get("recording")).lower() not in _RESUME
+                return await self._off_record(off, exchange, now)
         except Exception as exc:
             log.exception("记忆的工具出错：%s", type(exc).__name__)
             return Answer(_BROKEN)
@@ -91,24 +93,24 @@ class MemoryRequests:
         """Note, from any thread, that the last answer came too late: what it asks back was not asked."""
         self._was_missed = True
 
-    async def _recall(self, query: str, now: datetime, seconds: float) -> Answer:
-        question = query or self._said()
+    async def _recall(self, query: str, exchange: Exchange, now: datetime, seconds: float) -> Answer:
+        question = query or exchange.said
         draft = await self._memory.look_up(
             self._owner,
             question,
             now,
             max_tokens=_RECALL_TOKENS,
             seconds=seconds,
-            skip=self._conversation.exchange,
+            skip=exchange.turns,
         )
         found = requests.shown(draft, now)
         return Answer(f"{_LABEL}\n{found}" if found else _NOTHING, for_model=True)
 
-    async def _note(self, content: str, now: datetime) -> Answer:
+    async def _note(self, content: str, exchange: Exchange, now: datetime) -> Answer:
         what = re.sub("^(?:用户|主人)(?=.)", "我", content)
         if not what:
             return Answer("缺少 content。把要记的事写在 content 里再调用一次。", for_model=True)
-        before = self._asking_id()
+        before = diary.entry(exchange.turns[0]).id if exchange.said else ""
         kept = await self._memory.change(
             self._owner, lambda store: spoken.note(store, what, now, before=before)
         )
@@ -131,11 +133,11 @@ class MemoryRequests:
             return Answer(text, for_model=True)
         return Answer("好，改过来了。")
 
-    async def _forget(self, what: str, confirmed: bool, now: datetime) -> Answer:
+    async def _forget(self, what: str, confirmed: bool, exchange: Exchange, now: datetime) -> Answer:
         pending, self._pending = self._pending, None
         was_missed, self._was_missed = self._was_missed, False
-        turn, until_s = self._conversation.turn, time.monotonic() + _CONFIRM_S
-        self._conversation.keep_no_answer()  # it may name what is to be forgotten
+        turn, until_s = exchange.number, time.monotonic() + _CONFIRM_S
+        exchange.off_record = True  # the answer may name what is to be forgotten
         same = (
             pending and time.monotonic() <= pending.until_s and (what in pending.what or pending.what in what)
         )
@@ -143,12 +145,12 @@ class MemoryRequests:
             self._pending = replace(pending, turn=turn, until_s=until_s)
             return Answer(_ask_back(pending.choice), for_model=True)
         if pending and same and confirmed:
-            if _REFUSED.match(self._said()):
+            if _REFUSED.match(exchange.said):
                 return Answer("好，不忘，都留着。")
-            return await self._forget_chosen(pending.choice)
+            return await self._forget_chosen(pending.choice, exchange)
         if not what:
             return Answer("缺少 what。写明要忘掉什么再调用一次。", for_model=True)
-        asking = [diary.entry(turn).id for turn in self._conversation.exchange]
+        asking = [diary.entry(turn).id for turn in exchange.turns]
         choice = await self._memory.change(
             self._owner, lambda store: requests.choose(store, what, now, asking)
         )
@@ -157,28 +159,20 @@ class MemoryRequests:
         self._pending = _Pending(what, choice, turn, until_s)
         return Answer(_ask_back(choice), for_model=True)
 
-    async def _forget_chosen(self, choice: Choice) -> Answer:
+    async def _forget_chosen(self, choice: Choice, exchange: Exchange) -> Answer:
         if choice.everything:
             await self._memory.forget_all(self._owner)
             return Answer("好，我全都忘掉了。")
-        await self._conversation.unsay(choice.marked)
+        await self._conversation.unsay(exchange, choice.marked)
         return Answer("好，已经忘掉了。")
 
-    async def _off_record(self, off: bool, now: datetime) -> Answer:
+    async def _off_record(self, off: bool, exchange: Exchange, now: datetime) -> Answer:
+        exchange.off_record = True
         command = spoken.Command("off" if off else "on")
         done = await self._memory.change(self._owner, lambda store: spoken.carry_out(store, command, now))
         if off:  # from the words on that ask for it
-            await self._conversation.unsay()
-        self._conversation.keep_no_answer()
+            await self._conversation.unsay(exchange)
         return Answer(done.answer)
-
-    def _said(self) -> str:
-        """Return the user's last words."""
-        return next((turn.text for turn in self._conversation.exchange if turn.who == "user"), "")
-
-    def _asking_id(self) -> str:
-        """Return the id of the turn that is being answered."""
-        return next((diary.entry(turn).id for turn in self._conversation.exchange if turn.who == "user"), "")
 
 
 def _ask_back(choice: Choice) -> str:

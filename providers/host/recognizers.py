@@ -36,7 +36,7 @@ def _loading(settings: Settings) -> Recognizer:
     recognizer = open_recognizer(settings, words)
 
     def told(loading: Future[None]) -> None:
-        if loading.cancelled():  # at the end of the process
+        if loading.cancelled() or recognizer.is_closed:  # at the end of the process, or not wanted any more
             return
         failure = loading.exception()
         if isinstance(failure, PersonaError):

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from xiaozhi_persona.config import load_settings
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.settings import AsrSettings, GptSovitsSettings, PathSettings, Settings, TtsSettings
-from xiaozhi_persona.yaml_files import explain
+from xiaozhi_persona.yaml_files import explain, load_yaml
 
 DATA = Path("data") / "xiaozhi-persona"
 """Our folder in the host: data/ is what its containers keep."""
@@ -96,7 +96,7 @@ def _of_text(key: str, value: Any) -> Any:
     if key == "hotwords":
         return re.split(r"[\s,，、;；]+", value.strip())
     with contextlib.suppress(yaml.YAMLError):  # what stays text is told as such
-        return yaml.safe_load(value)
+        return load_yaml(value)
     return value
 
 
@@ -118,7 +118,7 @@ def role_of(section: Mapping[str, Any]) -> dict[str, Any]:
         found["role"] = str(role)
     if isinstance(of_device, str):  # the console sends texts
         with contextlib.suppress(yaml.YAMLError):  # what stays text is told below
-            of_device = yaml.safe_load(of_device)
+            of_device = load_yaml(of_device)
     if of_device:
         if not isinstance(of_device, Mapping):
             raise SettingsError(

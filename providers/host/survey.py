@@ -14,7 +14,7 @@ import yaml
 
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.providers.host.bases import missing_in, parse, takes_sentence_id
-from xiaozhi_persona.yaml_files import not_yaml
+from xiaozhi_persona.yaml_files import load_yaml, not_yaml
 
 OLDEST = (0, 9, 1)
 """The first release whose bases the doors fit: conn.sample_rate and the encoder of the TTS base come with it."""
@@ -100,7 +100,7 @@ def read_settings(file: Path) -> dict[str, Any]:
 def parse_settings(content: bytes, file: Path) -> dict[str, Any]:
     """Return the keys and values of a settings file of the host, which is UTF-8. Raises SettingsError with the place."""
     try:
-        data = yaml.safe_load(content.decode("utf-8-sig"))
+        data = load_yaml(content.decode("utf-8-sig"))
     except UnicodeDecodeError as exc:
         raise SettingsError(f"{file} 不是 UTF-8 编码，小智服务端也读不了它。请另存为 UTF-8。") from exc
     except yaml.YAMLError as exc:

@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from xiaozhi_persona.yaml_files import load_yaml
+
 Path = tuple[str, ...]
 """Where a value stands: the keys that lead to it from the root."""
 
@@ -17,7 +19,7 @@ class UnsupportedText(ValueError):
 def read_text(text: str) -> tuple[dict[str, Any], yaml.MappingNode]:
     """Return the values of a text and the node of its root. Raises UnsupportedText unless it holds keys and values."""
     try:
-        data, root = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
+        data, root = load_yaml(text), yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as exc:
         raise UnsupportedText from exc
     if not isinstance(data, dict) or not isinstance(root, yaml.MappingNode):

@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.settings import Settings
-from xiaozhi_persona.yaml_files import allowed_values, explain, field_at, parse_mapping
+from xiaozhi_persona.yaml_files import allowed_values, explain, field_at, load_yaml, parse_mapping
 
 DEFAULT_FILE = Path("config.yaml")
 ENV_PREFIX = "XZP_"
@@ -92,7 +92,7 @@ def _overrides(data: dict[str, Any], environ: Mapping[str, str]) -> Iterator[tup
             target = inner
         text = environ[variable]
         try:
-            target[path[-1]] = text if field is None or field.annotation is str else yaml.safe_load(text)
+            target[path[-1]] = text if field is None or field.annotation is str else load_yaml(text)
         except yaml.YAMLError as exc:
             raise SettingsError(f"环境变量 {variable} 的值读不懂：{text!r}。列表写成 [甲, 乙]。") from exc
         yield path, variable

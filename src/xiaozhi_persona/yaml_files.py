@@ -20,16 +20,9 @@ def parse_mapping(text: str, file: Path, *, is_ours: bool = True) -> dict[str, A
     and the line.
     """
     try:
-        data = yaml.load(text, _Loader if is_ours else yaml.SafeLoader)  # noqa: S506 - both are safe
-        _refuse_loops(data, frozenset(), set())
-    except _KeyTwice as exc:
-        raise SettingsError(f"{file} {exc}") from exc
+        data = load_yaml(text, _Loader if is_ours else yaml.SafeLoader)
     except yaml.YAMLError as exc:
         raise not_yaml(exc, file) from exc
-    except RecursionError as exc:
-        raise SettingsError(
-            f"{file} 一层套一层，没有尽头。检查括号，以及 & 和 * 开头的引用：不能指向自己。"
-        ) from exc
     if data is None:
         return {}
     if not isinstance(data, dict):
@@ -37,8 +30,22 @@ def parse_mapping(text: str, file: Path, *, is_ours: bool = True) -> dict[str, A
     return {str(key): value for key, value in data.items() if value is not None}
 
 
+def load_yaml(text: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
+    """Read YAML of any form. Raises yaml.YAMLError, for a date that there is not and a value within itself as well."""
+    try:
+        data = yaml.load(text, loader)  # noqa: S506 - all of them are safe
+        _refuse_loops(data, frozenset(), set())
+    except ValueError as exc:
+        raise _Told(f"里有一个值不行（{exc}）。日期要是有的日子；文字加上引号。") from exc
+    except RecursionError as exc:
+        raise _Told("一层套一层，没有尽头。检查括号，以及 & 和 * 开头的引用：不能指向自己。") from exc
+    return data
+
+
 def not_yaml(error: yaml.YAMLError, file: Path) -> SettingsError:
     """Return what people are told about a file that is no YAML, with the place in it."""
+    if isinstance(error, _Told):
+        return SettingsError(f"{file} {error}")
     mark = getattr(error, "problem_mark", None)
     where = f"第 {mark.line + 1} 行第 {mark.column + 1} 列" if mark else ""
     return SettingsError(
@@ -136,8 +143,8 @@ def _model_in(annotation: Any) -> tuple[type[BaseModel] | None, int]:
     return (annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None), depth
 
 
-class _KeyTwice(yaml.YAMLError):
-    pass
+class _Told(yaml.YAMLError):
+    """Says itself what to do."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -149,7 +156,7 @@ class _Loader(yaml.SafeLoader):
             if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
                 line = key.start_mark.line + 1
                 if key.value in lines:
-                    raise _KeyTwice(
+                    raise _Told(
                         f"第 {line} 行的 {key.value} 在第 {lines[key.value]} 行已经写过。请把两处合成一处。"
                     )
                 lines[key.value] = line

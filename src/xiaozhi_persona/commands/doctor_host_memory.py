@@ -18,6 +18,7 @@ from xiaozhi_persona.providers.host.doors import DOORS
 from xiaozhi_persona.providers.host.sections import DATA, base_settings
 from xiaozhi_persona.providers.host.tool_names import TOOL_FILE, TOOL_NAMES
 from xiaozhi_persona.settings import Settings
+from xiaozhi_persona.yaml_files import load_yaml
 
 _TYPE = next(door.type for door in DOORS if door.kind == "Memory")
 _OLD = Path("data") / ".memory.yaml"
@@ -116,7 +117,7 @@ def _old_memory(settings: Settings, server_dir: Path) -> Iterator[Check]:
     if not file.is_file():
         return
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
+        content = load_yaml(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
         yield Check(
             "warning", f"原来的记忆 {_OLD}", f"读不了：{' '.join(str(exc).split())}", "不要它就不用管。"
