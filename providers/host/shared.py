@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import weakref
 from collections.abc import Callable
@@ -63,5 +64,4 @@ class Shared(Generic[_T]):
             made = list(self._made.values())
             self._made.clear()
             self._users.clear()
-        for thing in made:
-            await thing.aclose()
+        await asyncio.gather(*(thing.aclose() for thing in made))
