@@ -284,7 +284,7 @@ async def test_silence_and_keep_alives_before_the_first_token_time_out(
     server: OpenAiServer, mode: Mode
 ) -> None:
     server.mode = mode
-    async with model_at(server.url, first_token_timeout_s=0.1) as model:
+    async with model_at(server.url, first_token_timeout_s=0.5) as model:
         _, error = await partly(model)
         assert type(error) is ServiceTimeout
         assert "llm.first_token_timeout_s" in str(error)

@@ -85,6 +85,7 @@ class ModelRecognizer:
         self._load_model = load_model
         self._closing = closing or threading.Event()
         self._loading: Future[Model] | None = None
+        self._loader: threading.Thread | None = None
         self._retry_at_s = math.inf
         self._places = threading.BoundedSemaphore(settings.workers + settings.queue_utterances)
         self._executor = ThreadPoolExecutor(settings.workers, thread_name_prefix="asr")
@@ -146,9 +147,12 @@ class ModelRecognizer:
     async def aclose(self) -> None:
         """End the threads."""
         self._closing.set()
-        if self._loading:
+        if self._loading and self._loader:
+            # Joined in no other thread, for which the end of the process would wait; it is at its end by then.
             with contextlib.suppress(PersonaError, asyncio.TimeoutError):
                 await asyncio.wait_for(asyncio.wrap_future(self._loading), _CLOSE_S)
+            if self._loading.done():
+                self._loader.join()
         await asyncio.to_thread(self._executor.shutdown)  # one may be in a long utterance
 
     async def _outcome(self, job: _Job) -> Transcript | ServiceError | None:
@@ -171,7 +175,10 @@ class ModelRecognizer:
             self._loading, self._retry_at_s = Future(), math.inf
             self._loading.set_running_or_notify_cancel()  # who waits no longer does not end it for the others
             # None of the executor's, for which the end of the process would wait: reading may take long.
-            threading.Thread(target=self._load, args=(self._loading,), name="asr-load", daemon=True).start()
+            self._loader = threading.Thread(
+                target=self._load, args=(self._loading,), name="asr-load", daemon=True
+            )
+            self._loader.start()
         if self._loading.done():
             if failure := self._loading.exception():
                 # Else it would hold every frame through which it ever went.
