@@ -33,8 +33,12 @@ async def mind(tmp_path: Path) -> AsyncIterator[PersonaMemory]:
 
 @pytest_asyncio.fixture
 async def talk(mind: PersonaMemory) -> Conversation:
+    return conversation(mind)
+
+
+def conversation(mind: PersonaMemory, **more: Any) -> Conversation:
     loop = asyncio.get_running_loop()
-    return Conversation(mind, Owner(DEVICE), loop, built_in_names(), ignored=frozenset({GOODBYE}))
+    return Conversation(mind, Owner(DEVICE), loop, built_in_names(), ignored=frozenset({GOODBYE}), **more)
 
 
 def held_back(mind: PersonaMemory, monkeypatch: pytest.MonkeyPatch, method: str) -> asyncio.Event:
@@ -60,7 +64,8 @@ async def heard(talk: Conversation, *said: str) -> None:
     """Put messages into the dialogue, each beginning with U or A for who has said it."""
     for line in said:
         talk.heard("user" if line[0] == "U" else "assistant", line[1:])
-    await asyncio.sleep(0)
+    for _ in range(5):  # for what is written at once
+        await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("method", ["obey", "open"])
@@ -110,6 +115,54 @@ async def test_words_are_kept_once(talk: Conversation, tmp_path: Path, said: lis
             await heard(talk, line)
     users = [line for line in await kept(talk, tmp_path) if line.startswith("user")]
     assert users == [f"user: {line[1:]}" for line in said if line[0] == "U"]
+
+
+async def test_words_without_a_question_come_before_those_with_one(
+    talk: Conversation, tmp_path: Path
+) -> None:
+    await heard(talk, "U放歌", "U你好呀")
+    await talk.ask("你好呀")
+    await heard(talk, "A你好。")
+    assert await kept(talk, tmp_path) == ["user: 放歌", "user: 你好呀", "assistant: 你好。"]
+
+
+@pytest.mark.parametrize("before", [1, 20])
+@pytest.mark.parametrize("late", [[], ["A好。"]])
+async def test_a_command_concerns_what_was_said_before_it_and_is_not_kept(
+    talk: Conversation, tmp_path: Path, before: int, late: list[str]
+) -> None:
+    for number in range(before):
+        await heard(talk, f"U密码是{number}号")
+        await talk.ask(f"密码是{number}号")
+    await heard(talk, "U忘掉刚才那句话", *late)
+    assert "照办" in await talk.ask("忘掉刚才那句话")
+    lines = await kept(talk, tmp_path)
+    assert [line for line in lines if line.startswith("user")] == [
+        f"user: 密码是{number}号" for number in range(before - 1)
+    ]
+
+
+async def test_what_was_missed_while_a_tool_waits_is_not_forgotten(
+    mind: PersonaMemory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk = conversation(mind, obeys=False)
+    await heard(talk, "U密码是蓝莓")
+    await talk.ask("密码是蓝莓")
+    await heard(talk, "U把密码忘掉吧")
+    await talk.ask("把密码忘掉吧")
+    tools = MemoryRequests(talk)
+    go_on = held_back(mind, monkeypatch, "remember")
+    await heard(talk, "A好。")  # is being written, for which the tool waits
+    asking = asyncio.ensure_future(tools.answer("forget", {"what": "密码"}, recall_s=1.0))
+    await asyncio.sleep(0)
+    tools.missed()  # the host gave it up while it waited
+    go_on.set()
+    assert "还没有忘" in (await asking).text
+    await heard(talk, "U好的")
+    await talk.ask("好的")
+    answer = await tools.answer("forget", {"what": "密码", "confirm": "true"}, recall_s=1.0)
+    assert "还没有忘" in answer.text
+    assert "user: 密码是蓝莓" in await kept(talk, tmp_path)
 
 
 async def test_words_are_kept_though_the_recall_fails(

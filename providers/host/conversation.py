@@ -13,6 +13,7 @@ from typing import Any
 
 from xiaozhi_persona.memory.forget import Marked
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
+from xiaozhi_persona.memory.spoken import parse_command
 from xiaozhi_persona.roles.role import sentences_of
 from xiaozhi_persona.spine import Owner, Recollection, Turn
 from xiaozhi_persona.text.emotions import EmotionNames
@@ -100,6 +101,8 @@ class Conversation:
         known = (one for one in reversed(self._recent) if one.said == text)
         exchange = next(known, None) or Exchange(turns=[Turn("user", text, now, speaker)])
         was_kept, exchange.is_kept = exchange.is_kept, True
+        if self._keep_words(*(one for one in self._recent if one.number < exchange.number)):
+            await asyncio.sleep(0)  # for those to be the first to wait for their turn
         async with self._order:
             await self.memory.open(self.owner)
             if self._obeys and (answer := await self.memory.obey(self.owner, text, now)):
@@ -123,7 +126,7 @@ class Conversation:
 
     async def finish(self) -> None:
         """Write what still waits. The words of a question are written when it is answered, so that is waited for."""
-        self._keep_words()
+        self._keep_words(*self._recent)
         async with self._order:
             pass
         while self._writing:
@@ -135,24 +138,27 @@ class Conversation:
             if text and text not in self._ignored and not text.startswith(_OF_THE_HOST):
                 turn = Turn("user", text, said_at, speaker)
                 self.exchange = Exchange(self.exchange.number + 1, [turn])
+                if len(self._recent) == _MAX_OPEN:
+                    self._keep_words(self._recent.popleft())
                 self._recent.append(self.exchange)
-                if len(self._recent) > _MAX_OPEN:
-                    self._keep_words()
-                    self._recent.popleft()
             return
-        self._keep_words()
+        self._keep_words(*self._recent)
         text = self._spoken(content)
         if text:
             answer = Turn("assistant", text, said_at)
             self.exchange.turns.append(answer)
             self._write(answer, self.exchange)
 
-    def _keep_words(self) -> None:
-        """Write words that no question followed: the host did what they said without its model."""
-        for exchange in self._recent:
-            if not exchange.is_kept:
-                exchange.is_kept = True
-                self._write(exchange.turns[0], exchange)
+    def _keep_words(self, *exchanges: Exchange) -> bool:
+        """Write words that no question followed: the host did what they said without its model. Returns whether any did.
+
+        No command of ours: its question may yet come, and what is obeyed is not to be kept.
+        """
+        kept = [one for one in exchanges if not one.is_kept and not (self._obeys and parse_command(one.said))]
+        for exchange in kept:
+            exchange.is_kept = True
+            self._write(exchange.turns[0], exchange)
+        return bool(kept)
 
     def _write(self, turn: Turn, exchange: Exchange) -> None:
         self._start(self._keep_in_order(turn, exchange))

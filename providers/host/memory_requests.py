@@ -69,6 +69,9 @@ class MemoryRequests:
         A recall gives what it has found by `recall_s`.
         """
         exchange = self._conversation.exchange  # the user may go on speaking while this is done
+        was_missed = self._was_missed
+        if name == "forget":
+            self._was_missed = False  # of the one before; this one may be missed, too
         try:
             async with self._order:  # a model may call several tools at once
                 await self._conversation.finish()
@@ -82,7 +85,8 @@ class MemoryRequests:
                     return await self._correct(named, _text(arguments.get("value")), now)
                 if name == "forget":
                     confirmed = _text(arguments.get("confirm")).lower() in _YES
-                    return await self._forget(_text(arguments.get("what")), confirmed, exchange, now)
+                    what = _text(arguments.get("what"))
+                    return await self._forget(what, confirmed, exchange, was_missed, now)
                 off = _text(arguments.get("recording")).lower() not in _RESUME
                 return await self._off_record(off, exchange, now)
         except Exception as exc:
@@ -133,9 +137,10 @@ class MemoryRequests:
             return Answer(text, for_model=True)
         return Answer("好，改过来了。")
 
-    async def _forget(self, what: str, confirmed: bool, exchange: Exchange, now: datetime) -> Answer:
+    async def _forget(
+        self, what: str, confirmed: bool, exchange: Exchange, was_missed: bool, now: datetime
+    ) -> Answer:
         pending, self._pending = self._pending, None
-        was_missed, self._was_missed = self._was_missed, False
         turn, until_s = exchange.number, time.monotonic() + _CONFIRM_S
         exchange.off_record = True  # the answer may name what is to be forgotten
         same = (
