@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import os
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Literal
+
+import pytest
 
 from xiaozhi_persona.memory import diary
 from xiaozhi_persona.memory.recall import Draft, recall
@@ -40,6 +43,19 @@ def obey_permissions() -> None:
     assert libc.capget(header, sets) == 0
     sets[0] &= ~0b110  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
     assert libc.capset(header, sets) == 0
+
+
+def held_back(monkeypatch: pytest.MonkeyPatch, mind: object, method: str) -> asyncio.Event:
+    """Have a method of a memory, or of all of them, wait for an event."""
+    go_on = asyncio.Event()
+    done = getattr(mind, method)
+
+    async def slow(*args: Any) -> Any:
+        await go_on.wait()
+        return await done(*args)
+
+    monkeypatch.setattr(mind, method, slow)
+    return go_on
 
 
 @contextlib.contextmanager

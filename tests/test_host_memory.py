@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from host_doors import host_with_doors
 from hostkit import VERSIONS, HostUnderTest, Llm
-from memory_kit import memory, turn
+from memory_kit import held_back, memory, turn
 
 from xiaozhi_persona.memory import diary
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
@@ -181,14 +181,7 @@ async def test_words_are_on_disk_before_the_reply_is_spoken(tmp_path: Path) -> N
 async def test_what_takes_too_long_is_done_after_the_reply(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, said: str, kept: list[str]
 ) -> None:
-    at_last = asyncio.Event()
-    done = getattr(PersonaMemory, method)
-
-    async def slow(*args: Any) -> Any:
-        await at_last.wait()
-        return await done(*args)
-
-    monkeypatch.setattr(PersonaMemory, method, slow)
+    at_last = held_back(monkeypatch, PersonaMemory, method)
     async with with_memory(newest, tmp_path, llm=Llm("好的。")) as server:
         async with server.connect(ONE) as device:
             assert (await device.say(said)).stopped

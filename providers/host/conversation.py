@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -101,8 +101,8 @@ class Conversation:
         known = (one for one in reversed(self._recent) if one.said == text)
         exchange = next(known, None) or Exchange(turns=[Turn("user", text, now, speaker)])
         was_kept, exchange.is_kept = exchange.is_kept, True
-        if self._keep_words(*(one for one in self._recent if one.number < exchange.number)):
-            await asyncio.sleep(0)  # for those to be the first to wait for their turn
+        self._keep_words(one for one in self._recent if one.number < exchange.number)
+        await asyncio.sleep(0)  # for those to be the first to wait for their turn
         async with self._order:
             await self.memory.open(self.owner)
             if self._obeys and (answer := await self.memory.obey(self.owner, text, now)):
@@ -126,7 +126,7 @@ class Conversation:
 
     async def finish(self) -> None:
         """Write what still waits. The words of a question are written when it is answered, so that is waited for."""
-        self._keep_words(*self._recent)
+        self._keep_words(self._recent, commands=True)
         async with self._order:
             pass
         while self._writing:
@@ -139,26 +139,26 @@ class Conversation:
                 turn = Turn("user", text, said_at, speaker)
                 self.exchange = Exchange(self.exchange.number + 1, [turn])
                 if len(self._recent) == _MAX_OPEN:
-                    self._keep_words(self._recent.popleft())
+                    self._keep_words([self._recent.popleft()], commands=True)
                 self._recent.append(self.exchange)
             return
-        self._keep_words(*self._recent)
+        self._keep_words(self._recent)
         text = self._spoken(content)
         if text:
             answer = Turn("assistant", text, said_at)
             self.exchange.turns.append(answer)
             self._write(answer, self.exchange)
 
-    def _keep_words(self, *exchanges: Exchange) -> bool:
-        """Write words that no question followed: the host did what they said without its model. Returns whether any did.
+    def _keep_words(self, exchanges: Iterable[Exchange], *, commands: bool = False) -> None:
+        """Write words that no question followed: the host did what they said without its model.
 
-        No command of ours: its question may yet come, and what is obeyed is not to be kept.
+        `commands`: those of ours, too. For as long as their question may come they wait: what is obeyed is not kept.
         """
-        kept = [one for one in exchanges if not one.is_kept and not (self._obeys and parse_command(one.said))]
-        for exchange in kept:
-            exchange.is_kept = True
-            self._write(exchange.turns[0], exchange)
-        return bool(kept)
+        for exchange in exchanges:
+            waits = self._obeys and not commands and parse_command(exchange.said)
+            if not exchange.is_kept and not waits:
+                exchange.is_kept = True
+                self._write(exchange.turns[0], exchange)
 
     def _write(self, turn: Turn, exchange: Exchange) -> None:
         self._start(self._keep_in_order(turn, exchange))
