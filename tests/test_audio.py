@@ -90,9 +90,9 @@ def _as_if_new(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The binding is looked for again, and forgotten when the test ends."""
     for name in [name for name in sys.modules if name.split(".")[0] == "opuslib_next"]:
         monkeypatch.delitem(sys.modules, name)
-    opus._library.cache_clear()
+    opus.opus_library.cache_clear()
     yield
-    opus._library.cache_clear()
+    opus.opus_library.cache_clear()
     for name in [name for name in sys.modules if name.split(".")[0] == "opuslib_next"]:
         del sys.modules[name]
 

@@ -31,7 +31,7 @@ class OpusDecoder:
 
     def __init__(self, sample_rate_hz: int = 16000) -> None:
         self._max_samples = sample_rate_hz * MAX_PACKET_MS // 1000
-        self._opus = _library()
+        self._opus = opus_library()
         self._decoder = self._opus.Decoder(sample_rate_hz, 1)
 
     def decode(self, packet: bytes) -> Samples:
@@ -50,7 +50,7 @@ class OpusEncoder:
 
     def __init__(self, sample_rate_hz: int = 24000, frame_ms: int = 60) -> None:
         self.frame_samples = sample_rate_hz * frame_ms // 1000
-        self._opus = _library()
+        self._opus = opus_library()
         self._encoder = self._opus.Encoder(sample_rate_hz, 1, "audio")
 
     def encode(self, frame: Samples) -> bytes:
@@ -62,8 +62,8 @@ class OpusEncoder:
 
 
 @functools.cache
-def _library() -> ModuleType:
-    """Import opuslib_next, showing it the libopus of PyAV where the system has none.
+def opus_library() -> ModuleType:
+    """Import opuslib_next, showing it the libopus of PyAV where the system has none. Raises PackageMissing.
 
     The binding looks for the library once, at import, through ctypes.util.find_library.
     """

@@ -11,7 +11,6 @@ import uuid
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
-import opuslib_next
 import websockets
 from config.logger import create_connection_logger, setup_logging
 from core.handle.textHandle import handleTextMessage
@@ -22,6 +21,7 @@ from core.providers.tts.default import DefaultTTS
 from core.providers.tts.dto.dto import ContentType, SentenceType, TTSMessageDTO
 from core.utils import textUtils
 from core.utils.dialogue import Dialogue, Message
+from core.utils.libopus import opuslib_next
 from core.utils.modules_initialize import initialize_asr, initialize_tts
 from core.utils.prompt_manager import PromptManager
 from core.utils.util import extract_json_from_string, get_system_error_response

@@ -1,6 +1,6 @@
 """PCM to Opus packets of one length. No resampling; the rest of a frame waits for more."""
 
-import opuslib_next
+from core.utils.libopus import opuslib_next
 
 
 class OpusEncoderUtils:

@@ -7,9 +7,9 @@ import re
 import wave
 
 import numpy as np
-import opuslib_next
 import soundfile
 from core.utils import p3
+from core.utils.libopus import opuslib_next
 
 _FRAME_MS = 60
 _MARKS = frozenset(

@@ -13,12 +13,12 @@ import wave
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
-import opuslib_next
 from config.logger import setup_logging
 from core.handle.receiveAudioHandle import handleAudioMessage, startToChat
 from core.handle.reportHandle import enqueue_asr_report
 from core.hostkit_version import VERSION
 from core.providers.asr.dto.dto import InterfaceType
+from core.utils.libopus import opuslib_next
 from core.utils.util import remove_punctuation_and_length
 
 TAG = __name__
