@@ -17,6 +17,7 @@ from memory_kit import held_back, memory, turn
 
 from xiaozhi_persona.memory import diary
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
+from xiaozhi_persona.memory.threads import _warm_up
 from xiaozhi_persona.providers.host.conversation import Conversation
 from xiaozhi_persona.providers.host.loop import background_loop
 from xiaozhi_persona.settings import MemorySettings
@@ -34,6 +35,12 @@ MEMORY = {
 TTS = {"type": "gpt_sovits_v2_stream", "url": "http://127.0.0.1:9/tts"}
 FOLDER = "data/xiaozhi-persona/memory"
 ONE, TWO, THREE = "aa:bb:cc:00:00:01", "aa:bb:cc:00:00:02", "aa:bb:cc:00:00:03"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _rules_are_ready() -> None:
+    """A server has compiled them long before a device asks; here one asks as soon as it has started."""
+    _warm_up()
 
 
 def with_memory(version: str, folder: Path, **more: Any) -> Any:
