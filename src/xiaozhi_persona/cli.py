@@ -23,7 +23,8 @@ COMMANDS = {
     "install": "装进小智服务端（xiaozhi-esp32-server）",
     "uninstall": "从小智服务端里卸载",
     "doctor": "检查哪里有毛病，说下一步做什么",
-    "init": "写出一份 config.yaml",
+    "init": "写出你自己的设置文件",
+    "set": "写一项设置，或显示它",
 }
 
 

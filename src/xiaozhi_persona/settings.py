@@ -31,7 +31,7 @@ class PathSettings(Section):
     data: str = Field(
         "./data",
         min_length=1,
-        description="数据文件夹：导入的角色、记忆、模型、缓存。相对路径从本文件所在的文件夹算起",
+        description="数据文件夹：导入的角色、记忆、模型、缓存。相对路径从 config.yaml 所在的文件夹算起",
     )
 
 
@@ -212,6 +212,10 @@ class GptSovitsSettings(Section):
     )
     gpt_weights: str = Field("", description="默认的 GPT 权重，写服务器上的路径；角色没有自己的权重时用它")
     sovits_weights: str = Field("", description="默认的 SoVITS 权重，写服务器上的路径")
+    server_dirs: dict[str, str] = Field(
+        {},
+        description="角色包在 GPT-SoVITS 那台机器上的文件夹，服务器不在本机时要写，如 {xiaoyu: 'D:\\voices\\xiaoyu'}；voices send 会写好",
+    )
     parameters: dict[str, Any] = Field(
         {},
         description="默认的合成参数，两种接口的键名都可以用，如 {top_k: 15, temperature: 1.0, ref_audio_path: 参考音频, prompt_text: 它的文字, prompt_lang: zh}",

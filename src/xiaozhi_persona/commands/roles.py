@@ -19,7 +19,7 @@ from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.roles.check import ClipReport, Finding, check_clips, check_sheet
 from xiaozhi_persona.roles.fix import Mended, fix_role
 from xiaozhi_persona.roles.importers.kinds import KINDS, ImportKind, import_role
-from xiaozhi_persona.roles.role import PACKS, Role, load_role, role_folders
+from xiaozhi_persona.roles.role import PACKS, Role, role_folders, role_of_settings
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Recollection
 
@@ -46,7 +46,7 @@ def list_roles(config: Path | None, as_json: bool, debug: bool) -> None:
     table = _table("角色", "名字", "参考音频", "感情标签", "在哪里")
     for role_id, folder in role_folders(settings.data_dir).items():
         try:
-            role = load_role(role_id, settings.data_dir)
+            role = role_of_settings(settings, role_id)
         except PersonaError as exc:
             row: dict[str, Any] = {"id": role_id, "error": str(exc)}
             _row(table, role_id, "读不了", "", "", str(exc))
@@ -67,7 +67,7 @@ def list_roles(config: Path | None, as_json: bool, debug: bool) -> None:
 @common_options
 def show(role_id: str, config: Path | None, as_json: bool, debug: bool) -> None:
     """显示一个角色的设定、参考音频和提示词。"""
-    role = load_role(role_id, prepare(config, debug).data_dir)
+    role = role_of_settings(prepare(config, debug), role_id)
     prompt = role.system_prompt(datetime.now().astimezone(), Recollection())
     if as_json:
         clips = [{"emotion": clip.name, **asdict(clip.reference)} for clip in role.clips]
@@ -105,7 +105,7 @@ def show(role_id: str, config: Path | None, as_json: bool, debug: bool) -> None:
 def check(role_id: str | None, config: Path | None, as_json: bool, debug: bool) -> None:
     """检查角色的参考音频能不能用；ID 默认取设置里的 role。有错误时退出码为 1。"""
     settings = prepare(config, debug)
-    role = load_role(role_id or settings.role, settings.data_dir)
+    role = role_of_settings(settings, role_id or "")
     reports, others = check_clips(role), list(check_sheet(role))
     findings = [finding for report in reports for finding in report.findings] + others
     errors = sum(finding.level == "error" for finding in findings)
@@ -128,7 +128,7 @@ def check(role_id: str | None, config: Path | None, as_json: bool, debug: bool) 
 def fix(role_id: str, name: str | None, config: Path | None, as_json: bool, debug: bool) -> None:
     """把参考音频剪到 3 到 10 秒、转换格式、听写缺的文字，存成一个新角色；原来的不动。"""
     settings = prepare(config, debug)
-    role = load_role(role_id, settings.data_dir)
+    role = role_of_settings(settings, role_id)
     folder, mended = asyncio.run(_fix(role, settings, name or f"{role.id}-fixed"))
     if as_json:
         for item in mended:

@@ -18,7 +18,13 @@ from xiaozhi_persona.bridge.http_api import OTA_PATH, lan_addresses
 from xiaozhi_persona.bridge.parts import Parts, build_parts
 from xiaozhi_persona.bridge.server import WEBSOCKET_PATH, Bridge
 from xiaozhi_persona.bridge.turn import TurnTimeline
-from xiaozhi_persona.commands.common import common_options, prepare, print_json
+from xiaozhi_persona.commands.common import (
+    common_options,
+    edited_settings,
+    prepare,
+    print_json,
+    settings_line,
+)
 from xiaozhi_persona.commands.talk import print_turn, print_turn_json
 from xiaozhi_persona.errors import PersonaError, ServiceUnavailable, SettingsError
 from xiaozhi_persona.settings import Settings
@@ -45,6 +51,13 @@ def command(demo: bool, once: bool, config: Path | None, as_json: bool, debug: b
             update={"host": "127.0.0.1", "websocket_port": 0, "http_port": 0, "websocket_url": ""}
         )
         settings = settings.model_copy(update={"bridge": bridge})
+    if not as_json:
+        click.echo(settings_line(settings, config))
+        if edited := edited_settings(config):
+            told = "、".join(edited)
+            click.echo(
+                f"config.yaml 里改过：{told}。它会随 git pull 更新；运行 xiaozhi-persona set --move 搬到 data/.config.yaml"
+            )
     with contextlib.suppress(asyncio.CancelledError):
         asyncio.run(_serve(settings, demo, once, as_json))
 

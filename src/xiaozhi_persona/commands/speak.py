@@ -16,7 +16,7 @@ import numpy as np
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.errors import ServiceUnavailable, SettingsError
-from xiaozhi_persona.roles.role import Role, load_role
+from xiaozhi_persona.roles.role import Role, role_of_settings
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Samples
 
@@ -44,7 +44,7 @@ def command(
     settings = prepare(config, debug)
     if role:
         settings = settings.model_copy(update={"role": role})
-    chosen = load_role(settings.role, settings.data_dir)
+    chosen = role_of_settings(settings)
     if jsonl:
         if not dry_run or text is not None:
             raise SettingsError(
