@@ -133,13 +133,18 @@ def fix(role_id: str, name: str | None, config: Path | None, as_json: bool, debu
     if as_json:
         for item in mended:
             print_json(asdict(item))
-        print_json({"role": folder.name, "folder": str(folder)})
+        print_json({"role": folder.name, "folder": str(folder)} if folder else {"role": role.id})
         return
     table = _table("音频", "做了什么", "还要做什么")
     for item in mended:
         _row(table, item.where, "；".join(item.done) or "没有改", item.problem)
     Console().print(table)
-    click.echo(f"已存成角色 {folder.name}：{folder}\n再检查一遍：xiaozhi-persona roles check {folder.name}")
+    if folder is None:
+        click.echo(f"没有能替你改的，没有另存角色。检查：xiaozhi-persona roles check {role.id}")
+    else:
+        click.echo(
+            f"已存成角色 {folder.name}：{folder}\n再检查一遍：xiaozhi-persona roles check {folder.name}"
+        )
 
 
 @command.command("import")
@@ -165,7 +170,7 @@ def import_command(
     click.echo(f"已导入角色 {role.id}：{role.folder}\n检查参考音频：xiaozhi-persona roles check {role.id}")
 
 
-async def _fix(role: Role, settings: Settings, name: str) -> tuple[Path, list[Mended]]:
+async def _fix(role: Role, settings: Settings, name: str) -> tuple[Path | None, list[Mended]]:
     """Mend with the configured recognizer; the embedded one knows a few sentences only and would write nonsense."""
     roles_dir = settings.data_dir / "roles"
     if settings.asr.has_embedded_model:

@@ -65,7 +65,7 @@ def command(demo: bool, once: bool, config: Path | None, as_json: bool, debug: b
 async def _serve(settings: Settings, demo: bool, once: bool, as_json: bool) -> None:
     _stop_on_signals()
     started = time.monotonic()
-    parts = await build_parts(settings)
+    parts, unreached = await asyncio.gather(build_parts(settings), _unreached_voices(settings))
 
     def on_turn(timeline: TurnTimeline) -> None:
         if as_json:
@@ -78,10 +78,10 @@ async def _serve(settings: Settings, demo: bool, once: bool, as_json: bool) -> N
                 {"listening": bridge.websocket_port, "http": bridge.http_port, "ready_s": round(ready_s, 2)}
             )
         else:
-            _print_parts(parts)
+            _print_parts(parts, settings, unreached)
         if demo:
             try:
-                await _demo(bridge, settings, as_json)
+                await _demo(bridge, settings, unreached, as_json)
             except PersonaError as exc:
                 if once:
                     raise
@@ -93,7 +93,18 @@ async def _serve(settings: Settings, demo: bool, once: bool, as_json: bool) -> N
         await asyncio.Event().wait()
 
 
-async def _demo(bridge: Bridge, settings: Settings, as_json: bool) -> None:
+async def _unreached_voices(settings: Settings) -> list[str]:
+    """Return the addresses of the GPT-SoVITS servers where nothing listens; [] when it is not used or any can speak."""
+    if settings.tts.engine != "gpt_sovits":
+        return []
+    from xiaozhi_persona.commands.voice_servers import look_at, written_addresses
+
+    urls = [place.url for place in written_addresses(settings.gpt_sovits) if place.url]
+    found = await asyncio.gather(*(look_at(url, settings.gpt_sovits.connect_timeout_s) for url in urls))
+    return [] if any(server.is_reached for server in found) else urls
+
+
+async def _demo(bridge: Bridge, settings: Settings, unreached: list[str], as_json: bool) -> None:
     """Let a simulated device say a sentence in the embedded voice, and show what came back."""
     from xiaozhi_persona.audio.wav import write_wav
     from xiaozhi_persona.providers.tts.espeak import EspeakSynthesizer
@@ -118,9 +129,16 @@ async def _demo(bridge: Bridge, settings: Settings, as_json: bool) -> None:
         )
     if not as_json:
         click.echo(f"它听到的回答存在 {DEMO_REPLY}")
+        if unreached:
+            click.echo(f"GPT-SoVITS 没有开口：{_unreached_told(settings, unreached)}")
 
 
-def _print_parts(parts: Parts) -> None:
+def _unreached_told(settings: Settings, urls: list[str]) -> str:
+    speaker = "由备用的 eSpeak 说" if settings.tts.fallback == "espeak" else "没有声音"
+    return f"连不上 {'、'.join(urls)}，{speaker}；运行 xiaozhi-persona doctor 看原因"
+
+
+def _print_parts(parts: Parts, settings: Settings, unreached: list[str]) -> None:
     table = Table(title="用到的部件", title_justify="left")
     table.add_column("部件")
     table.add_column("现在是", overflow="fold")
@@ -128,6 +146,8 @@ def _print_parts(parts: Parts) -> None:
     for row in parts.described:
         table.add_row(*row)
     Console().print(table)
+    if unreached:
+        click.echo(f"语音合成：{_unreached_told(settings, unreached)}")
 
 
 def _print_addresses(bridge: Bridge, settings: Settings) -> None:
