@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticKnownError
 
 
@@ -58,6 +66,16 @@ class BridgeSettings(Section):
     )
     token: str = Field("", description="设备要出示的令牌，由 OTA 发给设备；留空为不检查。可写成 ${环境变量}")
     binary_version: Literal[1, 2, 3] = Field(1, description="让设备使用的二进制协议版本")
+    allowed_origins: list[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*://[^/\s*]+/?$")]] = (
+        Field(
+            [],
+            description="除了本程序自己的网页，还让哪些网页连接，写浏览器地址栏里的协议、主机和端口；小智服务端的测试网页通常是 http://127.0.0.1:8006（或把 127.0.0.1 换成 localhost），它还要 ids_in_url。设备不是网页，不用写",
+        )
+    )
+    ids_in_url: bool = Field(
+        False,
+        description="也认 WebSocket 地址里写的 device-id、client-id 和 authorization。网页只能这样报上编号，但地址会留在浏览器和代理的记录里",
+    )
 
 
 class SessionSettings(Section):
