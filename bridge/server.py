@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hmac
 import http
-import itertools
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
@@ -23,7 +22,6 @@ from xiaozhi_persona.bridge.session import Session
 from xiaozhi_persona.bridge.turn import TurnTimeline
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.settings import Settings
-from xiaozhi_persona.spine import Owner
 
 WEBSOCKET_PATH = "/xiaozhi/v1/"
 
@@ -46,8 +44,7 @@ class Bridge:
         self._stack = AsyncExitStack()
         self._origins = Origins(settings.bridge.allowed_origins, OwnNames())
         self._credentials = CredentialsReader(settings.bridge.ids_in_url)
-        self._nameless = itertools.count(1)
-        self._sessions: dict[str, Session] = {}
+        self._sessions: set[Session] = set()
 
     async def __aenter__(self) -> Bridge:
         bridge = self._settings.bridge
@@ -101,19 +98,8 @@ class Bridge:
         request = websocket.request
         assert request is not None
         given = self._credentials.read(request)
-        device_id = given.device_id or f"无名设备{next(self._nameless)}"
-        session = Session(
-            websocket,
-            device_id,
-            Owner(device_id),
-            given.binary_version,
-            self._parts,
-            self._settings,
-            self._on_turn,
-        )
-        if former := self._sessions.get(device_id):
-            former.leave()
-        self._sessions[device_id] = session
+        session = Session(websocket, given, self._parts, self._settings, self._on_turn, self._end_former)
+        self._sessions.add(session)
         session.log.info("已连接")
         try:
             await session.run()
@@ -121,9 +107,14 @@ class Bridge:
             session.log.exception("连接出错，断开")
             await websocket.close(1011)
         finally:
-            if self._sessions.get(device_id) is session:
-                del self._sessions[device_id]
+            self._sessions.discard(session)
             session.log.info("已断开")
+
+    def _end_former(self, session: Session) -> None:
+        """End the connections that a device had before this one."""
+        for other in self._sessions:
+            if other is not session and other.device_id == session.device_id:
+                other.leave()
 
 
 def _port(server: Server) -> int:

@@ -16,6 +16,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticKnownError
 
+from xiaozhi_persona.device_ids import normal_id, normal_keys
+from xiaozhi_persona.errors import SettingsError
+
 
 class Section(BaseModel):
     """A part of config.yaml: frozen, strict about types, no unknown keys."""
@@ -31,6 +34,18 @@ class Section(BaseModel):
             choices = ", ".join(map(repr, get_args(annotation)))
             raise PydanticKnownError("literal_error", {"expected": choices})
         return value
+
+
+def _ids_in_one_form(of_device: dict[str, str]) -> dict[str, str]:
+    try:
+        return normal_keys(of_device)
+    except SettingsError as exc:
+        raise ValueError(str(exc)) from exc
+
+
+def _owners_in_one_form(of_device: dict[str, str]) -> dict[str, str]:
+    """An owner may be named by the id of a device of his."""
+    return _ids_in_one_form({device: normal_id(owner) for device, owner in of_device.items()})
 
 
 class PathSettings(Section):
@@ -263,6 +278,13 @@ class MemorySettings(Section):
     lore_tokens: int = Field(400, ge=0, le=8000, description="世界书最多占提示词的多少 token")
     lore_messages: int = Field(4, ge=0, le=50, description="除了问题，世界书还看最近几条消息里的词")
 
+    _one_form = field_validator("owners")(_owners_in_one_form)
+
+    def owner_of(self, name: str) -> str:
+        """Return whose memory a device uses, or the owner who is named himself."""
+        name = normal_id(name)
+        return self.owners.get(name, name)
+
 
 class PhraseSettings(Section):
     """出错时说的话"""
@@ -276,7 +298,7 @@ class Settings(Section):
 
     role: str = Field("default", min_length=1, description="角色；xiaozhi-persona roles list 列出现有的")
     role_of_device: dict[str, str] = Field(
-        {}, description="个别设备用另外的角色，写设备编号（MAC 地址，小写），如 {'aa:bb:cc:dd:ee:ff': xiaoyu}"
+        {}, description="个别设备用另外的角色，写设备编号（MAC 地址），如 {'aa:bb:cc:dd:ee:ff': xiaoyu}"
     )
     paths: PathSettings = Field(default_factory=PathSettings)
     log: LogSettings = Field(default_factory=LogSettings)
@@ -290,6 +312,8 @@ class Settings(Section):
     gpt_sovits: GptSovitsSettings = Field(default_factory=GptSovitsSettings)
     memory: MemorySettings = Field(default_factory=MemorySettings)
     phrases: PhraseSettings = Field(default_factory=PhraseSettings)
+
+    _one_form = field_validator("role_of_device")(_ids_in_one_form)
 
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
 
