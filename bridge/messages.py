@@ -41,6 +41,8 @@ class Hello:
     features: frozenset[str] = frozenset()
     """Names of the features that are true (a device's): mcp, aec, glyph_push."""
     transport: str = "websocket"
+    device_id: str = ""
+    """Which device it is, where it says so here (a device's): the host's web page, hand-written clients."""
 
     def fields(self) -> dict[str, Any]:
         """Return the fields of the message."""
@@ -226,6 +228,7 @@ def _hello(data: dict[str, Any], default: AudioParams) -> Hello:
         audio=audio,
         features=frozenset(name for name, on in features.items() if on is True),
         transport=_text(data, "transport", ""),
+        device_id=next((text for key in ("device_id", "device_mac") if (text := _id(data, key))), ""),
     )
 
 
@@ -245,6 +248,11 @@ def _text(data: dict[str, Any], key: str, default: str | None = None) -> str:
     if not isinstance(value, str):
         raise ProtocolError(f"{key} 应是文字")
     return _whole_characters(value)
+
+
+def _id(data: dict[str, Any], key: str) -> str:
+    value = data.get(key)
+    return _whole_characters(value) if isinstance(value, str) else ""
 
 
 def _dict(data: dict[str, Any], key: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 import unicodedata
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from xiaozhi_persona.audio.opus import OpusDecoder, OpusError
 from xiaozhi_persona.bridge.binary import VERSIONS, unpack
+from xiaozhi_persona.bridge.credentials import Credentials
 from xiaozhi_persona.bridge.link import Link
 from xiaozhi_persona.bridge.messages import (
     Abort,
@@ -29,6 +31,8 @@ from xiaozhi_persona.bridge.messages import (
 )
 from xiaozhi_persona.bridge.parts import Parts
 from xiaozhi_persona.bridge.turn import Turn, TurnTimeline
+from xiaozhi_persona.device_ids import normal_id
+from xiaozhi_persona.memory.passing import PassingMemory
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, SAMPLE_RATE_HZ
 from xiaozhi_persona.providers.vad.detector import SAMPLE_RATE_HZ as UPLINK_RATE_HZ
 from xiaozhi_persona.providers.vad.detector import VadStream
@@ -55,20 +59,19 @@ class Session:
     def __init__(
         self,
         websocket: ServerConnection,
-        device_id: str,
-        owner: Owner,
-        header_version: int,
+        given: Credentials,
         parts: Parts,
         settings: Settings,
         on_turn: Callable[[TurnTimeline], None],
+        on_named: Callable[[Session], None],
     ) -> None:
         self._websocket = websocket
-        self._owner = owner
-        self._header_version = header_version
+        self._given = given
+        self._on_named = on_named
         self._parts = parts
         self._settings = settings
         self._on_turn = on_turn
-        self._link = Link(websocket, device_id, settings.session.stop_margin_ms)
+        self._link = Link(websocket, normal_id(given.device_id), settings.session.stop_margin_ms)
         self.log = self._link.log
         self._greeted = asyncio.Event()
         self._mode: ListenMode | None = None  # None: the microphone is closed
@@ -84,6 +87,11 @@ class Session:
         self._leaving: asyncio.Task[None] | None = None  # set when the device has connected again
         self._complained: set[str] = set()
         self._wake_words = {_plain(word) for word in settings.session.wake_words}
+
+    @property
+    def device_id(self) -> str:
+        """Which device it is, "" where it does not say, and before its hello where only that says it."""
+        return self._link.device_id
 
     async def run(self) -> None:
         """Serve until the connection ends. Leaves nothing running."""
@@ -177,7 +185,7 @@ class Session:
             self._complain(f"不认识的消息类型 {message.type[:40]!r}")
 
     async def _greet(self, hello: Hello) -> None:
-        version = hello.version or self._header_version
+        version = hello.version or self._given.binary_version
         if version not in VERSIONS:
             self._complain(f"不认识的二进制协议版本 {version}")
             version = 1
@@ -186,8 +194,21 @@ class Session:
             self._link.stop_margin_ms = max(self._link.stop_margin_ms, _WEB_PAGE_STOP_MARGIN_MS)
         audio = AudioParams(SAMPLE_RATE_HZ, FRAME_MS)
         await self._link.send(Hello(version=version, session_id=self._link.session_id, audio=audio))
+        if not self._greeted.is_set():
+            await self._enter(hello)
         self._greeted.set()
-        await self._parts.memory.open(self._owner)
+
+    async def _enter(self, hello: Hello) -> None:
+        """Find out which device it is, and make its memory ready. One that does not say has none."""
+        given = self._given.device_id, hello.device_id, self._given.client_id
+        self._link.name(next(filter(None, map(normal_id, given)), ""))
+        if self.device_id:
+            self._on_named(self)
+        else:
+            memory = PassingMemory(2 * self._settings.llm.history_turns)
+            self._parts = dataclasses.replace(self._parts, memory=memory)
+            self.log.info("设备没有报上编号，这次连接没有记忆")
+        await self._parts.memory.open(Owner(self.device_id))
 
     async def _start_listening(self, mode: ListenMode) -> None:
         if mode == "manual":
@@ -249,7 +270,7 @@ class Session:
             self._heard = heard
         await self._stop_turn(quietly=True)
         self._hears_anew = False
-        self._turn = turn = Turn(self._link, self._owner, self._parts, self._settings)
+        self._turn = turn = Turn(self._link, Owner(self.device_id), self._parts, self._settings)
         self._turn_task = asyncio.create_task(turn.run(heard), name=f"turn-{turn.timeline.turn_id}")
         self._turn_task.add_done_callback(lambda _: self._turn_ended(turn))
 

@@ -83,7 +83,7 @@ def _is_here(host: str) -> bool:
         if ipaddress.ip_address(host).is_loopback:
             return True
     with contextlib.suppress(ImportError):
-        from xiaozhi_persona.bridge.http_api import lan_addresses
+        from xiaozhi_persona.bridge.own_names import lan_addresses
 
         return host in lan_addresses()
     return False

@@ -13,7 +13,8 @@ import click
 
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.memory.readonly import lacks_last_turns, readable_copy
-from xiaozhi_persona.memory.store import FILE, PENDING, DamagedStore, OwnerStore, owner_folder, set_aside
+from xiaozhi_persona.memory.spellings import adopted_folder
+from xiaozhi_persona.memory.store import FILE, PENDING, DamagedStore, OwnerStore, set_aside
 from xiaozhi_persona.memory.transfer import parse_time
 from xiaozhi_persona.settings import Settings
 
@@ -49,7 +50,7 @@ def read_time(text: str | None) -> datetime:
 
 def folder_of(settings: Settings, owner: str) -> Path:
     """Return where the memory of an owner, or of a device's owner, lies."""
-    return owner_folder(settings.memory_dir, settings.memory.owners.get(owner, owner))
+    return adopted_folder(settings.memory_dir, settings.memory.owner_of(owner))
 
 
 @contextlib.contextmanager
@@ -61,7 +62,7 @@ def opened(
     Where there is none, only `make` makes one; else an empty one is lent, of which nothing stays. To `read` a
     memory that lacks its last turns, because its folder is read-only, a copy with them is lent.
     """
-    name = settings.memory.owners.get(owner, owner)
+    name = settings.memory.owner_of(owner)
     folder = folder_of(settings, owner)
     with contextlib.ExitStack() as stack:
         if purpose != "make" and not has_memory(folder):

@@ -10,6 +10,7 @@ import click
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.memory_common import opened, owner_option
+from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.memory import diary, facts
 from xiaozhi_persona.memory.importers import import_yaml
@@ -29,7 +30,10 @@ def command(file: Path, owner: str, config: Path | None, as_json: bool, debug: b
     """
     settings = prepare(config, debug)
     files = _files(file)
-    devices = {owner} | {device for device, name in settings.memory.owners.items() if name == owner}
+    name = settings.memory.owner_of(owner)
+    devices = {normal_id(owner), name} | {
+        device for device, whose in settings.memory.owners.items() if whose == name
+    }
     with opened(settings, owner, "make") as store:
         before = _counts(store)
         new = sum(_import(store, path, devices, as_json) for path in files)

@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from xiaozhi_persona.bridge.client.talk import TalkOptions, talk
-from xiaozhi_persona.bridge.http_api import OTA_PATH, lan_addresses
+from xiaozhi_persona.bridge.http_api import OTA_PATH
+from xiaozhi_persona.bridge.own_names import lan_addresses
 from xiaozhi_persona.bridge.parts import Parts, build_parts
 from xiaozhi_persona.bridge.server import WEBSOCKET_PATH, Bridge
 from xiaozhi_persona.bridge.turn import TurnTimeline
