@@ -10,11 +10,12 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from urllib.parse import parse_qs, urlsplit
 
-from aiohttp import web
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from xiaozhi_persona.bridge.http_api import make_app
+from xiaozhi_persona.bridge.http_server import serve_http
+from xiaozhi_persona.bridge.listening import Connections
 from xiaozhi_persona.bridge.parts import Parts
 from xiaozhi_persona.bridge.session import Session
 from xiaozhi_persona.bridge.turn import TurnTimeline
@@ -43,35 +44,33 @@ class Bridge:
         self._stack = AsyncExitStack()
         self._nameless = itertools.count(1)
         self._sessions: dict[str, Session] = {}
+        self._connections = Connections(settings.bridge.connections_per_address)
 
     async def __aenter__(self) -> Bridge:
         bridge = self._settings.bridge
         async with AsyncExitStack() as stack:
             try:
                 port = bridge.websocket_port
-                server = await stack.enter_async_context(
+                listener = stack.enter_context(self._connections.listen(bridge.host, port))
+                self.websocket_port = listener.getsockname()[1]
+                await stack.enter_async_context(
                     serve(
                         self._serve_device,
-                        bridge.host,
-                        port,
+                        sock=listener,
                         process_request=self._admit,
                         compression=None,  # Opus does not shrink, and each device would cost 190 KiB
                         max_size=_MAX_FRAME_BYTES,
                         close_timeout=_CLOSE_TIMEOUT_S,
                     )
                 )
-                self.websocket_port = _port(server)
-                runner = web.AppRunner(
-                    make_app(self._settings, self.websocket_port, lambda: len(self._sessions))
-                )
-                await runner.setup()
-                stack.push_async_callback(runner.cleanup)
                 port = bridge.http_port
-                site = web.TCPSite(runner, bridge.host, port)
-                await site.start()
-                self.http_port = runner.addresses[0][1]
+                listener = stack.enter_context(self._connections.listen(bridge.host, port))
+                self.http_port = listener.getsockname()[1]
+                app = make_app(self._settings, self.websocket_port, lambda: len(self._sessions))
+                await stack.enter_async_context(serve_http(app, listener, self._connections))
             except OSError as exc:
                 raise _cannot_listen(exc, bridge.host, port) from exc
+            stack.callback(self._connections.close)  # first of all: the servers wait for connections to end
             self._stack = stack.pop_all()
         return self
 
@@ -93,6 +92,7 @@ class Bridge:
     async def _serve_device(self, websocket: ServerConnection) -> None:
         request = websocket.request
         assert request is not None
+        self._connections.request_came(websocket.transport)
         device_id = _parameter(request, "Device-Id") or f"无名设备{next(self._nameless)}"
         version = _parameter(request, "Protocol-Version")
         session = Session(
@@ -123,11 +123,6 @@ def _parameter(request: Request, name: str) -> str:
     """Return a header, or the query parameter of that name: a browser cannot set headers of a websocket."""
     values = request.headers.get_all(name) or parse_qs(urlsplit(request.path).query).get(name.lower(), [])
     return values[0].encode("utf-8", "replace").decode("utf-8") if values else ""
-
-
-def _port(server: Server) -> int:
-    port: int = next(iter(server.sockets)).getsockname()[1]
-    return port
 
 
 def _cannot_listen(exc: OSError, host: str, port: int) -> SettingsError:

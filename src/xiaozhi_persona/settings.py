@@ -58,6 +58,12 @@ class BridgeSettings(Section):
     )
     token: str = Field("", description="设备要出示的令牌，由 OTA 发给设备；留空为不检查。可写成 ${环境变量}")
     binary_version: Literal[1, 2, 3] = Field(1, description="让设备使用的二进制协议版本")
+    connections_per_address: int = Field(
+        64,
+        ge=1,
+        le=512,
+        description="一个地址最多同时有几条连接，本机的不限；很多设备经同一个代理或 Docker 的网关连来时调大。总共最多 512 条",
+    )
 
 
 class SessionSettings(Section):
