@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from xiaozhi_persona.config import load_settings
+from xiaozhi_persona.log_lines import LimitedHandler
 from xiaozhi_persona.settings import Settings
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -34,7 +35,7 @@ def prepare(config: Path | None, debug: bool) -> Settings:
     level = "debug" if debug else settings.log.level
     logging.basicConfig(
         level=logging.WARNING,
-        stream=sys.stderr,
+        handlers=[LimitedHandler(sys.stderr)],
         format="%(asctime)s %(levelname)s %(message)s",
         datefmt="%H:%M:%S",
     )
