@@ -12,8 +12,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from xiaozhi_persona.bridge.listening import Connections
 
-BODY_TIMEOUT_S = 20.0
-"""How long after its head the whole body of a request must be there."""
+BODY_TIMEOUT_S = 10.0
+"""How long after its head the whole body of a request must be there, however its bytes come."""
 
 KEEP_ALIVE_S = 30.0
 """How long after a request was answered the answer must have gone out and the head of another one come."""
@@ -41,7 +41,10 @@ async def serve_http(
             raise ConnectionResetError  # it has gone
         connections.wait_for_request(transport, BODY_TIMEOUT_S)
         try:
-            await request.read()
+            try:
+                await request.read()
+            except web.RequestPayloadError as exc:
+                raise web.HTTPBadRequest from exc
             connections.request_came(transport)
             return await handler(request)
         finally:
@@ -49,7 +52,12 @@ async def serve_http(
 
     app.middlewares.insert(0, in_time)
     runner = web.AppRunner(
-        app, access_log=None, logger=_log, lingering_time=_LINGER_S, shutdown_timeout=_SHUTDOWN_S
+        app,
+        access_log=None,
+        logger=_log,
+        lingering_time=_LINGER_S,
+        shutdown_timeout=_SHUTDOWN_S,
+        auto_decompress=False,  # no client compresses what it asks, and a few bytes can become very many
     )
     await runner.setup()
     try:
@@ -62,7 +70,7 @@ async def serve_http(
 def _tells_of_us(record: logging.LogRecord) -> bool:
     """Leave out the tracebacks of malformed and broken off requests, to which aiohttp has answered."""
     error = record.exc_info[1] if record.exc_info else None
-    return not isinstance(error, (HttpProcessingError, web.RequestPayloadError, ConnectionError))
+    return not isinstance(error, (HttpProcessingError, ConnectionError))
 
 
 _log.addFilter(_tells_of_us)

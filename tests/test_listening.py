@@ -18,6 +18,7 @@ import pytest
 from aiohttp import web
 from fakes.bridge import Rig, make_settings, running
 from fakes.parts import make_parts
+from fakes.peer import SOON_S, Peer, peer
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
@@ -27,44 +28,6 @@ from xiaozhi_persona.bridge.listening import Connections
 
 HALF_HEAD = b"GET /xiaozhi/ota/ HTTP/1.1\r\nHost: x\r\nX-a: "
 HEALTH = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
-SOON_S = 5.0
-"""Far more than any deadline here, far less than the libraries' own."""
-
-
-class Peer:
-    """A TCP client that does as it likes."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
-
-    def send(self, data: bytes) -> None:
-        self._writer.write(data)
-
-    async def receive(self) -> bytes:
-        """Return what comes next; nothing when the other side has closed."""
-        with anyio.fail_after(SOON_S), contextlib.suppress(ConnectionError):
-            return await self._reader.read(65536)
-        return b""
-
-    async def drip(self) -> None:
-        """Send a byte now and then until the other side closes."""
-        with anyio.fail_after(SOON_S):
-            while True:
-                self.send(b"a")
-                with anyio.move_on_after(0.02) as waiting:
-                    assert not await self.receive()
-                if not waiting.cancelled_caught:
-                    return
-
-
-@contextlib.asynccontextmanager
-async def peer(port: int, data: bytes = b"", host: str = "127.0.0.1") -> AsyncIterator[Peer]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(host, 0))
-    writer.write(data)
-    try:
-        yield Peer(reader, writer)
-    finally:
-        writer.transport.abort()
 
 
 @contextlib.asynccontextmanager
@@ -129,8 +92,7 @@ async def test_a_body_that_is_too_large_is_refused() -> None:
             b"POST /xiaozhi/ota/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n" + bytes(200_000)
         )
         assert b" 413 " in await large.receive()
-        while await large.receive():
-            pass
+        await large.receive_all()
 
 
 @pytest.mark.usefixtures("quick")
@@ -223,8 +185,7 @@ async def test_when_all_are_served_the_next_is_told_to_come_later(monkeypatch: p
             first, *_ = [await stack.enter_async_context(rig.device(device_id=name)) for name in names]
             for port in ports(rig):
                 async with peer(port, HEALTH) as more:
-                    assert (await more.receive()).startswith(b"HTTP/1.1 503 ")
-                    assert not await more.receive()
+                    assert (await more.receive_all()).startswith(b"HTTP/1.1 503 ")
             with pytest.raises(InvalidStatus, match="503"):
                 async with connect(rig.url):
                     pass
@@ -341,8 +302,7 @@ async def test_a_malformed_request_is_refused_in_silence(caplog: pytest.LogCaptu
                 async with peer(port, request) as malformed:
                     answer = await malformed.receive()
                     assert not answer or answer.startswith((b"HTTP/1.0 4", b"HTTP/1.1 4")), name
-                    while answer:
-                        answer = await malformed.receive()
+                    await malformed.receive_all()
         assert await devices(rig) == 0
     muted = "websockets.server"  # by the command
     assert not [r for r in caplog.records if r.levelno > logging.INFO and r.name != muted]
