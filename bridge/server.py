@@ -9,12 +9,13 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
 
-from aiohttp import web
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from xiaozhi_persona.bridge.credentials import CredentialsReader, bare_token
 from xiaozhi_persona.bridge.http_api import make_app
+from xiaozhi_persona.bridge.http_server import serve_http
+from xiaozhi_persona.bridge.listening import Connections
 from xiaozhi_persona.bridge.origins import REFUSAL, Origins
 from xiaozhi_persona.bridge.own_names import OwnNames
 from xiaozhi_persona.bridge.parts import Parts
@@ -45,35 +46,35 @@ class Bridge:
         self._origins = Origins(settings.bridge.allowed_origins, OwnNames())
         self._credentials = CredentialsReader(settings.bridge.ids_in_url)
         self._sessions: set[Session] = set()
+        self._connections = Connections(settings.bridge.connections_per_address)
 
     async def __aenter__(self) -> Bridge:
         bridge = self._settings.bridge
         async with AsyncExitStack() as stack:
             try:
                 port = bridge.websocket_port
-                server = await stack.enter_async_context(
+                listener = stack.enter_context(self._connections.listen(bridge.host, port))
+                self.websocket_port = listener.getsockname()[1]
+                await stack.enter_async_context(
                     serve(
                         self._serve_device,
-                        bridge.host,
-                        port,
+                        sock=listener,
                         process_request=self._admit,
                         compression=None,  # Opus does not shrink, and each device would cost 190 KiB
                         max_size=_MAX_FRAME_BYTES,
                         close_timeout=_CLOSE_TIMEOUT_S,
                     )
                 )
-                self.websocket_port = _port(server)
-                runner = web.AppRunner(
-                    make_app(self._settings, self.websocket_port, self._origins, lambda: len(self._sessions))
-                )
-                await runner.setup()
-                stack.push_async_callback(runner.cleanup)
                 port = bridge.http_port
-                site = web.TCPSite(runner, bridge.host, port)
-                await site.start()
-                self.http_port = self._origins.http_port = runner.addresses[0][1]
+                listener = stack.enter_context(self._connections.listen(bridge.host, port))
+                self.http_port = self._origins.http_port = listener.getsockname()[1]
+                app = make_app(
+                    self._settings, self.websocket_port, self._origins, lambda: len(self._sessions)
+                )
+                await stack.enter_async_context(serve_http(app, listener, self._connections))
             except OSError as exc:
                 raise _cannot_listen(exc, bridge.host, port) from exc
+            stack.callback(self._connections.close)  # first of all: the servers wait for connections to end
             self._stack = stack.pop_all()
         return self
 
@@ -97,6 +98,7 @@ class Bridge:
     async def _serve_device(self, websocket: ServerConnection) -> None:
         request = websocket.request
         assert request is not None
+        self._connections.request_came(websocket.transport)
         given = self._credentials.read(request)
         session = Session(websocket, given, self._parts, self._settings, self._on_turn, self._end_former)
         self._sessions.add(session)
@@ -115,11 +117,6 @@ class Bridge:
         for other in self._sessions:
             if other is not session and other.device_id == session.device_id:
                 other.leave()
-
-
-def _port(server: Server) -> int:
-    port: int = next(iter(server.sockets)).getsockname()[1]
-    return port
 
 
 def _cannot_listen(exc: OSError, host: str, port: int) -> SettingsError:

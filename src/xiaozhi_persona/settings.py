@@ -91,6 +91,12 @@ class BridgeSettings(Section):
         False,
         description="也认 WebSocket 地址里写的 device-id、client-id 和 authorization。网页只能这样报上编号，但地址会留在浏览器和代理的记录里",
     )
+    connections_per_address: int = Field(
+        64,
+        ge=1,
+        le=512,
+        description="一个地址最多同时有几条连接，本机的不限；很多设备经同一个代理或 Docker 的网关连来时调大。总共最多 512 条",
+    )
 
 
 class SessionSettings(Section):

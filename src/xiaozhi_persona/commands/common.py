@@ -13,6 +13,7 @@ import click
 
 from xiaozhi_persona import settings_files
 from xiaozhi_persona.config import changed_keys, load_settings, read_file
+from xiaozhi_persona.log_lines import LimitedHandler
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.settings_files import find_files
 
@@ -45,7 +46,7 @@ def prepare(config: Path | None, debug: bool) -> Settings:
     level = "debug" if debug else settings.log.level
     logging.basicConfig(
         level=logging.WARNING,
-        stream=sys.stderr,
+        handlers=[LimitedHandler(sys.stderr)],
         format="%(asctime)s %(levelname)s %(message)s",
         datefmt="%H:%M:%S",
     )
