@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 import unicodedata
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from xiaozhi_persona.audio.opus import OpusDecoder, OpusError
 from xiaozhi_persona.bridge.binary import VERSIONS, unpack
+from xiaozhi_persona.bridge.clock import ConversationClock
 from xiaozhi_persona.bridge.link import Link
 from xiaozhi_persona.bridge.messages import (
     Abort,
@@ -43,6 +45,9 @@ _WEB_PAGE_STOP_MARGIN_MS = 500
 _CROSSING_S = 0.5
 """A `listen start` this soon after our `tts start` may have been sent before the device had seen that."""
 
+SHORT_PRESS_S = 0.5
+"""Who has held the button for less, and said nothing, has not meant to."""
+
 LONGEST_SILENCE_S = 115.0
 """A device that has been sent nothing for 120 s takes the connection for dead (78/xiaozhi-esp32, protocol.cc)."""
 
@@ -71,7 +76,9 @@ class Session:
         self._link = Link(websocket, device_id, settings.session.stop_margin_ms)
         self.log = self._link.log
         self._greeted = asyncio.Event()
+        self._clock = ConversationClock()
         self._mode: ListenMode | None = None  # None: the microphone is closed
+        self._mode_since_s = -math.inf
         self._endpointer = Endpointer(settings.vad)
         self._vad_stream = VadStream()
         self._decoder = OpusDecoder(UPLINK_RATE_HZ)
@@ -199,16 +206,18 @@ class Session:
             await self._cancel_turn()
         elif mode == self._mode and self._endpointer.speaking:
             return  # sent again, as py-xiaozhi does after an abort: what is being said goes on
-        self._mode = mode
+        self._mode, self._mode_since_s = mode, time.monotonic()
         self._hears_anew = True
         self._hear_anew()
 
     async def _stop_listening(self) -> None:
         held, manual = self._held, self._mode == "manual"
+        pressed_s = time.monotonic() - self._mode_since_s
         self._mode = None
         self._hear_anew()
-        if manual and held:
-            await self._begin_turn(np.concatenate(held))
+        if manual and (held or pressed_s >= SHORT_PRESS_S):
+            heard = np.concatenate((np.zeros(0, np.int16), *held))
+            await self._begin_turn(heard, pressed_s=max(pressed_s, len(heard) / UPLINK_RATE_HZ))
 
     async def _detected(self, text: str) -> None:
         """A wake word, which only wakes, or a text that was typed."""
@@ -240,7 +249,8 @@ class Session:
         self._endpointer.reset()
         self._vad_stream = VadStream()
 
-    async def _begin_turn(self, heard: Samples | str) -> None:
+    async def _begin_turn(self, heard: Samples | str, *, pressed_s: float = 0.0) -> None:
+        """Answer what was heard or typed; `pressed_s` is how long a button was held for it."""
         if isinstance(heard, np.ndarray):
             if self._turn_runs and self._turn and not self._turn.answered:
                 # More came while the first part was being recognized: it is one question with a pause in it.
@@ -249,7 +259,14 @@ class Session:
             self._heard = heard
         await self._stop_turn(quietly=True)
         self._hears_anew = False
-        self._turn = turn = Turn(self._link, self._owner, self._parts, self._settings)
+        self._turn = turn = Turn(
+            self._link,
+            self._owner,
+            self._parts,
+            self._settings,
+            self._clock,
+            tells_unheard=pressed_s >= SHORT_PRESS_S,
+        )
         self._turn_task = asyncio.create_task(turn.run(heard), name=f"turn-{turn.timeline.turn_id}")
         self._turn_task.add_done_callback(lambda _: self._turn_ended(turn))
 
