@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 from fakes.bridge import make_settings, messages, running
 from fakes.openai_server import OpenAiServer
-from fakes.parts import FakeChatModel, FakeMemory, FakeRecognizer, FakeSynthesizer, make_parts, silence, speech
+from fakes.parts import (
+    FakeChatModel,
+    FakeMemory,
+    FakeRecognizer,
+    FakeSynthesizer,
+    make_parts,
+    silence,
+    speech,
+)
 
 from xiaozhi_persona.bridge.client.connection import DeviceConnection
 from xiaozhi_persona.bridge.messages import Face, Listen, ListenMode, Tts
