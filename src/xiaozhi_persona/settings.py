@@ -212,6 +212,12 @@ class LlmSettings(Section):
     connect_timeout_s: float = Field(5.0, ge=0.5, le=60.0, description="连接的时限")
     first_token_timeout_s: float = Field(15.0, ge=1.0, le=120.0, description="等第一个字的时限")
     token_timeout_s: float = Field(10.0, ge=1.0, le=120.0, description="两段文字之间的时限")
+    speech_timeout_s: float = Field(
+        60.0,
+        ge=5.0,
+        le=100.0,
+        description="多久没有写出能说的话就不等了：思考、空白、表情都不算；设备在 120 秒没有消息时会当连接已死",
+    )
     history_turns: int = Field(10, ge=0, le=100, description="带上最近几轮对话")
 
 
@@ -300,7 +306,9 @@ class PhraseSettings(Section):
     """出错时说的话"""
 
     not_understood: str = Field("[困惑]抱歉，我没有听清。", description="语音识别出错时")
+    not_heard: str = Field("[困惑]我没有听到你说话。", description="按住说话，却没有听出话来时")
     chat_failed: str = Field("[悲伤]抱歉，我现在连不上大脑，请稍后再试。", description="对话模型没有回答时")
+    voice_failed: str = Field("[悲伤]抱歉，我现在说不出话来。", description="有回答，却一句也合成不了时")
 
 
 class Settings(Section):
