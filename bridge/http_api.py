@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from typing import NamedTuple
 
 import ifaddr
 from aiohttp import web
@@ -57,14 +58,26 @@ def make_app(settings: Settings, websocket_port: int, devices: Callable[[], int]
 def websocket_url(host: str, port: int) -> str:
     """Return the websocket address under the host name by which the device reached the OTA address."""
     match = _HOST.fullmatch(host)
-    name = match[1] if match else next(iter(lan_addresses()), "127.0.0.1")
+    name = match[1] if match else next((address.ip for address in lan_addresses()), "127.0.0.1")
     return f"ws://{name}:{port}/xiaozhi/v1/"
 
 
-def lan_addresses() -> list[str]:
-    """Return the IPv4 addresses by which devices in the local network may reach this machine."""
-    addresses = [ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips if isinstance(ip.ip, str)]
-    return [address for address in addresses if not address.startswith(("127.", "169.254."))]
+class LanAddress(NamedTuple):
+    """An IPv4 address of this machine, and the adapter that has it, as the system calls it for people."""
+
+    ip: str
+    adapter: str
+
+
+def lan_addresses() -> list[LanAddress]:
+    """Return the addresses by which devices in the local network may reach this machine, virtual adapters' included."""
+    addresses = [
+        LanAddress(ip.ip, adapter.nice_name)
+        for adapter in ifaddr.get_adapters()
+        for ip in adapter.ips
+        if isinstance(ip.ip, str)
+    ]
+    return [address for address in addresses if not address.ip.startswith(("127.", "169.254."))]
 
 
 @web.middleware

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +12,13 @@ from typing import Any, TypeVar
 
 import click
 
-from xiaozhi_persona.config import load_settings
+from xiaozhi_persona.config import DEFAULT_FILE, load_settings
 from xiaozhi_persona.settings import Settings
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_PROJECT = "XIAOZHI_PERSONA_PROJECT"
+"""The environment variable in which run.py, started from anywhere, names the folder of its settings."""
 
 
 def common_options(function: _Command) -> _Command:
@@ -30,7 +34,8 @@ def common_options(function: _Command) -> _Command:
 
 def prepare(config: Path | None, debug: bool) -> Settings:
     """Load the settings and start the log, which goes to the standard error output."""
-    settings = load_settings(config)
+    file = default_file()
+    settings = load_settings(config or (file if file.is_file() else None))
     level = "debug" if debug else settings.log.level
     logging.basicConfig(
         level=logging.WARNING,
@@ -42,6 +47,11 @@ def prepare(config: Path | None, debug: bool) -> Settings:
     # Its tracebacks for clients that come and go tell users nothing.
     logging.getLogger("websockets.server").setLevel(logging.CRITICAL)
     return settings
+
+
+def default_file() -> Path:
+    """Return the settings file that is meant where none is named; it need not be there."""
+    return Path(os.environ.get(_PROJECT, "")) / DEFAULT_FILE
 
 
 def print_json(data: Any) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from xiaozhi_persona.commands.common import common_options, print_json
-from xiaozhi_persona.config import DEFAULT_FILE, render
+from xiaozhi_persona.commands.common import common_options, default_file, print_json
+from xiaozhi_persona.config import render
 from xiaozhi_persona.errors import SettingsError
 
 
@@ -15,7 +15,7 @@ from xiaozhi_persona.errors import SettingsError
 @common_options
 def command(config: Path | None, as_json: bool, debug: bool) -> None:
     """写出一份 config.yaml，里面有每一项设置的默认值和说明。已有的文件不会改动。"""
-    file = config or DEFAULT_FILE
+    file = config or default_file()
     try:
         with file.open("x", encoding="utf-8") as output:
             output.write(render())
