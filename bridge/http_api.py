@@ -59,7 +59,7 @@ def make_app(
 def websocket_url(host: str, port: int) -> str:
     """Return the websocket address under the host name by which the device reached the OTA address."""
     match = _HOST.fullmatch(host)
-    name = match[1] if match else next(iter(lan_addresses()), "127.0.0.1")
+    name = match[1] if match else next((address.ip for address in lan_addresses()), "127.0.0.1")
     return f"ws://{name}:{port}/xiaozhi/v1/"
 
 

@@ -7,6 +7,7 @@ import ipaddress
 import socket
 import time
 from collections import OrderedDict
+from typing import NamedTuple
 
 import ifaddr
 
@@ -17,9 +18,21 @@ _MAX_KNOWN = 64
 _ADDRESSES_KNOWN_S = 10.0
 
 
-def lan_addresses() -> list[str]:
-    """Return the IPv4 addresses by which devices in the local network may reach this machine."""
-    return [address for address in _interface_addresses() if "." in address and not _is_local_only(address)]
+class LanAddress(NamedTuple):
+    """An IPv4 address of this machine, and the adapter that has it, as the system calls it for people."""
+
+    ip: str
+    adapter: str
+
+
+def lan_addresses() -> list[LanAddress]:
+    """Return the addresses by which devices in the local network may reach this machine, virtual adapters' included."""
+    return [
+        LanAddress(ip.ip, adapter.nice_name)
+        for adapter in ifaddr.get_adapters()
+        for ip in adapter.ips
+        if isinstance(ip.ip, str) and not ip.ip.startswith(("127.", "169.254."))
+    ]
 
 
 class OwnNames:
@@ -83,10 +96,6 @@ def _interface_addresses() -> list[str]:
         for adapter in ifaddr.get_adapters()
         for ip in adapter.ips
     ]
-
-
-def _is_local_only(address: str) -> bool:
-    return address.startswith(("127.", "169.254."))
 
 
 def _look_up(name: str) -> list[str]:

@@ -10,7 +10,7 @@ import click
 
 from xiaozhi_persona import __version__
 from xiaozhi_persona.commands.lazy_group import LazyGroup
-from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.errors import PersonaError, own_command
 
 COMMANDS = {
     "serve": "启动桥：设备连接的服务",
@@ -59,7 +59,7 @@ def _in_chinese(exc: click.UsageError) -> str:
 def main() -> None:
     """Run the command; errors end in one or two lines and exit code 1 (a failure) or 2 (wrong use or settings)."""
     try:
-        code = xiaozhi_persona.main(prog_name="xiaozhi-persona", standalone_mode=False)
+        code = xiaozhi_persona.main(prog_name=own_command(), standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except PersonaError as exc:
         if "--debug" in sys.argv:
@@ -67,7 +67,7 @@ def main() -> None:
         click.echo(f"错误：{exc}", err=True)
         sys.exit(exc.exit_code)
     except click.UsageError as exc:
-        where = exc.ctx.command_path if exc.ctx else "xiaozhi-persona"
+        where = exc.ctx.command_path if exc.ctx else own_command()
         click.echo(f"用法不对：{_in_chinese(exc)}\n看看 {where} --help", err=True)
         sys.exit(2)
     except click.ClickException as exc:

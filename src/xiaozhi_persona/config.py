@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.errors import SettingsError, own_command
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.settings_files import DEFAULTS_NAME, OWN_NAME, find_files
 from xiaozhi_persona.yaml_files import allowed_values, explain, field_at, load_yaml, parse_mapping
@@ -84,7 +84,7 @@ def render() -> str:
     """Return config.yaml: every setting with its default, its unit or range, and what it is for."""
     lines = [
         "# xiaozhi-persona 的全部设置，每一项的默认值和说明。请不要改这个文件，它会随项目更新；",
-        f"# 自己的设置写在旁边的 {OWN_NAME.as_posix()} 里，写法相同，只写要改的，或用命令：xiaozhi-persona set 键 值。",
+        f"# 自己的设置写在旁边的 {OWN_NAME.as_posix()} 里，写法相同，只写要改的，或用命令 set 键 值。",
         f"# 环境变量优先：{ENV_PREFIX}BRIDGE__HTTP_PORT=9003 就是 bridge.http_port；密钥可写成 ${{环境变量名}}。",
     ]
     for name, field in Settings.model_fields.items():
@@ -104,7 +104,7 @@ def render_own() -> str:
     lines = [
         f"# 你自己的设置，优先于 {DEFAULTS_NAME}。写法和它相同，只写要改的；每一项的默认值和说明在那里。",
         "# 下面的例子去掉行首的“# ”就生效，一节的名字（如 llm:）也要去掉；也可以用命令：",
-        "#   xiaozhi-persona set llm.base_url https://api.deepseek.com/v1",
+        f"#   {own_command('set llm.base_url https://api.deepseek.com/v1')}",
     ]
     for name, keys in _CHANGED_FIRST.items():
         field = Settings.model_fields[name]
@@ -142,7 +142,7 @@ def read_file(file: Path) -> dict[str, Any]:
     try:
         text = file.read_text(encoding="utf-8-sig")
     except FileNotFoundError as exc:
-        raise SettingsError(f"没有设置文件 {file}。运行 xiaozhi-persona init 可写出一份。") from exc
+        raise SettingsError(f"没有设置文件 {file}。运行 {own_command('init')} 可写出一份。") from exc
     except UnicodeDecodeError as exc:
         raise SettingsError(f"{file} 不是 UTF-8 编码（{exc}）。请另存为 UTF-8。") from exc
     except OSError as exc:

@@ -314,7 +314,7 @@ class PhraseSettings(Section):
 class Settings(Section):
     """All of config.yaml."""
 
-    role: str = Field("default", min_length=1, description="角色；xiaozhi-persona roles list 列出现有的")
+    role: str = Field("default", min_length=1, description="角色；命令 roles list 列出现有的")
     role_of_device: dict[str, str] = Field(
         {}, description="个别设备用另外的角色，写设备编号（MAC 地址），如 {'aa:bb:cc:dd:ee:ff': xiaoyu}"
     )

@@ -4,12 +4,16 @@ the project brings and nobody edits, and beside it the user's own `data/.config.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 DEFAULTS_NAME = "config.yaml"
 OWN_NAME = Path("data", ".config.yaml")
+
+PROJECT_VARIABLE = "XIAOZHI_PERSONA_PROJECT"
+"""The environment variable in which run.py, started from anywhere, names the folder of its settings."""
 
 _HOSTS_KEY = re.compile(r"(?m)^selected_module[ \t]*:")
 """Stands in the settings of xiaozhi-esp32-server, and never in ours."""
@@ -38,7 +42,8 @@ def find_files(config: Path | None = None) -> SettingsFiles:
     """Return the files that count.
 
     A file that is asked for by name counts alone, but a `config.yaml` with the `data/.config.yaml` beside it. Without
-    one, they are looked for in the current folder and then in the project's, where the installation is editable.
+    one, they are those beside the run.py that was started; else they are looked for in the current folder and then in
+    the project's, where the installation is editable.
     """
     if config is not None:
         if config.name == OWN_NAME.name and config.absolute().parent.name == OWN_NAME.parent.name:
@@ -47,8 +52,9 @@ def find_files(config: Path | None = None) -> SettingsFiles:
             return SettingsFiles(config.absolute().parent, config, None)
         found = _files_in(config.parent)
         return SettingsFiles(config.absolute().parent, config, found.own, found.of_the_host)
-    here = _files_in(Path())
-    if here.present:
+    started_in = os.environ.get(PROJECT_VARIABLE, "")
+    here = _files_in(Path(started_in))
+    if started_in or here.present:
         return here
     project = project_folder()
     if project is None:

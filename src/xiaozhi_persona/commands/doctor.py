@@ -17,7 +17,7 @@ import click
 
 from xiaozhi_persona.commands.checks import Check, failed, print_checks
 from xiaozhi_persona.commands.common import common_options, edited_settings, prepare, settings_line
-from xiaozhi_persona.errors import PersonaError, SettingsError, pip_install
+from xiaozhi_persona.errors import PersonaError, SettingsError, own_command, pip_install
 from xiaozhi_persona.roles.check import MAX_SAMPLES_16K, MIN_SAMPLES_16K, check_clips, check_sheet
 from xiaozhi_persona.roles.role import Role, role_of_settings
 from xiaozhi_persona.settings import Settings
@@ -40,7 +40,7 @@ def command(host: Path | None, python: Path | None, config: Path | None, as_json
         raise SettingsError("给出 HOST 时，用的是它里面的设置。请去掉 --config。")
     if host is None and python is not None:
         raise SettingsError(
-            "--python 要和 HOST 一起用：xiaozhi-persona doctor 小智的文件夹 --python 它的 Python"
+            f"--python 要和 HOST 一起用：{own_command('doctor 小智的文件夹 --python 它的 Python')}"
         )
     if host is None:
         settings = prepare(config, debug)
@@ -102,7 +102,7 @@ def _settings_files(settings: Settings, config: Path | None) -> Check:
     """Which files they are: another folder has other settings, and another memory."""
     line = settings_line(settings, config)
     if edited := edited_settings(config):
-        step = "运行 xiaozhi-persona set --move，搬到 data/.config.yaml，git pull 才不会冲突。"
+        step = f"运行 {own_command('set --move')}，搬到 data/.config.yaml，git pull 才不会冲突。"
         return Check("warning", "设置", f"{line}；config.yaml 里改过 {'、'.join(edited)}", step)
     if find_files(config).present:
         return Check("ok", "设置", line)
@@ -113,7 +113,7 @@ def _python() -> Check:
     version = sys.version_info[:2]
     found = f"{sys.version.split()[0]}（{sys.executable}）"
     if version < OLDEST_PYTHON:
-        return Check("error", "Python", found, "装 Python 3.10 到 3.13，再运行 python3 run.py")
+        return Check("error", "Python", found, "装 Python 3.10 到 3.13，再装一次本程序")
     if version > NEWEST_PYTHON:
         return Check("warning", "Python", found, "没有在这么新的版本上试过；出问题时换 3.10 到 3.13。")
     return Check("ok", "Python", found)
@@ -260,10 +260,10 @@ def _role(role: Role, apis: set[str]) -> Iterator[Check]:
             continue
         errors += 1
         found, stop, step = finding.message.partition("。")
-        step = step.strip() or f"运行 xiaozhi-persona roles check {role.id} 看全部。"
+        step = step.strip() or f"运行 {own_command(f'roles check {role.id}')} 看全部。"
         yield Check("error", what, f"{finding.where}：{found}{stop}", step)
     if warnings:
-        step = f"运行 xiaozhi-persona roles check {role.id}"
+        step = f"运行 {own_command(f'roles check {role.id}')}"
         yield Check("warning", what, f"{warnings} 处可能不好听", step)
     elif not errors:
         clips = f"{len(role.clips)} 段参考音频没有毛病" if role.clips else "没有参考音频，只有机器声"

@@ -12,7 +12,7 @@ import yaml
 
 from xiaozhi_persona.commands.checks import Check, failed
 from xiaozhi_persona.device_ids import normal_id
-from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.errors import PersonaError, own_command
 from xiaozhi_persona.memory import diary, schema
 from xiaozhi_persona.memory.store import FILE, OwnerStore, owner_folder
 from xiaozhi_persona.providers.host.doors import DOORS
@@ -131,7 +131,7 @@ def _old_memory(settings: Settings, server_dir: Path) -> Iterator[Check]:
             yield Check("ok", what, "已经导入")
             continue
         step = (
-            f"要导入，运行 xiaozhi-persona memory import {file} --owner {device}"
+            f"要导入，运行 {own_command(f'memory import {file} --owner {device}')}"
             f" --config {server_dir / DATA / 'config.yaml'}"
         )
         yield Check("warning", what, f"{_OLD} 里有小智服务端以前记的，还没有导入", step)

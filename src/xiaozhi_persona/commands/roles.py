@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
-from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.errors import PersonaError, own_command
 from xiaozhi_persona.roles.check import ClipReport, Finding, check_clips, check_sheet
 from xiaozhi_persona.roles.fix import Mended, fix_role
 from xiaozhi_persona.roles.importers.kinds import KINDS, ImportKind, import_role
@@ -140,10 +140,10 @@ def fix(role_id: str, name: str | None, config: Path | None, as_json: bool, debu
         _row(table, item.where, "；".join(item.done) or "没有改", item.problem)
     Console().print(table)
     if folder is None:
-        click.echo(f"没有能替你改的，没有另存角色。检查：xiaozhi-persona roles check {role.id}")
+        click.echo(f"没有能替你改的，没有另存角色。检查：{own_command(f'roles check {role.id}')}")
     else:
         click.echo(
-            f"已存成角色 {folder.name}：{folder}\n再检查一遍：xiaozhi-persona roles check {folder.name}"
+            f"已存成角色 {folder.name}：{folder}\n再检查一遍：{own_command(f'roles check {folder.name}')}"
         )
 
 
@@ -167,7 +167,7 @@ def import_command(
     for change in changes:
         _row(table, change.source, _KIND_NAMES[change.kind], change.target, change.note)
     Console().print(table)
-    click.echo(f"已导入角色 {role.id}：{role.folder}\n检查参考音频：xiaozhi-persona roles check {role.id}")
+    click.echo(f"已导入角色 {role.id}：{role.folder}\n检查参考音频：{own_command(f'roles check {role.id}')}")
 
 
 async def _fix(role: Role, settings: Settings, name: str) -> tuple[Path | None, list[Mended]]:

@@ -15,7 +15,7 @@ import click
 import numpy as np
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
-from xiaozhi_persona.errors import ServiceUnavailable, SettingsError
+from xiaozhi_persona.errors import ServiceUnavailable, SettingsError, own_command
 from xiaozhi_persona.roles.role import Role, role_of_settings
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Samples
@@ -53,7 +53,7 @@ def command(
         for answer in _sentences_of_lines(sys.stdin, chosen):
             print_json(answer)
     elif text is None:
-        raise SettingsError("要说什么？例如：xiaozhi-persona speak 【高兴】今天真好！")
+        raise SettingsError(f"要说什么？例如：{own_command('speak 【高兴】今天真好！')}")
     elif dry_run:
         for sentence in _sentences([text], chosen):
             print_json(sentence) if as_json else click.echo(

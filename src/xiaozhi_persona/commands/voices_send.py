@@ -9,7 +9,7 @@ import click
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.own_settings import own_file, put_settings
-from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.errors import SettingsError, own_command
 from xiaozhi_persona.roles.role import Role, role_of_settings
 from xiaozhi_persona.settings_files import find_files
 
@@ -47,13 +47,12 @@ def send(
     out = out or Path("out", f"{role.id}-voices.zip")
     _pack(role, files, told, out)
     put_settings(own_file(find_files(config)), {f"gpt_sovits.server_dirs.{role.id}": folder})
+    test = own_command(f"voices test {role.id}")
     if as_json:
         print_json({"zip": str(out), "files": len(files), "server_dir": folder, "start": start})
         return
     click.echo(f"角色 {role.id} 的 {len(files)} 个文件打包在 {out.absolute()}\n{told}", nl=False)
-    click.echo(
-        f"已记下 gpt_sovits.server_dirs.{role.id}: {folder}。之后运行 xiaozhi-persona voices test {role.id}"
-    )
+    click.echo(f"已记下 gpt_sovits.server_dirs.{role.id}: {folder}。之后运行 {test}")
 
 
 def _folder_there(parent: str, role_id: str) -> str:
