@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import sys
 import traceback
@@ -55,8 +56,20 @@ def _in_chinese(exc: click.UsageError) -> str:
     return f"没有命令 {unknown[1]}" if unknown else exc.format_message()
 
 
+def _set_output_encoding() -> None:
+    """Let the outputs take any character: a file or a pipe gets UTF-8, a terminal a ? for what it cannot show."""
+    for stream in (sys.stdout, sys.stderr):
+        if not isinstance(stream, io.TextIOWrapper):
+            continue
+        if stream.isatty():
+            stream.reconfigure(errors="replace")
+        else:  # half a character (a lone surrogate), which UTF-8 cannot hold, is written as its escape
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
 def main() -> None:
     """Run the command; errors end in one or two lines and exit code 1 (a failure) or 2 (wrong use or settings)."""
+    _set_output_encoding()
     try:
         code = xiaozhi_persona.main(prog_name="xiaozhi-persona", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.settings import Settings
+from xiaozhi_persona.text_files import read_text
 from xiaozhi_persona.yaml_files import allowed_values, explain, field_at, load_yaml, parse_mapping
 
 DEFAULT_FILE = Path("config.yaml")
@@ -68,15 +69,9 @@ def _entry(name: str, field: FieldInfo) -> list[str]:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as exc:
-        raise SettingsError(f"没有设置文件 {file}。运行 xiaozhi-persona init 可写出一份。") from exc
-    except UnicodeDecodeError as exc:
-        raise SettingsError(f"{file} 不是 UTF-8 编码（{exc}）。请另存为 UTF-8。") from exc
-    except OSError as exc:
-        raise SettingsError(f"读不了 {file}（{exc.strerror}）。请检查路径和权限。") from exc
-    return parse_mapping(text, file)
+    if not file.exists():
+        raise SettingsError(f"没有设置文件 {file}。运行 xiaozhi-persona init 可写出一份。")
+    return parse_mapping(read_text(file), file)
 
 
 def _overrides(data: dict[str, Any], environ: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], str]]:

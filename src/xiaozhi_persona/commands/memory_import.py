@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -15,6 +14,7 @@ from xiaozhi_persona.memory import diary, facts
 from xiaozhi_persona.memory.importers import import_yaml
 from xiaozhi_persona.memory.store import OwnerStore
 from xiaozhi_persona.memory.transfer import import_lines
+from xiaozhi_persona.text_files import file_lines
 
 
 @click.command("import")
@@ -65,13 +65,6 @@ def _import(store: OwnerStore, file: Path, devices: set[str], quiet: bool) -> in
     with click.progressbar(
         length=file.stat().st_size, label=file.name, file=sys.stderr, hidden=quiet or not sys.stderr.isatty()
     ) as bar:
-        for _, told in import_lines(store, _lines(file, bar.update), file.name):
+        for _, told in import_lines(store, file_lines(file, bar.update), file.name):
             new = told
     return new
-
-
-def _lines(file: Path, advance: Callable[[int], None]) -> Iterator[str]:
-    with file.open("rb") as lines:
-        for line in lines:
-            advance(len(line))
-            yield line.decode("utf-8-sig" if line.startswith(b"\xef\xbb\xbf") else "utf-8", "replace")

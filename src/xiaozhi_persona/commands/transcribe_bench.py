@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from xiaozhi_persona.commands.common import print_json
-from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.settings import Settings
+from xiaozhi_persona.text_files import read_text
 
 _ENGINES = ("funasr_onnx", "funasr", "funasr_server")
 _COLUMNS = {
@@ -133,10 +133,7 @@ def _shown(value: float | None) -> str:
 
 def _text_beside(file: Path) -> str | None:
     beside = file.with_suffix(".txt")
-    try:
-        return beside.read_text(encoding="utf-8-sig") if beside.is_file() else None
-    except (OSError, UnicodeDecodeError) as exc:
-        raise SettingsError(f"读不了 {beside}（{exc}）。请另存为 UTF-8 的文字文件。") from exc
+    return read_text(beside) if beside.is_file() else None
 
 
 def _letters(text: str) -> str:
