@@ -48,8 +48,12 @@ def out(config: str, *arguments: str, input: str = "") -> list[dict[str, object]
 def filled(config: str, tmp_path: Path) -> str:
     file = tmp_path / "turns.jsonl"
     file.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in LINES), "utf-8")
-    assert out(config, "import", str(file), *OWNER) == [{"files": 1, "new": 3, "turns": 3, "facts": 1}]
-    assert out(config, "import", str(file), *OWNER) == [{"files": 1, "new": 0, "turns": 0, "facts": 0}]
+    assert out(config, "import", str(file), *OWNER) == [
+        {"files": 1, "new": 3, "turns": 3, "facts": 1, "repaired": 0, "damaged": 0}
+    ]
+    assert out(config, "import", str(file), *OWNER) == [
+        {"files": 1, "new": 0, "turns": 0, "facts": 0, "repaired": 0, "damaged": 0}
+    ]
     return config
 
 
@@ -106,7 +110,7 @@ def test_an_export_is_imported_again_to_the_same_bytes(filled: str, tmp_path: Pa
     first, second = tmp_path / "1.jsonl", tmp_path / "2.jsonl"
     run(filled, "export", *OWNER, "--out", str(first))
     assert out(filled, "import", str(first), "--owner", "乙") == [
-        {"files": 1, "new": 4, "turns": 3, "facts": 1}
+        {"files": 1, "new": 4, "turns": 3, "facts": 1, "repaired": 0, "damaged": 0}
     ]
     assert "0 条谈话、0 件事实" in run(filled, "import", str(first), "--owner", "乙").output
     run(filled, "export", "--owner", "乙", "--out", str(second))
