@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -159,9 +160,9 @@ def test_a_fact_corrected_today_is_forgotten_with_today(filled: str, tmp_path: P
 def test_asking_about_an_unknown_owner_makes_no_memory(
     config: str, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
-    result = run(config, *arguments, "--owner", "陌生人", "--json")
-    assert result.exit_code == 0
-    assert "还没有" in result.stderr and "陌生人" in result.stderr
+    with pytest.raises(PersonaError, match="还没有谁的记忆") as caught:
+        run(config, *arguments, "--owner", "陌生人", "--json")
+    assert caught.value.exit_code == 1
     assert not (tmp_path / "data" / "memory").exists()
 
 
@@ -222,8 +223,65 @@ def test_a_read_only_memory_whose_log_was_not_merged_is_read_whole_and_never_cha
     assert sorted(path.name for path in folder.iterdir()) == ["diary.db", "diary.db-wal"]
 
 
+def test_what_is_about_to_be_forgotten_is_counted(filled: str) -> None:
+    for choice, told in (
+        (("--when", "昨天"), "2 条谈话和 0 件事实"),
+        (("--about", "花生"), "1 条谈话和 1 件事实"),
+        (("--fact", "1"), "1 条谈话和 1 件事实"),
+    ):
+        asked = run(filled, "forget", *OWNER, *choice, *NOW, input="n\n")
+        assert told in asked.output, choice
+    nothing = run(filled, "forget", *OWNER, "--about", "没说过的")
+    assert nothing.exit_code == 0 and "忘掉了 0 条" in nothing.output
+    assert out(filled, "stats", *OWNER)[0]["turns"] == 3
+
+
+def test_the_owner_may_be_left_out_where_there_is_one_and_is_asked_for_where_there_are_more(
+    filled: str,
+) -> None:
+    assert out(filled, "stats")[0] | {"owner": "甲", "turns": 3} == out(filled, "stats")[0]
+    assert out(filled, "add", "我喜欢樱桃")[0]["new"]
+    assert out(filled, "stats", "--owner", "aa")[0]["turns"] == 4
+    run(filled, "add", "你好", "--owner", "bb:cc")
+    for arguments in (("stats",), ("export",), ("add", "好"), ("forget", "--all", "--yes")):
+        with pytest.raises(SettingsError, match="--owner 说明是谁的：bb:cc、甲（设备 aa）"):
+            run(filled, *arguments)
+    with pytest.raises(PersonaError, match="“bb:cd”的记忆。有的是：bb:cc") as caught:
+        run(filled, "stats", "--owner", "bb:cd")
+    assert caught.value.exit_code == 1
+
+
+def test_nothing_is_added_for_nobody(config: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="记给谁"):
+        run(config, "add", "你好")
+    with pytest.raises(PersonaError, match="还没有谁的记忆"):
+        run(config, "stats")
+    assert run(config, "owners").output.count("还没有谁的记忆") == 1 and not out(config, "owners")
+    assert not (tmp_path / "data" / "memory").exists()
+
+
+def test_owners_are_listed_with_their_devices_the_last_to_speak_first(filled: str, tmp_path: Path) -> None:
+    run(filled, "add", "你好", "--owner", "bb:cc")
+    broken = owner_folder(tmp_path / "data" / "memory", "坏了")
+    broken.mkdir()
+    (broken / "diary.db").write_bytes(b"no database at all" * 100)
+    first, second, third = out(filled, "owners")
+    assert (first["owner"], first["devices"], first["turns"]) == ("bb:cc", [], 1)
+    assert (second["owner"], second["devices"], second["turns"], second["facts"]) == ("甲", ["aa"], 3, 1)
+    assert second["last"].startswith("2025-08-20T") and third["problem"]
+    shown = run(filled, "owners")
+    assert "甲" in shown.stdout and "aa" in shown.stdout and "2025-08-20" in shown.stdout
+    assert str(broken) in shown.stderr and not re.search(r"[│┃ ]$", shown.stdout, re.MULTILINE)
+
+
+def test_memory_alone_shows_what_it_can_do(config: str) -> None:
+    result = CliRunner().invoke(command, [], standalone_mode=False)
+    assert result.return_value == 2 and "owners" in result.output
+
+
 def test_all_is_forgotten_after_asking(filled: str, tmp_path: Path) -> None:
-    assert run(filled, "forget", *OWNER, "--all", input="n\n").exit_code == 1
+    refused = run(filled, "forget", *OWNER, "--all", input="n\n")
+    assert refused.exit_code == 1 and "3 条谈话和 1 件事实" in refused.output
     assert out(filled, "stats", *OWNER)[0]["turns"] == 3
     assert "全部忘掉" in run(filled, "forget", *OWNER, "--all", "--yes").output
     for path in (tmp_path / "data").rglob("*"):
@@ -244,7 +302,7 @@ def test_forgetting_for_an_unknown_owner_is_refused(
     filled: str, tmp_path: Path, choice: tuple[str, ...]
 ) -> None:
     before = sorted((tmp_path / "data").rglob("*"))
-    with pytest.raises(SettingsError, match="还没有“陌生人”的记忆"):
+    with pytest.raises(PersonaError, match="还没有“陌生人”的记忆。有的是：甲（设备 aa）"):
         run(filled, "forget", "--owner", "陌生人", *choice, "--yes")
     assert sorted((tmp_path / "data").rglob("*")) == before
 

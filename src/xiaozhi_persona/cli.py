@@ -10,7 +10,7 @@ import traceback
 import click
 
 from xiaozhi_persona import __version__
-from xiaozhi_persona.commands.lazy_group import LazyGroup
+from xiaozhi_persona.commands.lazy_group import LazyGroup, show_help_alone
 from xiaozhi_persona.errors import PersonaError
 
 COMMANDS = {
@@ -39,10 +39,7 @@ COMMANDS = {
 @click.pass_context
 def xiaozhi_persona(ctx: click.Context) -> int:
     """小智设备的声音、耳朵、记忆和性格。每个命令都可以加 --help。"""
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
-        return 2
-    return 0
+    return show_help_alone(ctx)
 
 
 def _in_chinese(exc: click.UsageError) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
-from xiaozhi_persona.commands.memory_common import opened, owner_option
+from xiaozhi_persona.commands.memory_common import devices_of, opened, owner_option
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.memory import diary, facts
 from xiaozhi_persona.memory.importers import import_yaml
@@ -21,7 +21,7 @@ from xiaozhi_persona.text_files import file_lines
 @click.argument("file", type=click.Path(path_type=Path))
 @owner_option
 @common_options
-def command(file: Path, owner: str, config: Path | None, as_json: bool, debug: bool) -> None:
+def command(file: Path, owner: str | None, config: Path | None, as_json: bool, debug: bool) -> None:
     """导入谈话记录；id 已经有的不会改动，除非以前导入时弄坏了。
 
     FILE 是 JSONL（每行 {"id","at","who","text","speaker"?}）、小智服务器的 .memory.yaml、MoeChat 的日记或核心记忆，
@@ -29,8 +29,8 @@ def command(file: Path, owner: str, config: Path | None, as_json: bool, debug: b
     """
     settings = prepare(config, debug)
     files = _files(file)
-    devices = {owner} | {device for device, name in settings.memory.owners.items() if name == owner}
     with opened(settings, owner, "make") as store:
+        devices = {store.owner_id, *devices_of(settings, store.owner_id), *([owner] if owner else [])}
         before = _counts(store)
         done = [_import(store, path, devices, as_json) for path in files]
         turns, known = (after - old for after, old in zip(_counts(store), before, strict=True))

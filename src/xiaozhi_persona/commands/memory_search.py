@@ -26,7 +26,7 @@ from xiaozhi_persona.memory.words import query_terms
 @common_options
 def command(
     text: str | None,
-    owner: str,
+    owner: str | None,
     k: int,
     jsonl: bool,
     neighbours: bool,
