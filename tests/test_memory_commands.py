@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from xiaozhi_persona.commands.memory import command
+from xiaozhi_persona.cli import xiaozhi_persona
 from xiaozhi_persona.config import load_settings
 from xiaozhi_persona.errors import PersonaError, SettingsError
 from xiaozhi_persona.memory.store import owner_folder
@@ -35,7 +35,7 @@ def config(tmp_path: Path) -> str:
 
 
 def run(config: str, *arguments: str, input: str = "") -> Result:
-    result = CliRunner().invoke(command, [*arguments, "--config", config], input=input)
+    result = CliRunner().invoke(xiaozhi_persona, ["memory", *arguments, "--config", config], input=input)
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
@@ -275,7 +275,7 @@ def test_owners_are_listed_with_their_devices_the_last_to_speak_first(filled: st
 
 
 def test_memory_alone_shows_what_it_can_do(config: str) -> None:
-    result = CliRunner().invoke(command, [], standalone_mode=False)
+    result = CliRunner().invoke(xiaozhi_persona, ["memory"], standalone_mode=False)
     assert result.return_value == 2 and "owners" in result.output
 
 
