@@ -271,7 +271,7 @@ def test_owners_are_listed_with_their_devices_the_last_to_speak_first(filled: st
     assert second["last"].startswith("2025-08-20T") and third["problem"]
     shown = run(filled, "owners")
     assert "甲" in shown.stdout and "aa" in shown.stdout and "2025-08-20" in shown.stdout
-    assert str(broken) in shown.stderr and not re.search(r"[│┃ ]$", shown.stdout, re.MULTILINE)
+    assert f"{broken} 读不了" in shown.stdout and not re.search(r"[│┃ ]$", shown.stdout, re.MULTILINE)
 
 
 def test_memory_alone_shows_what_it_can_do(config: str) -> None:

@@ -36,4 +36,4 @@ def command(config: Path | None, as_json: bool, debug: bool) -> None:
         print_table(["主人", "设备", "谈话", "事实", "最近说话"], rows, right=("谈话", "事实"))
     for one in memories:
         if one.problem:
-            click.echo(f"{one.folder} 读不了：{one.problem}", err=True)
+            click.echo(f"{one.folder} 读不了：{one.problem}")

@@ -10,8 +10,6 @@ import time
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from xiaozhi_persona.bridge.client.talk import TalkOptions, talk
 from xiaozhi_persona.bridge.http_api import OTA_PATH, lan_addresses
@@ -19,6 +17,7 @@ from xiaozhi_persona.bridge.parts import Parts, build_parts
 from xiaozhi_persona.bridge.server import WEBSOCKET_PATH, Bridge
 from xiaozhi_persona.bridge.turn import TurnTimeline
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
+from xiaozhi_persona.commands.tables import print_table
 from xiaozhi_persona.commands.talk import print_turn, print_turn_json
 from xiaozhi_persona.errors import PersonaError, ServiceUnavailable, SettingsError
 from xiaozhi_persona.settings import Settings
@@ -108,13 +107,8 @@ async def _demo(bridge: Bridge, settings: Settings, as_json: bool) -> None:
 
 
 def _print_parts(parts: Parts) -> None:
-    table = Table(title="用到的部件", title_justify="left")
-    table.add_column("部件")
-    table.add_column("现在是", overflow="fold")
-    table.add_column("换成更好的", overflow="fold")
-    for row in parts.described:
-        table.add_row(*row)
-    Console().print(table)
+    columns = ["部件", "现在是", "换成更好的"]
+    print_table(columns, parts.described, wraps=columns[1:], title="用到的部件")
 
 
 def _print_addresses(bridge: Bridge, settings: Settings) -> None:
