@@ -18,7 +18,8 @@ from xiaozhi_persona.memory.diary import Entry
 from xiaozhi_persona.memory.fact_types import NAME, NOTE, PROFILE, SELF, Finding
 from xiaozhi_persona.memory.store import OwnerStore
 from xiaozhi_persona.spine import Turn
-from xiaozhi_persona.yaml_files import load_yaml
+from xiaozhi_persona.text_files import read_text
+from xiaozhi_persona.yaml_files import load_yaml, not_yaml
 
 _CONFIDENCE = 0.7
 """Of what another program's chat model wrote down."""
@@ -36,9 +37,9 @@ def import_yaml(store: OwnerStore, file: Path, devices: Collection[str]) -> int:
     that is none of the three forms.
     """
     try:
-        data = load_yaml(file.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
-        raise PersonaError(f"读不了 {file}：{exc}。请检查文件是 UTF-8 编码的 YAML。") from exc
+        data = load_yaml(read_text(file))
+    except yaml.YAMLError as exc:
+        raise not_yaml(exc, file) from exc
     if data is None:
         return 0
     if isinstance(data, dict):

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from xiaozhi_persona.errors import SettingsError
-from xiaozhi_persona.roles.files import inside, read_text
+from xiaozhi_persona.roles.files import inside
 from xiaozhi_persona.roles.pack import ClipEntry, RoleSheet
 from xiaozhi_persona.spine import Reference
 from xiaozhi_persona.text.emotions import Emotion, EmotionNames
+from xiaozhi_persona.text_files import read_text
 
 SOUND_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".m4a")
 """What GPT-SoVITS reads through ffmpeg; only WAV can be checked and mended here."""

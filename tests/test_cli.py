@@ -65,7 +65,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
     def call(*arguments: str, stdin: str = "") -> Ended:
         monkeypatch.setattr(sys, "argv", ["xiaozhi-persona", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode("utf-8"))))
         with pytest.raises(SystemExit) as exited:
             main()
         assert isinstance(exited.value.code, int)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import re
 import subprocess
 import sys
@@ -114,6 +115,13 @@ def _look_at(python: Path) -> tuple[tuple[int, int], str, dict[str, str]]:
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S)
+        return subprocess.run(
+            command,
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+            encoding="utf-8",
+            errors="backslashreplace",
+            timeout=_TIMEOUT_S,
+        )
     except (OSError, subprocess.TimeoutExpired) as exc:
         raise SettingsError(f"运行不了 {command[0]}（{exc}）。请给出运行小智服务端的那个 Python。") from exc

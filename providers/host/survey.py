@@ -129,7 +129,13 @@ def _commit(server: Path) -> str:
     for command in commands:
         try:
             done = subprocess.run(
-                ["git", *command], cwd=server, capture_output=True, text=True, timeout=10, check=True
+                ["git", *command],
+                cwd=server,
+                capture_output=True,
+                encoding="utf-8",
+                errors="backslashreplace",
+                timeout=10,
+                check=True,
             )
         except (OSError, subprocess.SubprocessError):
             return ""

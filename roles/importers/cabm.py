@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from xiaozhi_persona.errors import SettingsError
-from xiaozhi_persona.roles.files import inside, is_absolute, read_text
+from xiaozhi_persona.roles.files import inside, is_absolute
 from xiaozhi_persona.roles.importers.draft import Draft, DraftClip, text
 from xiaozhi_persona.roles.references import sound_files, text_of_name
 from xiaozhi_persona.text.emotions import built_in_names
+from xiaozhi_persona.text_files import read_text
 
 _KNOWN = {"ref_audio", "ref_text", "ref_lang", "gpt", "sovits", "BERTmodel", "multiREF"}
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from xiaozhi_persona.errors import SettingsError
-from xiaozhi_persona.roles.files import read_text
 from xiaozhi_persona.roles.importers.cabm import read_cabm
 from xiaozhi_persona.roles.importers.draft import Change, Draft, write_pack
 from xiaozhi_persona.roles.importers.moechat import is_moechat, read_moechat
 from xiaozhi_persona.roles.importers.xiaozhi import is_xiaozhi, read_xiaozhi
 from xiaozhi_persona.roles.role import Role
+from xiaozhi_persona.text_files import read_text
 from xiaozhi_persona.yaml_files import parse_mapping
 
 ImportKind = Literal["moechat", "cabm", "xiaozhi"]

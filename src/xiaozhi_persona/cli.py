@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import sys
 import traceback
@@ -9,7 +10,7 @@ import traceback
 import click
 
 from xiaozhi_persona import __version__
-from xiaozhi_persona.commands.lazy_group import LazyGroup
+from xiaozhi_persona.commands.lazy_group import LazyGroup, show_help_alone
 from xiaozhi_persona.errors import PersonaError, own_command
 
 COMMANDS = {
@@ -39,10 +40,7 @@ COMMANDS = {
 @click.pass_context
 def xiaozhi_persona(ctx: click.Context) -> int:
     """小智设备的声音、耳朵、记忆和性格。每个命令都可以加 --help。"""
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
-        return 2
-    return 0
+    return show_help_alone(ctx)
 
 
 def _in_chinese(exc: click.UsageError) -> str:
@@ -56,8 +54,20 @@ def _in_chinese(exc: click.UsageError) -> str:
     return f"没有命令 {unknown[1]}" if unknown else exc.format_message()
 
 
+def _set_output_encoding() -> None:
+    """Let the outputs take any character: a file or a pipe gets UTF-8, a terminal a ? for what it cannot show."""
+    for stream in (sys.stdout, sys.stderr):
+        if not isinstance(stream, io.TextIOWrapper):
+            continue
+        if stream.isatty():
+            stream.reconfigure(errors="replace")
+        else:  # half a character (a lone surrogate), which UTF-8 cannot hold, is written as its escape
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
 def main() -> None:
     """Run the command; errors end in one or two lines and exit code 1 (a failure) or 2 (wrong use or settings)."""
+    _set_output_encoding()
     try:
         code = xiaozhi_persona.main(prog_name=own_command(), standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from xiaozhi_persona.errors import SettingsError, own_command
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.settings_files import DEFAULTS_NAME, OWN_NAME, find_files
+from xiaozhi_persona.text_files import read_text
 from xiaozhi_persona.yaml_files import allowed_values, explain, field_at, load_yaml, parse_mapping
 
 ENV_PREFIX = "XZP_"
@@ -139,15 +140,9 @@ def _entry(name: str, field: FieldInfo) -> list[str]:
 
 def read_file(file: Path) -> dict[str, Any]:
     """Return what stands in a settings file, as it is written there. Raises SettingsError."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as exc:
-        raise SettingsError(f"没有设置文件 {file}。运行 {own_command('init')} 可写出一份。") from exc
-    except UnicodeDecodeError as exc:
-        raise SettingsError(f"{file} 不是 UTF-8 编码（{exc}）。请另存为 UTF-8。") from exc
-    except OSError as exc:
-        raise SettingsError(f"读不了 {file}（{exc.strerror}）。请检查路径和权限。") from exc
-    return parse_mapping(text, file)
+    if not file.exists():
+        raise SettingsError(f"没有设置文件 {file}。运行 {own_command('init')} 可写出一份。")
+    return parse_mapping(read_text(file), file)
 
 
 def _lay_over(

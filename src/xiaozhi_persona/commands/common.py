@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from xiaozhi_persona.config import changed_keys, load_settings, read_file
 from xiaozhi_persona.log_lines import LimitedHandler
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.settings_files import find_files
+from xiaozhi_persona.text_files import stream_lines
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -71,6 +72,10 @@ def edited_settings(config: Path | None) -> list[str]:
 
 
 def print_json(data: Any) -> None:
-    """Print one line of JSON. Half a character (a lone surrogate), which UTF-8 cannot hold, is written as its escape."""
-    line = json.dumps(data, ensure_ascii=False)
-    click.echo(line.encode("utf-8", "backslashreplace").decode("utf-8"))
+    """Print one line of JSON."""
+    click.echo(json.dumps(data, ensure_ascii=False))
+
+
+def input_lines() -> Iterator[str]:
+    """Yield the lines of the standard input as they come. Raises SettingsError for what is no text."""
+    return stream_lines(sys.stdin.buffer, "标准输入")

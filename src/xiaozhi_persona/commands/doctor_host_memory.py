@@ -12,13 +12,14 @@ import yaml
 
 from xiaozhi_persona.commands.checks import Check, failed
 from xiaozhi_persona.device_ids import normal_id
-from xiaozhi_persona.errors import PersonaError, own_command
+from xiaozhi_persona.errors import PersonaError, SettingsError, own_command
 from xiaozhi_persona.memory import diary, schema
 from xiaozhi_persona.memory.store import FILE, OwnerStore, owner_folder
 from xiaozhi_persona.providers.host.doors import DOORS
 from xiaozhi_persona.providers.host.sections import DATA, base_settings
 from xiaozhi_persona.providers.host.tool_names import TOOL_FILE, TOOL_NAMES
 from xiaozhi_persona.settings import Settings
+from xiaozhi_persona.text_files import read_text
 from xiaozhi_persona.yaml_files import load_yaml
 
 _TYPE = next(door.type for door in DOORS if door.kind == "Memory")
@@ -118,8 +119,8 @@ def _old_memory(settings: Settings, server_dir: Path) -> Iterator[Check]:
     if not file.is_file():
         return
     try:
-        content = load_yaml(file.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
+        content = load_yaml(read_text(file))
+    except (SettingsError, yaml.YAMLError) as exc:
         yield Check(
             "warning", f"原来的记忆 {_OLD}", f"读不了：{' '.join(str(exc).split())}", "不要它就不用管。"
         )

@@ -13,6 +13,7 @@ from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.providers.host.files import write_file
 from xiaozhi_persona.providers.host.yaml_edit import UnsupportedText, put
 from xiaozhi_persona.settings_files import SettingsFiles
+from xiaozhi_persona.text_files import read_text
 
 _NEW_FILE_MODE = 0o600
 """It holds the keys of services."""
@@ -42,9 +43,9 @@ def put_settings(file: Path, changes: Mapping[str, Any]) -> None:
         for section in sections:
             inner = inner.setdefault(section, {})
         inner[last] = value
-    text = file.read_text(encoding="utf-8-sig") if file.is_file() and read_file(file) else None
+    text = read_text(file) if file.is_file() and read_file(file) else None
     if text is None:  # there is nothing in it but comments
-        before = file.read_text(encoding="utf-8-sig") if file.is_file() else render_own()
+        before = read_text(file) if file.is_file() else render_own()
         text = before.rstrip("\n") + "\n\n" + yaml.safe_dump(nested, allow_unicode=True, sort_keys=False)
     else:
         try:

@@ -14,8 +14,6 @@ import time
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from xiaozhi_persona.bridge.client.talk import TalkOptions, talk
 from xiaozhi_persona.bridge.http_api import OTA_PATH
@@ -30,6 +28,7 @@ from xiaozhi_persona.commands.common import (
     print_json,
     settings_line,
 )
+from xiaozhi_persona.commands.tables import print_table
 from xiaozhi_persona.commands.talk import print_turn, print_turn_json
 from xiaozhi_persona.errors import PersonaError, ServiceUnavailable, SettingsError, own_command
 from xiaozhi_persona.settings import Settings
@@ -147,13 +146,8 @@ def _unreached_told(settings: Settings, urls: list[str]) -> str:
 
 
 def _print_parts(parts: Parts, settings: Settings, unreached: list[str]) -> None:
-    table = Table(title="用到的部件", title_justify="left")
-    table.add_column("部件")
-    table.add_column("现在是", overflow="fold")
-    table.add_column("换成更好的", overflow="fold")
-    for row in parts.described:
-        table.add_row(*row)
-    Console().print(table)
+    columns = ["部件", "现在是", "换成更好的"]
+    print_table(columns, parts.described, wraps=columns[1:], title="用到的部件")
     if unreached:
         click.echo(f"语音合成：{_unreached_told(settings, unreached)}")
 

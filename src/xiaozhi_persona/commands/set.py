@@ -12,6 +12,7 @@ from xiaozhi_persona.commands.own_settings import own_file, put_settings, write_
 from xiaozhi_persona.config import changed_keys, check_value, load_settings, read_file, render
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.settings_files import SettingsFiles, find_files
+from xiaozhi_persona.text_files import read_text
 
 
 @click.command("set")
@@ -68,6 +69,6 @@ def _move(files: SettingsFiles) -> dict[str, Any]:
     if moved:
         put_settings(own, moved)
     if changed:
-        write_own(own.with_name("config.yaml.bak"), files.defaults.read_text(encoding="utf-8-sig"))
+        write_own(own.with_name("config.yaml.bak"), read_text(files.defaults))
         write_own(files.defaults, render())
     return moved

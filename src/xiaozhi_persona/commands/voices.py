@@ -12,12 +12,10 @@ from typing import Any
 
 import click
 import numpy as np
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from xiaozhi_persona.audio.wav import write_wav
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
+from xiaozhi_persona.commands.tables import print_table
 from xiaozhi_persona.commands.voice_servers import look_at, written_addresses
 from xiaozhi_persona.commands.voices_send import send
 from xiaozhi_persona.errors import PersonaError, SettingsError
@@ -59,22 +57,30 @@ def list_voices(config: Path | None, as_json: bool, debug: bool) -> None:
         for row in [*servers, *roles]:
             print_json(row)
         return
-    table = _table("服务器", "接口", "句内分块（方式 2、3）", "角色没有权重时用", "出了什么错")
+    rows, errors = [], {}
     for row in servers:
         chunks = {True: "会", False: "不会", None: ""}[row["chunked_modes"]]
         weights = "\n".join(filter(None, row["weights"].values())) or "它启动时的"
         kind = _KINDS[row["api"] or ""] if row["reachable"] else "连不上"
-        _row(table, row["server"], kind, chunks, weights, row["failure"] or "")
+        rows.append([row["server"], kind, chunks, weights])
+        if row["failure"]:
+            errors[row["server"]] = row["failure"]
     if servers:
-        Console().print(table)
+        columns = ["服务器", "接口", "句内分块（方式 2、3）", "角色没有权重时用"]
+        print_table(columns, rows, wraps=columns[2:])
     else:
         click.echo("没有 GPT-SoVITS 服务器。在 gpt_sovits.servers 里写上，如 [http://192.168.1.9:9880]。")
-    table = _table("角色", "名字", "参考音频", "权重")
+    rows = []
     for row in roles:
         clips = "、".join(f"{name} {count}" for name, count in row.get("references", {}).items())
         weights = "\n".join(filter(None, row.get("weights", {}).values()))
-        _row(table, row["role"], row.get("name", "读不了"), row.get("error") or clips or "没有", weights)
-    Console().print(table)
+        if "error" in row:
+            errors[row["role"]] = row["error"]
+            rows.append([row["role"], "读不了", "", ""])
+        else:
+            rows.append([row["role"], row["name"], clips or "没有", weights])
+    print_table(["角色", "名字", "参考音频", "权重"], rows, wraps=("参考音频", "权重"))
+    _print_errors(errors)
 
 
 @command.command("test")
@@ -188,7 +194,7 @@ async def _speak(settings: Settings, url: str, text: str, clip: Clip) -> tuple[d
 
 
 def _print_test(rows: list[dict[str, Any]]) -> None:
-    table = _table("服务器", "多久出声", "采样率", "声音", "全部用时", "实时率", "")
+    cells, errors = [], {}
     for row in rows:
         figures = [""] * 5
         if "rtf" in row:
@@ -199,18 +205,16 @@ def _print_test(rows: list[dict[str, Any]]) -> None:
                 f"{row['total_s']:.2f} 秒",
                 f"{row['rtf']:.2f}",
             ]
-        _row(table, row["server"], *figures, row.get("error") or row.get("file", "好"))
-    Console().print(table)
+        cells.append([row["server"], *figures, "没说出来" if "error" in row else row.get("file", "好")])
+        if "error" in row:
+            errors[row["server"]] = row["error"]
+    columns = ["服务器", "多久出声", "采样率", "声音", "全部用时", "实时率", ""]
+    print_table(columns, cells, right=columns[1:6])
+    _print_errors(errors)
     if any(row.get("rtf", 0) >= 1 for row in rows):
         click.echo("实时率超过 1：说话会断断续续。换快一些的显卡，或把 gpt_sovits.streaming_mode 设为 fast。")
 
 
-def _table(*columns: str) -> Table:
-    table = Table()
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _row(table: Table, *cells: str) -> None:
-    table.add_row(*map(Text, cells))  # rich finds no markup of its own in a Text
+def _print_errors(errors: dict[str, str]) -> None:
+    for what, error in errors.items():
+        click.echo(f"{what}：{error}")
