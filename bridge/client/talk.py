@@ -36,7 +36,7 @@ class TalkOptions:
 
     url: str
     wavs: tuple[Path, ...] = ()
-    """PCM WAV files of any rate, spoken first."""
+    """Recordings, spoken first."""
     texts: tuple[str, ...] = ()
     """Typed after that."""
     save: Path | None = None

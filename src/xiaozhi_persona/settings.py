@@ -104,7 +104,7 @@ class SessionSettings(Section):
 
     wake_words: list[str] = Field(
         ["你好小智", "小智小智", "小智", "你好小明", "嘿你好呀", "hi esp", "hi lily", "hey wanda", "jarvis"],
-        description="唤醒词。设备上报的文字是其中之一时只算唤醒，其他文字当作打字输入",
+        description="唤醒词。设备上报的文字是其中之一时只算唤醒，其他文字当作打字输入；话筒打开之前报上来的，别的词也只算唤醒",
     )
     start_gap_ms: int = Field(
         150, ge=0, le=2000, description="tts start 到第一包声音至少相隔的时间，设备要用它切换状态"
@@ -210,8 +210,8 @@ class LlmSettings(Section):
         description="随请求发出的其他参数，如 {temperature: 0.7, enable_thinking: false}",
     )
     connect_timeout_s: float = Field(5.0, ge=0.5, le=60.0, description="连接的时限")
-    first_token_timeout_s: float = Field(15.0, ge=1.0, le=120.0, description="等第一个字的时限")
-    token_timeout_s: float = Field(10.0, ge=1.0, le=120.0, description="两段文字之间的时限")
+    first_token_timeout_s: float = Field(15.0, ge=1.0, le=120.0, description="等第一个字或第一段思考的时限")
+    token_timeout_s: float = Field(10.0, ge=1.0, le=120.0, description="两段文字或思考之间的时限")
     speech_timeout_s: float = Field(
         60.0,
         ge=5.0,

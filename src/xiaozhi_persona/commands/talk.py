@@ -22,7 +22,7 @@ from xiaozhi_persona.commands.common import common_options, prepare, print_json
     "wavs",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="把这个 WAV 当作话筒里的声音，可多次",
+    help="把这个录音（WAV、MP3 等）当作话筒里的声音，可多次",
 )
 @click.option("--text", "texts", multiple=True, help="打字代替说话，可多次")
 @click.option("--save", type=click.Path(path_type=Path), help="把听到的回答存成 WAV")
