@@ -288,7 +288,7 @@ def run_tests(more):
         ("ruff format", ["ruff", "format", "--check", "."]),
         ("mypy", ["mypy", "-p", "xiaozhi_persona"]),
         # Most of the time is real-time waiting: more processes than cores; a file stays in one of them.
-        ("pytest", ["pytest", "-rs", "-n", "4", "--dist", "loadfile"] + more),
+        ("pytest", ["pytest", "-rfEs", "-n", "4", "--dist", "loadfile"] + more),
     ]
     failed = []
     for name, command in checks:
