@@ -94,9 +94,21 @@ async def test_what_has_no_words_is_not_answered(caplog: pytest.LogCaptureFixtur
         await device.say(speech(0.3))
         await device.reply(10)
     assert [m for m in messages(device) if isinstance(m, Tts)][0] == Tts("start")
-    assert len([m for m in messages(device) if isinstance(m, Stt)]) == 1
+    assert [m for m in messages(device) if isinstance(m, Stt)] == [Stt(""), Stt("现在有了")]
     assert [turn.outcome for turn in rig.turns] == ["done", "done"]
     assert caplog.text.count("没有识别出文字") == 1
+
+
+async def test_only_our_own_client_is_told_that_there_were_no_words() -> None:
+    recognizer = FakeRecognizer("")
+    async with running(make_parts(recognizer=recognizer)) as rig, rig.device() as device:
+        device.send_frame('{"type":"hello","version":1,"features":{"mcp":true}}')
+        await device.say(speech(0.3))
+        await recognizer.asked.wait()
+        recognizer.text = "现在有了"
+        await device.say(speech(0.3))
+        await device.reply(10)
+    assert [m for m in messages(device) if isinstance(m, Stt)] == [Stt("现在有了")]
 
 
 async def test_a_click_is_no_utterance() -> None:

@@ -18,7 +18,7 @@ from xiaozhi_persona.bridge.server import WEBSOCKET_PATH, Bridge
 from xiaozhi_persona.bridge.turn import TurnTimeline
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.tables import print_table
-from xiaozhi_persona.commands.talk import print_turn, print_turn_json
+from xiaozhi_persona.commands.talk import print_event, print_turn, print_turn_json
 from xiaozhi_persona.errors import PersonaError, ServiceUnavailable, SettingsError
 from xiaozhi_persona.settings import Settings
 
@@ -97,7 +97,8 @@ async def _demo(bridge: Bridge, settings: Settings, as_json: bool) -> None:
         options = TalkOptions(
             url, wavs=(wav,), save=DEMO_REPLY, device_id=DEMO_DEVICE, token=settings.bridge.token
         )
-        (turn,) = await talk(options, print_turn_json if as_json else print_turn)
+        showing = (print_turn_json,) if as_json else (print_turn, print_event)
+        (turn,) = await talk(options, *showing)
     if not turn.heard:
         raise ServiceUnavailable(
             "演示的那句话没有听出来。看上面的日志，或运行 python3 run.py doctor 找原因。"
