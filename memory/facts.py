@@ -268,6 +268,24 @@ def delete(db: sqlite3.Connection, ids: Sequence[int]) -> int:
     return deleted
 
 
+def end_former(db: sqlite3.Connection) -> None:
+    """Of what has one value at a time, let only the last one hold: two memories may have become one."""
+    several = (
+        "select subject, attribute from fact where valid_to_ms is null group by 1, 2 having count(*) > 1"
+    )
+    for subject, attribute in db.execute(several).fetchall():
+        if is_single(subject, attribute):
+            rows = db.execute(
+                "select id, valid_from_ms from fact where subject = ? and attribute = ? and valid_to_ms is null"
+                " order by valid_from_ms, id",
+                (subject, attribute),
+            ).fetchall()
+            db.executemany(
+                "update fact set valid_to_ms = ?, closed_by = ? where id = ?",
+                [(after[1], after[0], row[0]) for row, after in zip(rows, rows[1:], strict=False)],
+            )
+
+
 def current(db: sqlite3.Connection, at_ms: int) -> list[Fact]:
     """Return the facts that hold at a time, the pinned and the newest first."""
     rows = db.execute(

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.memory import diary, facts
 from xiaozhi_persona.memory.diary import Entry
@@ -32,7 +33,7 @@ _MAX_SENTENCES = 200
 def import_yaml(store: OwnerStore, file: Path, devices: Collection[str]) -> int:
     """Read a YAML file of another program, whichever it is. Returns how many turns or facts were new.
 
-    `devices` are the ids under which the owner may stand in the host's file. Raises PersonaError for anything
+    `devices` are the ids, in their one form, under which the owner may stand in the host's file. Raises PersonaError for anything
     that is none of the three forms.
     """
     try:
@@ -90,7 +91,7 @@ def _host_memory(
     data: dict[Any, Any], file: Path, devices: Collection[str]
 ) -> Iterator[tuple[Finding, int, str]]:
     """Yield what the host's chat model had written about an owner: its JSON, or any other text by sentences."""
-    keys = [key for key in data if str(key) in devices] or (list(data) if len(data) == 1 else [])
+    keys = [key for key in data if normal_id(str(key)) in devices] or (list(data) if len(data) == 1 else [])
     if not keys:
         raise PersonaError(
             f"{file} 里没有 {'、'.join(sorted(devices))}，有的是：{'、'.join(map(str, data))}。用 --owner 指明其中一个。"

@@ -20,6 +20,7 @@ from xiaozhi_persona.cli import main
 from xiaozhi_persona.commands import doctor
 from xiaozhi_persona.commands.checks import Check
 from xiaozhi_persona.commands.doctor_voices import check_voices
+from xiaozhi_persona.config import load_settings
 from xiaozhi_persona.roles.role import load_pack
 from xiaozhi_persona.settings import Settings
 
@@ -126,14 +127,14 @@ async def test_a_file_that_is_not_on_the_server_is_told_with_its_path(folder: Pa
     path = str(folder / "refs" / "高兴" / "a.wav")
     async with FakeSovits(missing={path}) as server:
         (trouble,) = await troubles(settings_for(server.url), folder)
-    assert "没有这个文件" in trouble.found and path in trouble.step and "server_dir" in trouble.step
+    assert "没有这个文件" in trouble.found and path in trouble.step and "voices send" in trouble.step
 
 
 async def test_at_api_py_a_missing_file_is_guessed_from_the_empty_answer(folder: Path) -> None:
     write_role(folder, "name: 小梅\nserver_dir: /srv/no-such/mei")
     async with FakeSovits(api="v1", missing={"/srv/no-such/mei/refs/高兴/a.wav"}) as server:
         (trouble,) = await troubles(settings_for(server.url), folder)
-    assert "多半" in trouble.found and "server_dir" in trouble.step
+    assert "多半" in trouble.found and "voices send" in trouble.step
 
 
 async def test_a_file_that_a_server_on_this_machine_cannot_read_is_told(folder: Path) -> None:
@@ -348,7 +349,10 @@ async def test_a_chat_model_that_is_not_there_and_none_at_all() -> None:
 
 def test_the_settings_that_are_used_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    check = doctor._settings_file(Path("config.yaml"))
+    check = doctor._settings_files(load_settings(), None)
     assert check.status == "warning" and str(tmp_path) in check.found and "--config" in check.step
-    Path("config.yaml").touch()
-    assert doctor._settings_file(Path("config.yaml")).found == str(tmp_path / "config.yaml")
+    for file in (Path("config.yaml"), Path("data/.config.yaml")):
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+        check = doctor._settings_files(load_settings(), None)
+        assert check.status == "ok" and str(file) in check.found

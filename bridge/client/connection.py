@@ -30,7 +30,6 @@ from xiaozhi_persona.bridge.client.sound import (
 from xiaozhi_persona.bridge.client.timeline import Timeline, TurnEvent, TurnLog
 from xiaozhi_persona.bridge.client.uplink import Uplink
 from xiaozhi_persona.bridge.messages import (
-    NO_WORDS,
     AudioParams,
     Face,
     Hello,
@@ -51,6 +50,8 @@ from xiaozhi_persona.spine import Samples
 DEFAULT_AUDIO = AudioParams(DEFAULT_RATE_HZ, frame_ms=60)
 """What the firmware expects of a server whose hello does not say."""
 
+FEATURES = frozenset({"mcp"})
+"""What a device says that it can do."""
 HELLO_TIMEOUT_S = 10.0
 REPLY_TIMEOUT_S = 60.0
 WAITING_S = 10.0
@@ -84,6 +85,7 @@ class DeviceConnection:
         mode: ListenMode,
         version: int,
         speaker: Speaker | None,
+        features: frozenset[str],
         on_event: Callable[[TurnEvent], None],
     ) -> None:
         self.model = DeviceModel(mode)
@@ -92,6 +94,7 @@ class DeviceConnection:
         self.server_hello: Hello | None = None
         self.received: deque[Received] = deque(maxlen=_RECEIVED_KEPT)
         """What the server sent, with times; the last 20,000 frames."""
+        self._features = features
         self._on_event = on_event
         self._player = PacketPlayer(speaker) if speaker is not None else None
         self._refused_hello: Hello | None = None
@@ -116,6 +119,7 @@ class DeviceConnection:
         token: str = "",
         speaker: Speaker | None = None,
         hello_timeout_s: float = HELLO_TIMEOUT_S,
+        features: frozenset[str] = FEATURES,
         on_event: Callable[[TurnEvent], None] = lambda event: None,
     ) -> AsyncIterator[DeviceConnection]:
         """Connect and exchange hellos; leaving the block closes the connection. `on_event` is told what happens.
@@ -124,7 +128,7 @@ class DeviceConnection:
         Raises as `open_websocket` does, and ServiceTimeout or ServiceUnavailable when no usable hello comes.
         """
         websocket = await open_websocket(url, version, device_id, client_id, token)
-        device = cls(websocket, url, mode, version, speaker, on_event)
+        device = cls(websocket, url, mode, version, speaker, features, on_event)
         try:
             await device._exchange_hellos(hello_timeout_s)
             yield device
@@ -241,9 +245,7 @@ class DeviceConnection:
 
     async def _exchange_hellos(self, timeout_s: float) -> None:
         self.model.connect(self._now())
-        hello = Hello(
-            self.version, features=frozenset({"mcp", NO_WORDS}), audio=AudioParams(MIC_RATE_HZ, FRAME_MS)
-        )
+        hello = Hello(self.version, features=self._features, audio=AudioParams(MIC_RATE_HZ, FRAME_MS))
         self.send_frame(json.dumps(hello.fields()))
         if await self._wait(lambda: self.server_hello is not None, timeout_s):
             return

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from xiaozhi_persona.audio.wav import read_wav
-from xiaozhi_persona.bridge.client.connection import REPLY_TIMEOUT_S, DeviceConnection
+from xiaozhi_persona.bridge.client.connection import FEATURES, REPLY_TIMEOUT_S, DeviceConnection
 from xiaozhi_persona.bridge.client.sound import MIC_RATE_HZ, SPEECH_DBFS, WavSpeaker, is_speech
 from xiaozhi_persona.bridge.client.timeline import Timeline, TurnEvent
-from xiaozhi_persona.bridge.messages import ListenMode
+from xiaozhi_persona.bridge.messages import NO_WORDS, ListenMode
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.spine import Samples
 
@@ -82,6 +82,7 @@ async def talk(
             client_id=options.client_id or str(uuid.uuid5(uuid.NAMESPACE_OID, options.device_id)),
             token=options.token,
             speaker=speaker,
+            features=FEATURES | {NO_WORDS},
             on_event=on_event,
         )
 

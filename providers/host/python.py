@@ -96,7 +96,7 @@ def _engine_by_hand(python: Path, version: tuple[int, int]) -> str:
         return f"；它里面没有 {_ENGINE}，还听不见说话，请运行：{pip} '{_ENGINE}>=0.4.1'"
     return (
         f"；{_ENGINE} 写死了 numpy 的版本，在 Python 3.13 上 pip 装不上它，还听不见说话。请运行："
-        f"{pip} kaldi-native-fbank sentencepiece jieba lazy_loader onnxruntime，"
+        f'{pip} "{package_source()}[asr-lean]"，'
         f"再运行：{pip} --no-deps '{_ENGINE}>=0.4.1' librosa"
     )
 

@@ -17,6 +17,7 @@ import yaml
 from pydantic import ValidationError
 
 from xiaozhi_persona.config import load_settings
+from xiaozhi_persona.device_ids import normal_keys
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.settings import AsrSettings, GptSovitsSettings, PathSettings, Settings, TtsSettings
 from xiaozhi_persona.yaml_files import explain, load_yaml
@@ -124,5 +125,5 @@ def role_of(section: Mapping[str, Any]) -> dict[str, Any]:
             raise SettingsError(
                 f"role_of_device 应为“设备编号: 角色”，不能是 {of_device!r}。例如 {{'aa:bb:cc:dd:ee:ff': xiaoyu}}"
             )
-        found["role_of_device"] = {str(device): str(name) for device, name in of_device.items()}
+        found["role_of_device"] = normal_keys({str(device): str(name) for device, name in of_device.items()})
     return found

@@ -79,6 +79,13 @@ class _Conversation:
         self._replies = [message.content for message in messages if message.role == "assistant"]
 
     def reply(self) -> str:
+        """Return the reply, which says at most once in the conversation that there are better chat models."""
+        text = self._whole_reply()
+        if any(hint in reply for hint in (OFFLINE, OFFLINE_EN) for reply in self._replies):
+            text = re.sub(rf"\s*【\w+】(?:{re.escape(OFFLINE)}|{re.escape(OFFLINE_EN)})", "", text)
+        return text
+
+    def _whole_reply(self) -> str:
         steps = (
             self._talk,
             self._repeat,

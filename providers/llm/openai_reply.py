@@ -36,8 +36,8 @@ class CompletionReader:
         self.finished = False
         """Whether the server said that the reply is complete."""
         self.finish_reason = ""
-        self.thinking = False
-        """Whether there was reasoning, which is not part of the reply."""
+        self.thoughts = 0
+        """Pieces of reasoning so far, which is not part of the reply."""
         self.is_foreign = False
         """Whether the body is no chat completion at all: a web page, say."""
         self.complaint: Complaint | None = None
@@ -100,7 +100,7 @@ class CompletionReader:
                 self.finished, self.finish_reason = True, choice["finish_reason"]
 
     def _delta(self, delta: dict[str, Any]) -> Iterator[str]:
-        self.thinking |= bool(delta.get("reasoning_content") or delta.get("reasoning"))
+        self.thoughts += bool(delta.get("reasoning_content") or delta.get("reasoning"))
         content = delta.get("content")
         parts = content if isinstance(content, list) else [content]
         for part in parts:

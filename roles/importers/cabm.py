@@ -79,7 +79,9 @@ def _take_path(draft: Draft, key: str, target: str, path: str) -> None:
     if not path:
         return
     here = draft.base / path.replace("\\", "/")
-    if not is_absolute(path) and here.exists():
+    if target == "classifier" and here.is_dir() and not (here / "config.json").is_file():
+        draft.tell(key, "warning", note=f"{path} 里没有 config.json，不是感情分类模型，没有用")
+    elif not is_absolute(path) and here.exists():
         draft.take(key, target, str(here), "没有复制；GPT-SoVITS 在别的机器时改成它那里的路径", "changed")
     elif target == "classifier":
         draft.tell(key, "warning", note=f"没有找到 {path}，不用感情分类模型")

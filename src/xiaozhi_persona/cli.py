@@ -11,7 +11,7 @@ import click
 
 from xiaozhi_persona import __version__
 from xiaozhi_persona.commands.lazy_group import LazyGroup, show_help_alone
-from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.errors import PersonaError, own_command
 
 COMMANDS = {
     "serve": "启动桥：设备连接的服务",
@@ -24,7 +24,8 @@ COMMANDS = {
     "install": "装进小智服务端（xiaozhi-esp32-server）",
     "uninstall": "从小智服务端里卸载",
     "doctor": "检查哪里有毛病，说下一步做什么",
-    "init": "写出一份 config.yaml",
+    "init": "写出你自己的设置文件",
+    "set": "写一项设置，或显示它",
 }
 
 
@@ -68,7 +69,7 @@ def main() -> None:
     """Run the command; errors end in one or two lines and exit code 1 (a failure) or 2 (wrong use or settings)."""
     _set_output_encoding()
     try:
-        code = xiaozhi_persona.main(prog_name="xiaozhi-persona", standalone_mode=False)
+        code = xiaozhi_persona.main(prog_name=own_command(), standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except PersonaError as exc:
         if "--debug" in sys.argv:
@@ -76,7 +77,7 @@ def main() -> None:
         click.echo(f"错误：{exc}", err=True)
         sys.exit(exc.exit_code)
     except click.UsageError as exc:
-        where = exc.ctx.command_path if exc.ctx else "xiaozhi-persona"
+        where = exc.ctx.command_path if exc.ctx else own_command()
         click.echo(f"用法不对：{_in_chinese(exc)}\n看看 {where} --help", err=True)
         sys.exit(2)
     except click.ClickException as exc:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xiaozhi_persona.commands.common import print_json
+from xiaozhi_persona.errors import own_command
 
 Status = Literal["ok", "warning", "error"]
 
@@ -37,7 +38,7 @@ class Check:
 def failed(what: str, exc: Exception, status: Status = "error") -> Check:
     """Return the check for an error of ours, whose message ends with the next step after its first full stop."""
     found, stop, step = " ".join(str(exc).split()).partition("。")
-    return Check(status, what, found + stop, step or "照上面说的改好，再运行一次 xiaozhi-persona doctor。")
+    return Check(status, what, found + stop, step or f"照上面说的改好，再运行一次 {own_command('doctor')}。")
 
 
 def print_checks(checks: Sequence[Check], *, as_json: bool) -> int:

@@ -16,12 +16,12 @@ from pathlib import Path
 import click
 
 from xiaozhi_persona.commands.checks import Check, failed, print_checks
-from xiaozhi_persona.commands.common import common_options, prepare
-from xiaozhi_persona.config import DEFAULT_FILE
-from xiaozhi_persona.errors import PersonaError, SettingsError, pip_install
+from xiaozhi_persona.commands.common import common_options, edited_settings, prepare, settings_line
+from xiaozhi_persona.errors import PersonaError, SettingsError, own_command, pip_install
 from xiaozhi_persona.roles.check import MAX_SAMPLES_16K, MIN_SAMPLES_16K, check_clips, check_sheet
-from xiaozhi_persona.roles.role import Role, load_role
+from xiaozhi_persona.roles.role import Role, role_of_settings
 from xiaozhi_persona.settings import Settings
+from xiaozhi_persona.settings_files import find_files
 
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 13)
 """What the tests run on."""
@@ -40,7 +40,7 @@ def command(host: Path | None, python: Path | None, config: Path | None, as_json
         raise SettingsError("给出 HOST 时，用的是它里面的设置。请去掉 --config。")
     if host is None and python is not None:
         raise SettingsError(
-            "--python 要和 HOST 一起用：xiaozhi-persona doctor 小智的文件夹 --python 它的 Python"
+            f"--python 要和 HOST 一起用：{own_command('doctor 小智的文件夹 --python 它的 Python')}"
         )
     if host is None:
         settings = prepare(config, debug)
@@ -66,7 +66,7 @@ async def check_roles(settings: Settings) -> tuple[list[Check], set[str]]:
     checks, roles = [], []
     for name in dict.fromkeys([settings.role, *settings.role_of_device.values()]):
         try:
-            roles.append(load_role(name, settings.data_dir))
+            roles.append(role_of_settings(settings, name))
         except PersonaError as exc:
             checks.append(failed(f"角色 {name}", exc))
     voices, apis = await check_voices(settings, roles)
@@ -77,7 +77,7 @@ async def check_roles(settings: Settings) -> tuple[list[Check], set[str]]:
 
 async def _check(settings: Settings, config: Path | None) -> list[Check]:
     checks = [
-        _settings_file(config or DEFAULT_FILE),
+        _settings_files(settings, config),
         _python(),
         _guarded("libopus", _libopus),
         await _espeak(settings),
@@ -98,19 +98,22 @@ def _guarded(what: str, check: Callable[[], Check]) -> Check:
         return failed(what, exc)
 
 
-def _settings_file(file: Path) -> Check:
-    """Which file it is: another folder has other settings, and another memory."""
-    if file.is_file():
-        return Check("ok", "设置", str(file.absolute()))
-    step = "到项目文件夹里运行，或加上 --config 文件。"
-    return Check("warning", "设置", f"{Path.cwd()} 里没有 {file}，用的是默认设置", step)
+def _settings_files(settings: Settings, config: Path | None) -> Check:
+    """Which files they are: another folder has other settings, and another memory."""
+    line = settings_line(settings, config)
+    if edited := edited_settings(config):
+        step = f"运行 {own_command('set --move')}，搬到 data/.config.yaml，git pull 才不会冲突。"
+        return Check("warning", "设置", f"{line}；config.yaml 里改过 {'、'.join(edited)}", step)
+    if find_files(config).present:
+        return Check("ok", "设置", line)
+    return Check("warning", "设置", line, "到项目文件夹里运行，或加上 --config 文件。")
 
 
 def _python() -> Check:
     version = sys.version_info[:2]
     found = f"{sys.version.split()[0]}（{sys.executable}）"
     if version < OLDEST_PYTHON:
-        return Check("error", "Python", found, "装 Python 3.10 到 3.13，再运行 python3 run.py")
+        return Check("error", "Python", found, "装 Python 3.10 到 3.13，再装一次本程序")
     if version > NEWEST_PYTHON:
         return Check("warning", "Python", found, "没有在这么新的版本上试过；出问题时换 3.10 到 3.13。")
     return Check("ok", "Python", found)
@@ -171,7 +174,7 @@ async def _chat_model(settings: Settings) -> Check:
 
     what, llm = "对话模型", settings.llm
     if not llm.base_url:
-        step = "在 config.yaml 的 llm 里写 base_url、api_key、model。"
+        step = "在 data/.config.yaml 的 llm 里写 base_url、api_key、model。"
         return Check("warning", what, "自带的离线应答，只会简单的话", step)
     began, first_s = time.monotonic(), 0.0
     try:
@@ -257,10 +260,10 @@ def _role(role: Role, apis: set[str]) -> Iterator[Check]:
             continue
         errors += 1
         found, stop, step = finding.message.partition("。")
-        step = step.strip() or f"运行 xiaozhi-persona roles check {role.id} 看全部。"
+        step = step.strip() or f"运行 {own_command(f'roles check {role.id}')} 看全部。"
         yield Check("error", what, f"{finding.where}：{found}{stop}", step)
     if warnings:
-        step = f"运行 xiaozhi-persona roles check {role.id}"
+        step = f"运行 {own_command(f'roles check {role.id}')}"
         yield Check("warning", what, f"{warnings} 处可能不好听", step)
     elif not errors:
         clips = f"{len(role.clips)} 段参考音频没有毛病" if role.clips else "没有参考音频，只有机器声"

@@ -17,7 +17,7 @@ from xiaozhi_persona.commands.doctor_host_asr import check_ears
 from xiaozhi_persona.commands.doctor_host_memory import check_choice, check_stored
 from xiaozhi_persona.commands.doctor_host_python import check_python
 from xiaozhi_persona.commands.voice_servers import written_addresses
-from xiaozhi_persona.errors import PersonaError, SettingsError
+from xiaozhi_persona.errors import PersonaError, SettingsError, own_command
 from xiaozhi_persona.providers.host.doors import DOORS, Door, is_ours
 from xiaozhi_persona.providers.host.merge import PROMPT_FILE, merged
 from xiaozhi_persona.providers.host.sections import base_settings, door_settings
@@ -45,7 +45,7 @@ async def check_host(path: Path, python: Path | None) -> list[Check]:
         host = await asyncio.to_thread(survey, path)
     except PersonaError as exc:
         return [failed("小智服务端", exc)]
-    again = f"运行 xiaozhi-persona install {path}"
+    again = f"运行 {own_command(f'install {path}')}"
     if not any((host.server / door.path).is_file() for door in DOORS):
         return [_server(host), Check("error", "安装", "还没有装进它", again)]
     checks = [

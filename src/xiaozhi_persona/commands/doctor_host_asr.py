@@ -20,7 +20,7 @@ from typing import Any
 from xiaozhi_persona.commands.checks import Check, failed
 from xiaozhi_persona.commands.doctor_host_memory import selected_section
 from xiaozhi_persona.commands.doctor_host_python import find_python
-from xiaozhi_persona.errors import PackageMissing, PersonaError
+from xiaozhi_persona.errors import PackageMissing, PersonaError, own_command
 from xiaozhi_persona.providers.host.doors import DOORS
 from xiaozhi_persona.providers.host.sections import asr_settings
 from xiaozhi_persona.settings import AsrSettings, Settings
@@ -96,7 +96,7 @@ def _findings(answer: dict[str, Any], asr: AsrSettings, name: str, again: str, w
     found = f"认一句用 {answer['recognized_in_s'] * 1000:.0f} 毫秒，{found}；eSpeak 念“{said}”"
     if answer["heard"]:
         return [*checks, Check("ok", "语音识别一句", f"{found}，听到“{answer['heard']}”")]
-    step = "机器声不好认；用你自己的录音试：xiaozhi-persona transcribe 录音.wav"
+    step = f"机器声不好认；用你自己的录音试：{own_command('transcribe 录音.wav')}"
     return [*checks, Check("warning", "语音识别一句", f"{found}，没有听出字来", step)]
 
 

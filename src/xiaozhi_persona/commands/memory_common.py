@@ -13,7 +13,8 @@ import click
 from xiaozhi_persona.errors import PersonaError, SettingsError
 from xiaozhi_persona.memory.readonly import lacks_last_turns, readable_copy
 from xiaozhi_persona.memory.roster import StoredMemory, stored_memories
-from xiaozhi_persona.memory.store import DamagedStore, OwnerStore, owner_folder, set_aside
+from xiaozhi_persona.memory.spellings import adopted_folder
+from xiaozhi_persona.memory.store import DamagedStore, OwnerStore, set_aside
 from xiaozhi_persona.memory.transfer import parse_time
 from xiaozhi_persona.settings import Settings
 
@@ -59,8 +60,8 @@ def owner_of(settings: Settings, given: str | None, purpose: Purpose = "read") -
     SettingsError without --owner where there is not just one.
     """
     if given is not None:
-        owner = settings.memory.owners.get(given, given)
-        if purpose == "make" or any(owner_folder(settings.memory_dir, owner).glob("*")):
+        owner = settings.memory.owner_of(given)
+        if purpose == "make" or any(adopted_folder(settings.memory_dir, owner).glob("*")):
             return owner
     there = [one for one in stored_memories(settings.memory_dir) if one.owner_id]
     if given is None and len(there) == 1:
@@ -94,7 +95,7 @@ def opened(settings: Settings, given: str | None, purpose: Purpose = "read") -> 
     To `read` a memory that lacks its last turns, because its folder is read-only, a copy with them is lent.
     """
     owner = owner_of(settings, given, purpose)
-    folder = owner_folder(settings.memory_dir, owner)
+    folder = adopted_folder(settings.memory_dir, owner)
     with contextlib.ExitStack() as stack:
         store = stack.enter_context(contextlib.closing(_open(folder, owner)))
         if purpose == "read" and lacks_last_turns(store):

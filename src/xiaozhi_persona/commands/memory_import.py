@@ -9,6 +9,7 @@ import click
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.memory_common import devices_of, opened, owner_option
+from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.memory import diary, facts
 from xiaozhi_persona.memory.importers import import_yaml
@@ -30,7 +31,11 @@ def command(file: Path, owner: str | None, config: Path | None, as_json: bool, d
     settings = prepare(config, debug)
     files = _files(file)
     with opened(settings, owner, "make") as store:
-        devices = {store.owner_id, *devices_of(settings, store.owner_id), *([owner] if owner else [])}
+        devices = {
+            store.owner_id,
+            *devices_of(settings, store.owner_id),
+            *([normal_id(owner)] if owner else []),
+        }
         before = _counts(store)
         done = [_import(store, path, devices, as_json) for path in files]
         turns, known = (after - old for after, old in zip(_counts(store), before, strict=True))

@@ -14,11 +14,11 @@ from rich.text import Text
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.tables import Cell, print_table
-from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.errors import PersonaError, own_command
 from xiaozhi_persona.roles.check import ClipReport, Finding, check_clips, check_sheet
 from xiaozhi_persona.roles.fix import Mended, fix_role
 from xiaozhi_persona.roles.importers.kinds import KINDS, ImportKind, import_role
-from xiaozhi_persona.roles.role import PACKS, Role, load_role, role_folders
+from xiaozhi_persona.roles.role import PACKS, Role, role_folders, role_of_settings
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Recollection
 
@@ -45,7 +45,7 @@ def list_roles(config: Path | None, as_json: bool, debug: bool) -> None:
     rows, errors = [], {}
     for role_id, folder in role_folders(settings.data_dir).items():
         try:
-            role = load_role(role_id, settings.data_dir)
+            role = role_of_settings(settings, role_id)
         except PersonaError as exc:
             row: dict[str, Any] = {"id": role_id, "error": str(exc)}
             errors[role_id] = str(exc)
@@ -71,7 +71,7 @@ def list_roles(config: Path | None, as_json: bool, debug: bool) -> None:
 @common_options
 def show(role_id: str, config: Path | None, as_json: bool, debug: bool) -> None:
     """显示一个角色的设定、参考音频和提示词。"""
-    role = load_role(role_id, prepare(config, debug).data_dir)
+    role = role_of_settings(prepare(config, debug), role_id)
     prompt = role.system_prompt(datetime.now().astimezone(), Recollection())
     if as_json:
         clips = [{"emotion": clip.name, **asdict(clip.reference)} for clip in role.clips]
@@ -112,7 +112,7 @@ def show(role_id: str, config: Path | None, as_json: bool, debug: bool) -> None:
 def check(role_id: str | None, config: Path | None, as_json: bool, debug: bool) -> None:
     """检查角色的参考音频能不能用；ID 默认取设置里的 role。有错误时退出码为 1。"""
     settings = prepare(config, debug)
-    role = load_role(role_id or settings.role, settings.data_dir)
+    role = role_of_settings(settings, role_id or "")
     reports, others = check_clips(role), list(check_sheet(role))
     findings = [finding for report in reports for finding in report.findings] + others
     errors = sum(finding.level == "error" for finding in findings)
@@ -135,16 +135,21 @@ def check(role_id: str | None, config: Path | None, as_json: bool, debug: bool) 
 def fix(role_id: str, name: str | None, config: Path | None, as_json: bool, debug: bool) -> None:
     """把参考音频剪到 3 到 10 秒、转换格式、听写缺的文字，存成一个新角色；原来的不动。"""
     settings = prepare(config, debug)
-    role = load_role(role_id, settings.data_dir)
+    role = role_of_settings(settings, role_id)
     folder, mended = asyncio.run(_fix(role, settings, name or f"{role.id}-fixed"))
     if as_json:
         for item in mended:
             print_json(asdict(item))
-        print_json({"role": folder.name, "folder": str(folder)})
+        print_json({"role": folder.name, "folder": str(folder)} if folder else {"role": role.id})
         return
     rows = [[item.where, "；".join(item.done) or "没有改", item.problem] for item in mended]
     print_table(["音频", "做了什么", "还要做什么"], rows, wraps=("做了什么", "还要做什么"))
-    click.echo(f"已存成角色 {folder.name}：{folder}\n再检查一遍：xiaozhi-persona roles check {folder.name}")
+    if folder is None:
+        click.echo(f"没有能替你改的，没有另存角色。检查：{own_command(f'roles check {role.id}')}")
+    else:
+        click.echo(
+            f"已存成角色 {folder.name}：{folder}\n再检查一遍：{own_command(f'roles check {folder.name}')}"
+        )
 
 
 @command.command("import")
@@ -165,10 +170,10 @@ def import_command(
         return
     rows = [[change.source, _KIND_NAMES[change.kind], change.target, change.note] for change in changes]
     print_table(["原来的", "", "写到", "说明"], rows, wraps=("说明",))
-    click.echo(f"已导入角色 {role.id}：{role.folder}\n检查参考音频：xiaozhi-persona roles check {role.id}")
+    click.echo(f"已导入角色 {role.id}：{role.folder}\n检查参考音频：{own_command(f'roles check {role.id}')}")
 
 
-async def _fix(role: Role, settings: Settings, name: str) -> tuple[Path, list[Mended]]:
+async def _fix(role: Role, settings: Settings, name: str) -> tuple[Path | None, list[Mended]]:
     """Mend with the configured recognizer; the embedded one knows a few sentences only and would write nonsense."""
     roles_dir = settings.data_dir / "roles"
     if settings.asr.has_embedded_model:

@@ -14,8 +14,8 @@ import click
 import numpy as np
 
 from xiaozhi_persona.commands.common import common_options, input_lines, prepare, print_json
-from xiaozhi_persona.errors import ServiceUnavailable, SettingsError
-from xiaozhi_persona.roles.role import Role, load_role
+from xiaozhi_persona.errors import ServiceUnavailable, SettingsError, own_command
+from xiaozhi_persona.roles.role import Role, role_of_settings
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Samples
 
@@ -43,7 +43,7 @@ def command(
     settings = prepare(config, debug)
     if role:
         settings = settings.model_copy(update={"role": role})
-    chosen = load_role(settings.role, settings.data_dir)
+    chosen = role_of_settings(settings)
     if jsonl:
         if not dry_run or text is not None:
             raise SettingsError(
@@ -52,7 +52,7 @@ def command(
         for answer in _sentences_of_lines(input_lines(), chosen):
             print_json(answer)
     elif text is None:
-        raise SettingsError("要说什么？例如：xiaozhi-persona speak 【高兴】今天真好！")
+        raise SettingsError(f"要说什么？例如：{own_command('speak 【高兴】今天真好！')}")
     elif dry_run:
         for sentence in _sentences([text], chosen):
             print_json(sentence) if as_json else click.echo(

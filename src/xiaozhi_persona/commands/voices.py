@@ -17,11 +17,12 @@ from xiaozhi_persona.audio.wav import write_wav
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.tables import print_table
 from xiaozhi_persona.commands.voice_servers import look_at, written_addresses
+from xiaozhi_persona.commands.voices_send import send
 from xiaozhi_persona.errors import PersonaError, SettingsError
 from xiaozhi_persona.providers.tts.gpt_sovits import GptSovitsSynthesizer
 from xiaozhi_persona.providers.tts.gpt_sovits.pool import addresses
 from xiaozhi_persona.roles.clips import ClipChooser
-from xiaozhi_persona.roles.role import Role, load_role, role_folders
+from xiaozhi_persona.roles.role import Role, role_folders, role_of_settings
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Clip, Samples
 from xiaozhi_persona.text.reply import ReplyReader
@@ -40,6 +41,9 @@ def command(ctx: click.Context, config: Path | None, as_json: bool, debug: bool)
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_voices, **given)
     ctx.default_map = dict.fromkeys(command.commands, {key: value for key, value in given.items() if value})
+
+
+command.add_command(send)
 
 
 @command.command("list")
@@ -89,7 +93,7 @@ def test(
 ) -> None:
     """让每台服务器各说一句，看多久出声、比说话快多少。有一台说不出时退出码为 1。"""
     settings = prepare(config, debug)
-    role = load_role(role_id or settings.role, settings.data_dir)
+    role = role_of_settings(settings, role_id or "")
     rows = asyncio.run(_test(settings, role, text, out))
     if as_json:
         for row in rows:
@@ -123,7 +127,7 @@ async def _servers(settings: Settings) -> list[dict[str, Any]]:
 
 def _role_row(role_id: str, settings: Settings) -> dict[str, Any]:
     try:
-        role = load_role(role_id, settings.data_dir)
+        role = role_of_settings(settings, role_id)
     except PersonaError as exc:
         return {"role": role_id, "error": str(exc)}
     return {
