@@ -111,8 +111,12 @@ async def typed_lines(prompt: str) -> AsyncGenerator[str, None]:
     while True:
         line: asyncio.Future[str | None] = loop.create_future()
         # A thread that nobody waits for at the end: nothing can interrupt it while it reads.
-        threading.Thread(target=_read_line, args=(prompt, loop, line), name="typed-line", daemon=True).start()
+        reading = threading.Thread(
+            target=_read_line, args=(prompt, loop, line), name="typed-line", daemon=True
+        )
+        reading.start()
         text = await line
+        reading.join()
         if text is None:
             return
         if text.strip():
