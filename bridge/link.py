@@ -58,6 +58,8 @@ class Link:
         """How long after the end of playback `tts stop` may come, so that it cuts nothing off."""
         self.session_id = uuid.uuid4().hex
         self.binary_version = 1
+        self.wants_no_words = False
+        """Whether it is told when speech was heard and no words in it: NO_WORDS."""
         self.sent_at_s = time.monotonic()
         """When the device was last sent anything; it counts from there whether the connection lives."""
 

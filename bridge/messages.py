@@ -18,6 +18,12 @@ ListenMode = Literal["auto", "manual", "realtime"]
 """auto: the server finds the end of speech; manual: push to talk; realtime: the microphone stays open."""
 LISTEN_MODES: tuple[ListenMode, ...] = ("auto", "manual", "realtime")
 
+NO_WORDS = "no_words"
+"""A feature of our own client: it wants an `stt` without text where speech was heard and no words in it. The protocol
+has no message for this, and other servers ignore the feature."""
+CONNECTED_AGAIN = "connected again"
+"""The close reason of a connection whose device id has come again."""
+
 
 class ProtocolError(PersonaError):
     """A message or a frame that does not follow the protocol."""
@@ -42,7 +48,7 @@ class Hello:
     """The server's name for the connection (a server's)."""
     audio: AudioParams | None = None
     features: frozenset[str] = frozenset()
-    """Names of the features that are true (a device's): mcp, aec, glyph_push."""
+    """Names of the features that are true (a device's): mcp, aec, glyph_push, NO_WORDS."""
     transport: str = "websocket"
     device_id: str = ""
     """Which device it is, where it says so here (a device's): the host's web page, hand-written clients."""
@@ -119,7 +125,7 @@ class Tts:
 
 @dataclass(frozen=True)
 class Stt:
-    """Server: what was heard."""
+    """Server: what was heard; without text, to clients with NO_WORDS only, that no words were."""
 
     text: str
 

@@ -20,6 +20,8 @@ from xiaozhi_persona.bridge.clock import ConversationClock
 from xiaozhi_persona.bridge.credentials import Credentials
 from xiaozhi_persona.bridge.link import Link
 from xiaozhi_persona.bridge.messages import (
+    CONNECTED_AGAIN,
+    NO_WORDS,
     Abort,
     Alert,
     AudioParams,
@@ -140,7 +142,7 @@ class Session:
     async def _leave(self) -> None:
         try:
             with anyio.move_on_after(_GOODBYE_S):  # most often nobody is there any more
-                await self._websocket.close(1000, "connected again")
+                await self._websocket.close(1000, CONNECTED_AGAIN)
         finally:
             self._websocket.transport.abort()
 
@@ -209,6 +211,7 @@ class Session:
         self._link.binary_version = version
         if not hello.transport and hello.audio is None:
             self._link.stop_margin_ms = max(self._link.stop_margin_ms, _WEB_PAGE_STOP_MARGIN_MS)
+        self._link.wants_no_words = NO_WORDS in hello.features
         audio = AudioParams(SAMPLE_RATE_HZ, FRAME_MS)
         await self._link.send(Hello(version=version, session_id=self._link.session_id, audio=audio))
         self._takes_sound = hello.audio is None or hello.audio.format == audio.format

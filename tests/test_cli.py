@@ -26,6 +26,7 @@ import pytest
 
 from xiaozhi_persona import __version__
 from xiaozhi_persona.audio.wav import read_wav
+from xiaozhi_persona.bridge.client.talk import machine_id
 from xiaozhi_persona.cli import COMMANDS, main
 from xiaozhi_persona.providers.tts.gpt_sovits import GptSovitsSynthesizer
 
@@ -301,7 +302,7 @@ def test_transcribe_with_a_folder_that_holds_no_model(run: Run, monkeypatch: pyt
 def test_talk_to_nobody_says_what_to_do(run: Run) -> None:
     url = f"ws://127.0.0.1:{free_port()}/xiaozhi/v1/"
     ended = run("talk", url, "--text", "你好")
-    assert ended.code == 1 and not ended.out
+    assert ended.code == 1 and ended.out == f"设备 {machine_id()} 连接 {url}\n"
     assert url in ended.err and CHINESE.search(ended.err) and len(ended.err.splitlines()) <= 2
 
 

@@ -29,7 +29,7 @@ from xiaozhi_persona.commands.common import (
     settings_line,
 )
 from xiaozhi_persona.commands.tables import print_table
-from xiaozhi_persona.commands.talk import print_turn, print_turn_json
+from xiaozhi_persona.commands.talk import print_event, print_turn, print_turn_json
 from xiaozhi_persona.errors import PersonaError, ServiceUnavailable, SettingsError, own_command
 from xiaozhi_persona.settings import Settings
 
@@ -127,7 +127,8 @@ async def _demo(bridge: Bridge, settings: Settings, unreached: list[str], as_jso
         options = TalkOptions(
             url, wavs=(wav,), save=reply, device_id=DEMO_DEVICE, token=settings.bridge.token
         )
-        (turn,) = await talk(options, print_turn_json if as_json else print_turn)
+        showing = (print_turn_json,) if as_json else (print_turn, print_event)
+        (turn,) = await talk(options, *showing)
     if not turn.heard:
         raise ServiceUnavailable(
             f"演示的那句话没有听出来。看上面的日志，或运行 {own_command('doctor')} 找原因。"
