@@ -53,6 +53,8 @@ class Link:
         """How long after the end of playback `tts stop` may come, so that it cuts nothing off."""
         self.session_id = uuid.uuid4().hex
         self.binary_version = 1
+        self.mid_stream = False
+        """Whether the device's decoder may stand amid the speech of a reply, which was cut if another one begins."""
         self.sent_at_s = time.monotonic()
         """When the device was last sent anything; it counts from there whether the connection lives."""
 
@@ -62,6 +64,7 @@ class Link:
 
     async def send_packet(self, packet: bytes, timestamp_ms: int) -> None:
         """Send an Opus packet. Raises ProtocolError when it does not fit the binary version."""
+        self.mid_stream = True
         await self._send(pack(packet, self.binary_version, timestamp_ms))
 
     async def _send(self, frame: str | bytes) -> None:

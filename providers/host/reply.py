@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from xiaozhi_persona.audio.opus import decoder_reset
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, Sentence, SpeechPipeline
 from xiaozhi_persona.tasks import cancel_and_wait
 
@@ -24,6 +25,9 @@ HAND_OVER_S = 0.9
 
 HOST_LEAD_S = 0.3
 """How far the host's sending runs ahead of the ear (PRE_BUFFER_COUNT packets, core/handle/sendAudioHandle.py)."""
+
+_STOP_MARGIN_S = 0.5
+"""How long after the end of a reply a device may still be at its last packets (the host waits 0.12 s for it)."""
 
 _POLL_S = 0.02
 
@@ -60,10 +64,15 @@ class Reply:
         loop: asyncio.AbstractEventLoop,
         open_pipeline: Callable[[], SpeechPipeline],
         outlet: Outlet,
+        *,
+        after_cut: bool,
     ) -> None:
-        """`open_pipeline` is called on `loop`."""
+        """`open_pipeline` is called on `loop`. `after_cut`: the device's decoder may stand amid other speech."""
         self.has_text = False
         """Whether anything was fed."""
+        self.leaves_quiet = not after_cut
+        """Whether the device's decoder stands in silence: all was played, or nothing was begun."""
+        self._after_cut = after_cut
         self._loop = loop
         self._open_pipeline = open_pipeline
         self._outlet = outlet
@@ -74,6 +83,7 @@ class Reply:
         self._began_s = time.monotonic()
         self._marks: dict[str, float] = {}
         self._plays_until_s = 0.0
+        self._ends_quietly = False  # whether all was handed over, and silence at its end
         self._face = ""
         self._faces: list[asyncio.TimerHandle] = []
         loop.call_soon_threadsafe(self._start)
@@ -142,6 +152,15 @@ class Reply:
             if self._marks:
                 marks = "，".join(f"{name} {ms:.0f}" for name, ms in self._marks.items())
                 log.info("一轮（毫秒）：%s", marks)
+        await self._play_out()
+
+    async def _play_out(self) -> None:
+        """Watch until the device has played what was handed over: an interruption up to then cuts it all the same."""
+        while self._ends_quietly and not self._outlet.is_over():
+            if time.monotonic() > self._plays_until_s + _STOP_MARGIN_S:
+                self.leaves_quiet = True
+                return
+            await asyncio.sleep(_POLL_S)
 
     def _end_turn(self) -> None:
         if self._ends_turn and not self._outlet.is_over():
@@ -152,6 +171,7 @@ class Reply:
         async for sentence in pipeline:
             self._mark("first_sentence")
             await self._speak(sentence)
+        self._ends_quietly = self._plays_until_s > 0 and pipeline.ends_quietly
 
     async def _speak(self, sentence: Sentence) -> None:
         wait_s = self._plays_until_s - HAND_OVER_S - time.monotonic()
@@ -168,10 +188,17 @@ class Reply:
                     self._marks.setdefault("request", (sentence.requested_at_s - self._began_s) * 1000)
                     self._mark("first_audio")
                     self._announce(sentence, now)
-                self._outlet.packet(packet)
-                self._plays_until_s = max(self._plays_until_s, now) + FRAME_MS / 1000
+                if self._after_cut:
+                    self._after_cut = False
+                    self._hand_over(decoder_reset(FRAME_MS), now)
+                self._hand_over(packet, now)
         if not is_announced and not self._outlet.is_over():
             self._announce(sentence, time.monotonic())  # it has no sound, but it can be read
+
+    def _hand_over(self, packet: bytes, now: float) -> None:
+        self.leaves_quiet = False
+        self._outlet.packet(packet)
+        self._plays_until_s = max(self._plays_until_s, now) + FRAME_MS / 1000
 
     def _announce(self, sentence: Sentence, now: float) -> None:
         face = sentence.clip.face
