@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import struct
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
@@ -12,72 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 from fakes.bridge import make_settings, running
+from fakes.kept_decoder import RATE_HZ, cut_replies, longest_wrong_ms, spoken_replies
 from fakes.parts import FakeChatModel, make_parts
 from fakes.sovits_server import FakeSovits
 from host_doors import host_with_doors
 from hostkit import VERSIONS, Llm, ToolCall
 
 from xiaozhi_persona.audio.opus import OpusDecoder, OpusEncoder, decoder_reset
-from xiaozhi_persona.audio.resample import resample
 from xiaozhi_persona.audio.wav import write_wav
 from xiaozhi_persona.bridge.client.connection import DeviceConnection, Received
 from xiaozhi_persona.bridge.messages import Listen, Tts
 from xiaozhi_persona.errors import ServiceUnavailable
-from xiaozhi_persona.providers.tts.espeak import EspeakSynthesizer
-from xiaozhi_persona.settings import EspeakSettings
-from xiaozhi_persona.spine import Clip, PcmChunk, Samples
-
-RATE_HZ = 24000
-TEXTS = (
-    "今天天气很好，我们去公园吧。",
-    "我听见你说的话了，你的猫叫咪咪，对不对？",
-    "好的，没问题！我马上帮你记下来。",
-)
-TOO_WRONG = 3000
-"""Of 32,767: an error that is heard."""
+from xiaozhi_persona.spine import Clip, PcmChunk
 
 LONG = "这是很长很长很长很长很长的一句话。" * 4
-
-
-def longest_wrong_ms(heard: Samples, sent: Samples) -> float:
-    """Return the longest stretch that is wrong; up to 10 ms in between that are right, as in a voice, belong to it."""
-    wrong = np.flatnonzero(np.abs(heard.astype(np.int32) - sent) > TOO_WRONG)
-    if not len(wrong):
-        return 0.0
-    ends = np.flatnonzero(np.diff(wrong) > RATE_HZ // 100)
-    starts, stops = wrong[np.r_[0, ends + 1]], wrong[np.r_[ends, len(wrong) - 1]]
-    return float(np.max(stops - starts) + 1) * 1000 / RATE_HZ
-
-
-async def spoken_replies() -> list[list[bytes]]:
-    """The packets of each text, and of each in a low voice."""
-    replies = []
-    synthesizer = EspeakSynthesizer(EspeakSettings())
-    for text in TEXTS:
-        chunks = [chunk async for chunk in synthesizer.synthesize(text, Clip())]
-        sound = resample(np.concatenate([c.samples for c in chunks]), chunks[0].sample_rate_hz, RATE_HZ)
-        for voice in (sound, sound // 4):
-            encoder = OpusEncoder(RATE_HZ)
-            frames = voice[: len(voice) // encoder.frame_samples * encoder.frame_samples]
-            replies.append([encoder.encode(f) for f in frames.reshape(-1, encoder.frame_samples)])
-    return replies
-
-
-def cut_replies(replies: list[list[bytes]], before: list[bytes], count: int = 500) -> list[float]:
-    """Cut one reply after the other somewhere; return how long each is wrong for a decoder that is kept."""
-    alone = []
-    for reply in replies:
-        fresh = OpusDecoder(RATE_HZ)
-        alone.append([fresh.decode(packet) for packet in reply])
-    randomness, kept, wrong_ms = random.Random(12), OpusDecoder(RATE_HZ), []
-    for _ in range(count + 1):
-        which = randomness.randrange(len(replies))
-        packets = replies[which][: randomness.randrange(1, 21)]
-        for packet in before:
-            kept.decode(packet)
-        heard = np.concatenate([kept.decode(packet) for packet in packets])
-        wrong_ms.append(longest_wrong_ms(heard, np.concatenate(alone[which][: len(packets)])))
-    return wrong_ms[1:]
 
 
 async def test_500_replies_after_a_cut_one_are_heard_as_they_were_sent() -> None:
