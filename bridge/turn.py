@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio
 
+from xiaozhi_persona.audio.opus import decoder_reset
 from xiaozhi_persona.bridge.clock import ConversationClock
 from xiaozhi_persona.bridge.link import Link
 from xiaozhi_persona.bridge.messages import Face, Stt, Tts
@@ -153,7 +154,7 @@ class Turn:
                     await self._speak(sentence)
             finally:
                 await cancel_and_wait(writer)
-        await self._play_out()
+        await self._play_out(pipeline)
         await self._stop_speaking()
 
     async def _write(self, transcript: Transcript | None, pipeline: SpeechPipeline) -> None:
@@ -212,19 +213,24 @@ class Turn:
     async def _speak(self, sentence: Sentence) -> None:
         self.timeline.mark("first_sentence_ms")
         announced = False
-        audio_from_s = self._speaking_since_s + self._settings.session.start_gap_ms / 1000
         async with contextlib.aclosing(sentence.packets()) as packets:
             async for packet in packets:
-                await self._until(max(audio_from_s, self._pacer.due_s(time.monotonic())))
+                await self._until_due()
                 if not announced:
                     announced = True
                     await self._announce(sentence)
-                await self._link.send_packet(packet, self._packets_sent * FRAME_MS)
+                if self._link.mid_stream and not self._packets_sent:
+                    await self._send_packet(decoder_reset(FRAME_MS))
+                await self._send_packet(packet)
                 self.timeline.mark("first_audio_ms")
-                self._packets_sent += 1
-                self._pacer.sent(time.monotonic())
         if not announced:
             await self._announce(sentence)  # it has no sound, but it can be read
+
+    async def _send_packet(self, packet: bytes) -> None:
+        await self._until_due()
+        await self._link.send_packet(packet, self._packets_sent * FRAME_MS)
+        self._packets_sent += 1
+        self._pacer.sent(time.monotonic())
 
     async def _announce(self, sentence: Sentence) -> None:
         """Show the face and the subtitle of a sentence just before its sound."""
@@ -239,16 +245,22 @@ class Turn:
                 tag + sentence.subtitle
             )  # with its tags, so that the chat model goes on using them
 
-    async def _play_out(self) -> None:
+    async def _play_out(self, pipeline: SpeechPipeline) -> None:
         """Wait until the device has played what it was sent: clients drop what is left at `tts stop`."""
         if self._packets_sent:
             await self._until(self._pacer.playback_end_s + self._link.stop_margin_ms / 1000)
+            self._link.mid_stream = not pipeline.ends_quietly
 
     async def _stop_speaking(self) -> None:
         if self.speaking:
             self.speaking = False
             await self._link.send(Tts("stop"))
             self.timeline.mark("tts_stop_ms")
+
+    async def _until_due(self) -> None:
+        """Wait until the next packet may be sent."""
+        audio_from_s = self._speaking_since_s + self._settings.session.start_gap_ms / 1000
+        await self._until(max(audio_from_s, self._pacer.due_s(time.monotonic())))
 
     @staticmethod
     async def _until(when_s: float) -> None:
