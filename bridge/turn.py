@@ -22,6 +22,9 @@ from xiaozhi_persona.spine import Turn as Said
 from xiaozhi_persona.tasks import cancel_and_wait
 from xiaozhi_persona.text.emotions import FACES
 
+MAX_TYPED_CHARACTERS = 1000
+"""What is typed beyond this is not taken: nobody says as much at one go, and all of it would stand in every prompt."""
+
 _WRITE_FIRST_S = 0.02
 """How long the chat model waits for the user's words to be written; they go on being written while it answers."""
 
@@ -69,6 +72,8 @@ class Turn:
         self._pacer = Pacer(FRAME_MS, settings.session.lead_packets)
         self._speaking_since_s = time.monotonic()
         self._packets_sent = 0
+        self._is_cut = False  # whether what was typed was too long
+        self._notes = ""  # what we say beside the answer, which is no part of it
         self._face = ""
         self._label = ""
         self._said: list[str] = []
@@ -100,7 +105,7 @@ class Turn:
     async def _answer(self, heard: Samples | str) -> None:
         try:
             transcript = (
-                Transcript(heard)
+                self._typed(heard)
                 if isinstance(heard, str)
                 else await self._parts.recognizer.transcribe(heard)
             )
@@ -134,6 +139,11 @@ class Turn:
                 await cancel_and_wait(writer)
         await self._play_out()
         await self._stop_speaking()
+
+    def _typed(self, text: str) -> Transcript:
+        """Return what is taken of a typed text; that it was cut is said before the answer."""
+        self._is_cut = len(text) > MAX_TYPED_CHARACTERS
+        return Transcript(text[:MAX_TYPED_CHARACTERS])
 
     async def _write(self, transcript: Transcript | None, pipeline: SpeechPipeline) -> None:
         """Feed the pipeline with the reply, or with an apology."""
@@ -172,6 +182,8 @@ class Turn:
             *(Message(item.who, item.text) for item in remembered.items),
             Message("user", transcript.text),
         ]
+        if self._is_cut:
+            self._note(self._settings.phrases.too_long, pipeline)
         async with contextlib.aclosing(parts.chat_model.stream(messages)) as deltas:
             async for delta in deltas:
                 if delta.text:
@@ -179,6 +191,11 @@ class Turn:
                     pipeline.feed(delta.text)
                 if pipeline.full:
                     break  # a model that repeats itself without end
+
+    def _note(self, phrase: str, pipeline: SpeechPipeline) -> None:
+        """Say something of ours beside the answer."""
+        self._notes += phrase
+        pipeline.feed(f"\n{phrase}\n")
 
     async def _speak(self, sentence: Sentence) -> None:
         self.timeline.mark("first_sentence_ms")
@@ -203,6 +220,8 @@ class Turn:
             self._face = sentence.clip.face
             await self._link.send(Face(self._face, FACES[self._face]))
         await self._link.send(Tts("sentence_start", sentence.subtitle))
+        if sentence.subtitle in self._notes:
+            return
         tag = "" if sentence.clip.emotion == self._label else f"【{sentence.clip.emotion}】"
         self._label = sentence.clip.emotion
         self._said.append(tag + sentence.subtitle)  # with its tags, so that the chat model goes on using them

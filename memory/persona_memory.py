@@ -16,7 +16,7 @@ from typing import TypeVar
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.memory import diary, forget, spoken
 from xiaozhi_persona.memory.lore import LoreBook
-from xiaozhi_persona.memory.recall import Draft
+from xiaozhi_persona.memory.recall import MAX_QUESTION_CHARACTERS, Draft
 from xiaozhi_persona.memory.recent import RecentMemory
 from xiaozhi_persona.memory.small_talk import is_small_talk
 from xiaozhi_persona.memory.store import OwnerStore
@@ -27,6 +27,8 @@ from xiaozhi_persona.spine import Owner, Recollection, Turn
 log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
+MAX_TURN_CHARACTERS = 10_000
+"""Of what one side says at one go no more is kept: speech ends before that (providers/speech/pipeline.py)."""
 _CONVERSATION_MINUTES = 30
 """After a start, the last conversation goes on when it is not older than this."""
 _WRITE_DEADLINE_S = 2.0
@@ -46,9 +48,11 @@ class PersonaMemory:
         *,
         role_of: Callable[[Owner], tuple[str, LoreBook | None]] = lambda owner: ("", None),
         recent_turns: int = 20,
+        recent_chars: int = 8000,
         on_forget: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """Keep the memories in `folder`. `recent_turns` of the running conversation go along with every recall.
+        """Keep the memories in `folder`. Up to `recent_turns` of the running conversation, with up to `recent_chars`
+        characters in all, go along with every recall.
 
         `role_of` tells the name of the role that an owner's device plays, and its lore book. `on_forget` clears
         what others keep of the conversations, such as spoken sentences.
@@ -57,7 +61,7 @@ class PersonaMemory:
         self._role_of = role_of
         self._on_forget = on_forget
         self._recent_turns = recent_turns
-        self._recent = RecentMemory(recent_turns)
+        self._recent = RecentMemory(recent_turns, recent_chars)
         self._threads = DiaryThreads(folder, retention_days=settings.retention_days)
         self._opening: dict[str, Future[list[diary.Entry]]] = {}
         self._asked: dict[str, tuple[spoken.Command, datetime]] = {}  # what waits for a yes, by device
@@ -73,7 +77,7 @@ class PersonaMemory:
 
     async def remember(self, owner: Owner, turns: Sequence[Turn]) -> None:
         """Write the turns; returns when they would survive the end of the process."""
-        turns = [turn for turn in turns if turn.text.strip()]
+        turns = [replace(turn, text=turn.text[:MAX_TURN_CHARACTERS]) for turn in turns if turn.text.strip()]
         if not turns or self._closed:
             return
         role, _ = self._role_of(owner)
@@ -89,6 +93,7 @@ class PersonaMemory:
     async def recall(self, owner: Owner, question: str, now: datetime) -> Recollection:
         """Return what helps to answer a question, within `recall_deadline_ms`: what is ready by then."""
         deadline_s = time.monotonic() + self._settings.recall_deadline_ms / 1000
+        question = question[:MAX_QUESTION_CHARACTERS]
         draft = Draft()
         opened = not self._closed and await self._begin(owner, deadline_s - time.monotonic())
         if opened:

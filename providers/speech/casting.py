@@ -23,7 +23,7 @@ class Casting:
             for role in roles.values()
             if role.classifier_dir
         }
-        phrases = (settings.phrases.chat_failed, settings.phrases.not_understood)
+        phrases: list[str] = list(settings.phrases.model_dump().values())
         self._lore = {
             role.id: LoreBook(
                 [

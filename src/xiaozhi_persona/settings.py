@@ -174,6 +174,9 @@ class LlmSettings(Section):
     first_token_timeout_s: float = Field(15.0, ge=1.0, le=120.0, description="等第一个字的时限")
     token_timeout_s: float = Field(10.0, ge=1.0, le=120.0, description="两段文字之间的时限")
     history_turns: int = Field(10, ge=0, le=100, description="带上最近几轮对话")
+    history_chars: int = Field(
+        8000, ge=200, le=1_000_000, description="带上的对话一共最多多少字，先留最近的；一句话最多占一半"
+    )
 
 
 class TtsSettings(Section):
@@ -251,6 +254,9 @@ class PhraseSettings(Section):
 
     not_understood: str = Field("[困惑]抱歉，我没有听清。", description="语音识别出错时")
     chat_failed: str = Field("[悲伤]抱歉，我现在连不上大脑，请稍后再试。", description="对话模型没有回答时")
+    too_long: str = Field(
+        "这段话太长了，我只看了前面的一千个字。", description="打字超过一千个字时，在回答之前说"
+    )
 
 
 class Settings(Section):
