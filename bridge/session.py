@@ -28,7 +28,7 @@ from xiaozhi_persona.bridge.messages import (
     decode_device_message,
 )
 from xiaozhi_persona.bridge.parts import Parts
-from xiaozhi_persona.bridge.turn import Turn, TurnTimeline
+from xiaozhi_persona.bridge.turn import MAX_TYPED_CHARACTERS, Turn, TurnTimeline
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, SAMPLE_RATE_HZ
 from xiaozhi_persona.providers.vad.detector import SAMPLE_RATE_HZ as UPLINK_RATE_HZ
 from xiaozhi_persona.providers.vad.detector import VadStream
@@ -82,6 +82,7 @@ class Session:
         self._turn_task: asyncio.Task[None] | None = None
         self._active_at_s = time.monotonic()
         self._leaving: asyncio.Task[None] | None = None  # set when the device has connected again
+        self._opening: asyncio.Task[None] | None = None  # of the memory, ahead of the first question
         self._complained: set[str] = set()
         self._wake_words = {_plain(word) for word in settings.session.wake_words}
 
@@ -101,6 +102,8 @@ class Session:
         finally:
             await cancel_and_wait(watch)
             await self._cancel_turn()
+            if self._opening:
+                await cancel_and_wait(self._opening)
             if self._leaving:
                 await cancel_and_wait(self._leaving)
 
@@ -187,7 +190,8 @@ class Session:
         audio = AudioParams(SAMPLE_RATE_HZ, FRAME_MS)
         await self._link.send(Hello(version=version, session_id=self._link.session_id, audio=audio))
         self._greeted.set()
-        await self._parts.memory.open(self._owner)
+        if self._opening is None:  # a question need not wait for it
+            self._opening = asyncio.create_task(self._parts.memory.open(self._owner), name="session-open")
 
     async def _start_listening(self, mode: ListenMode) -> None:
         if mode == "manual":
@@ -212,7 +216,7 @@ class Session:
 
     async def _detected(self, text: str) -> None:
         """A wake word, which only wakes, or a text that was typed."""
-        if text.strip() and _plain(text) not in self._wake_words:
+        if text.strip() and _plain(text[:MAX_TYPED_CHARACTERS]) not in self._wake_words:
             await self._begin_turn(text.strip())
 
     async def _hear(self, frame: bytes) -> None:

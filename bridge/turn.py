@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -25,8 +25,9 @@ from xiaozhi_persona.text.emotions import FACES
 MAX_TYPED_CHARACTERS = 1000
 """What is typed beyond this is not taken: nobody says as much at one go, and all of it would stand in every prompt."""
 
-_WRITE_FIRST_S = 0.02
-"""How long the chat model waits for the user's words to be written; they go on being written while it answers."""
+_WRITE_FIRST_S = 0.2
+"""How long the chat model waits for the user's words to be written, so that it does not promise to remember what could
+not be; they go on being written while it answers."""
 
 
 @dataclass
@@ -77,7 +78,7 @@ class Turn:
         self._face = ""
         self._label = ""
         self._said: list[str] = []
-        self._writing: asyncio.Task[None] | None = None  # the user's words
+        self._writing: asyncio.Task[str] | None = None  # the user's words
         self._off_record = (
             False  # what is said is no part of the conversation: an apology, the memory's own answer
         )
@@ -177,6 +178,8 @@ class Turn:
             parts.memory.remember(self._owner, [said]), name=f"remember-{self.timeline.turn_id}"
         )
         await asyncio.wait({self._writing}, timeout=_WRITE_FIRST_S)
+        if self._writing.done():
+            remembered = replace(remembered, notice=self._writing.result())
         messages = [
             Message("system", parts.casting.role(self._link.device_id).system_prompt(now, remembered)),
             *(Message(item.who, item.text) for item in remembered.items),
@@ -191,6 +194,10 @@ class Turn:
                     pipeline.feed(delta.text)
                 if pipeline.full:
                     break  # a model that repeats itself without end
+        await asyncio.wait({self._writing}, timeout=_WRITE_FIRST_S)
+        if not remembered.notice and self._writing.done() and self._writing.result():
+            # It was not known, and the answer may promise to remember.
+            self._note(self._settings.phrases.not_kept, pipeline)
 
     def _note(self, phrase: str, pipeline: SpeechPipeline) -> None:
         """Say something of ours beside the answer."""

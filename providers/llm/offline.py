@@ -11,6 +11,7 @@ from datetime import date, datetime
 from itertools import cycle
 from typing import Any
 
+from xiaozhi_persona.memory.unwritten import cause_told
 from xiaozhi_persona.providers.llm.offline_facts import FACTS, Fact, asked_for, known, said_back, told_in
 from xiaozhi_persona.providers.llm.offline_recall import (
     LONGEST_CHARACTERS,
@@ -72,6 +73,7 @@ class _Conversation:
         self._english = bool(re.search(r"[A-Za-z]", self._question)) and not re.search(
             r"[\u3400-\u9fff]", self._question
         )
+        self._not_kept = cause_told(system)
         self._now = _time_in(system)
         self._today: date = self._now.date()
         self._me = role_name(system) or "小智"
@@ -79,6 +81,14 @@ class _Conversation:
         self._replies = [message.content for message in messages if message.role == "assistant"]
 
     def reply(self) -> str:
+        text = self._reply()
+        if self._not_kept and re.search("记住了|I will remember", text):
+            if self._english:
+                return "【悲伤】I am sorry, I cannot keep that: my memory cannot be written to."
+            return f"【悲伤】抱歉，{self._not_kept}，这句话我没能记住。"
+        return text
+
+    def _reply(self) -> str:
         steps = (
             self._talk,
             self._repeat,

@@ -254,6 +254,9 @@ class PhraseSettings(Section):
 
     not_understood: str = Field("[困惑]抱歉，我没有听清。", description="语音识别出错时")
     chat_failed: str = Field("[悲伤]抱歉，我现在连不上大脑，请稍后再试。", description="对话模型没有回答时")
+    not_kept: str = Field(
+        "刚才的话我没能记下来，存记忆的磁盘有问题。", description="回答之后才知道话没有写进记忆时"
+    )
     too_long: str = Field(
         "这段话太长了，我只看了前面的一千个字。", description="打字超过一千个字时，在回答之前说"
     )

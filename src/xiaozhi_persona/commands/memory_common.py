@@ -13,7 +13,7 @@ import click
 
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.memory.readonly import lacks_last_turns, readable_copy
-from xiaozhi_persona.memory.store import FILE, PENDING, DamagedStore, OwnerStore, owner_folder, set_aside
+from xiaozhi_persona.memory.store import DamagedStore, OwnerStore, has_memory, owner_folder, set_aside
 from xiaozhi_persona.memory.transfer import parse_time
 from xiaozhi_persona.settings import Settings
 
@@ -69,7 +69,7 @@ def opened(
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xiaozhi-persona-")))
         store = stack.enter_context(contextlib.closing(_open(folder, name)))
         if purpose == "read" and lacks_last_turns(store):
-            click.echo(f"{folder} 只能读，最近的话还在日志里没有合并，这次读的是临时的副本。", err=True)
+            click.echo(f"{folder} 写不进去，最近的话还在日志里没有合并，这次读的是临时的副本。", err=True)
             store = stack.enter_context(readable_copy(folder, name))
         if not store.readonly and (store.index_state != "ok" or store.has_pending()):
             if store.index_state != "ok":
@@ -77,11 +77,6 @@ def opened(
             store.append([])
         yield store
         store.sync()
-
-
-def has_memory(folder: Path) -> bool:
-    """Whether there is a memory in an owner's folder, or turns that wait to be written to it."""
-    return any((folder / name).exists() for name in (FILE, PENDING))
 
 
 def _open(folder: Path, name: str) -> OwnerStore:

@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
-from xiaozhi_persona.commands.memory_common import folder_of, has_memory, opened, owner_option
+from xiaozhi_persona.commands.memory_common import folder_of, opened, owner_option
 from xiaozhi_persona.memory import diary, facts, text_index
 from xiaozhi_persona.memory.diary import DAY_MS
+from xiaozhi_persona.memory.store import has_memory
 
 _PLOT_DAYS = 60
 _BARS = " ▁▂▃▄▅▆▇█"
