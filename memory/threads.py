@@ -1,7 +1,7 @@
-"""The threads in which diaries are read and written: one writes, one reads, one opens ahead, two keep house.
+"""The threads in which diaries are read and written: one writes, one reads, two stand in the queue, two keep house.
 
-They belong to no event loop. What is opened ahead of a question is handed to the reading thread one at a time, so that
-nobody's recall waits for more than one opening of another owner. House-keeping is what nobody waits for: syncing to
+They belong to no event loop. What is opened ahead of a question, and what makes a new diary, takes long and comes one
+at a time: nobody waits for more than one such job of another owner. House-keeping is what nobody waits for: syncing to
 the disk, reading whole files for damage, removing traces of what was forgotten, mending.
 """
 
@@ -21,6 +21,7 @@ from xiaozhi_persona.memory import diary, disk, schema, spoken
 from xiaozhi_persona.memory.fact_rules import find_facts
 from xiaozhi_persona.memory.forget import Forgotten, expire, forget_all, scrub
 from xiaozhi_persona.memory.owners import Owners
+from xiaozhi_persona.memory.queues import NewcomersLast, OneAtATime
 from xiaozhi_persona.memory.recall import Draft, recall
 from xiaozhi_persona.memory.store import (
     FORGOTTEN,
@@ -50,14 +51,19 @@ class DiaryThreads:
         self._owners = Owners(folder)
         self._writer = ThreadPoolExecutor(1, "memory-write")
         self._reader = ThreadPoolExecutor(1, "memory-read")
-        self._opener = ThreadPoolExecutor(1, "memory-open")
+        self._opening_queue = OneAtATime(self._reader, "memory-open")
+        self._write_queue = NewcomersLast(
+            self._writer, "memory-make", lambda owner_id: owner_id in self._forgetting
+        )
         self._keeper = ThreadPoolExecutor(2, "memory-keep")
         self._lock = threading.Lock()
         self._unsynced: set[str] = set()
         self._expired: dict[str, date] = {}
         self._unwritten = Unwritten()
         self._held: set[str] = set()  # whose turns wait in the pending file
-        self._forgetting: dict[str, str] = {}  # the mark of the last one that is known, by owner
+        self._forgetting: dict[
+            str, str
+        ] = {}  # by owner with a diary: the last mark of forgetting that is known
         self._retry: threading.Timer | None = None
         self._closed = False
         self.complaints = Complaints()
@@ -69,16 +75,15 @@ class DiaryThreads:
 
         `ahead`: nobody waits for it, and who asks meanwhile comes first.
         """
-        if not ahead:
-            return self._reader.submit(self._latest, owner_id, count)
-        return self._opener.submit(lambda: self._reader.submit(self._latest, owner_id, count).result())
+        queue = self._opening_queue if ahead else self._reader
+        return queue.submit(self._latest, owner_id, count)
 
     def write(self, owner_id: str, turns: list[diary.Entry]) -> Future[PersonaError | None]:
         """Write turns; done when they would survive the end of the process. Never raises.
 
         Returns why they could not be written: then they wait in RAM.
         """
-        return self._writer.submit(self._write, owner_id, turns)
+        return self._write_queue.submit(self._write, owner_id, turns)
 
     def find(
         self,
@@ -123,19 +128,19 @@ class DiaryThreads:
 
     def obey(self, owner_id: str, command: spoken.Command, now: datetime) -> Future[spoken.Done]:
         """Do what the owner said. Raises PersonaError."""
-        return self._writer.submit(self._obey, owner_id, command, now)
+        return self._write_queue.submit(self._obey, owner_id, command, now)
 
     def change(self, owner_id: str, how: Callable[[OwnerStore], _T]) -> Future[_T]:
         """Do something else to a diary. Raises PersonaError."""
-        return self._writer.submit(self._change, owner_id, how)
+        return self._write_queue.submit(self._change, owner_id, how)
 
     def forget(self, owner_id: str, how: Callable[[OwnerStore], Forgotten]) -> Future[Forgotten]:
         """Forget: rows when it is done, their traces in the file soon after. Raises PersonaError."""
-        return self._writer.submit(self._forget, owner_id, how)
+        return self._write_queue.submit(self._forget, owner_id, how)
 
     def forget_all(self, owner_id: str) -> Future[None]:
         """Forget everything of an owner. Raises PersonaError."""
-        return self._writer.submit(self._forget_all, owner_id)
+        return self._write_queue.submit(self._forget_all, owner_id)
 
     def close(self) -> None:
         """Do what is left to do, and end the threads. Blocks."""
@@ -144,8 +149,9 @@ class DiaryThreads:
         if self._retry:
             self._retry.cancel()
             self._retry.join()
+        self._opening_queue.shutdown(cancel_futures=True)
+        self._write_queue.shutdown()
         self._submit(self._writer, self._write_again)
-        self._opener.shutdown(cancel_futures=True)
         for pool in (self._reader, self._writer, self._keeper):
             pool.shutdown()
         self._owners.close()

@@ -11,7 +11,7 @@ import time
 from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from memory_kit import NOW, memory, turn
@@ -19,6 +19,7 @@ from memory_kit import NOW, memory, turn
 from xiaozhi_persona.memory import diary, facts, schema, threads
 from xiaozhi_persona.memory.fact_types import SELF, Finding
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
+from xiaozhi_persona.memory.spoken import Command
 from xiaozhi_persona.memory.store import FILE, owner_folder
 from xiaozhi_persona.memory.sweep import sweep
 from xiaozhi_persona.settings import MemorySettings
@@ -75,6 +76,36 @@ async def test_nobody_asks_behind_others_who_only_connect(
     assert sorted(order) == sorted([A.id, *(owner.id for owner in others)])
     assert not mind._opening
     await mind.aclose()
+
+
+async def test_nobody_writes_behind_others_whose_diary_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mind, now, order = PersonaMemory(SLOW, tmp_path), datetime.now().astimezone(), list[str]()
+    await mind.remember(A, [said("我对花生过敏")])
+    go_on, write, change = threading.Event(), mind._threads._write, mind._threads._change
+
+    def noted(job: Any) -> Any:
+        return lambda owner_id, *arguments, **named: (
+            order.append(owner_id) or job(owner_id, *arguments, **named)
+        )
+
+    monkeypatch.setattr(mind._threads, "_write", noted(write))
+    monkeypatch.setattr(mind._threads, "_change", noted(change))
+    held = mind._threads._writer.submit(go_on.wait, 30)
+    others = [mind._threads.write(f"other-{n % 20}", [diary.entry(said(f"第{n}句"))]) for n in range(60)]
+    noting = mind._threads.obey(A.id, Command("remember", "我的鞋码是42"), now)
+    go_on.set()
+    assert held.result(30)
+    assert (await asyncio.wrap_future(noting)).answer == "好，我记住了。"
+    assert A.id in order[:2]
+    await asyncio.gather(*map(asyncio.wrap_future, others))
+    assert not mind._threads._write_queue._waiting
+    await mind.aclose()
+    for number in range(20):  # in the order in which it was said
+        with memory(tmp_path, f"other-{number}") as store:
+            texts = [entry.text for entry in diary.everything(store.reader)]
+        assert texts == [f"第{number + step}句" for step in (0, 20, 40)]
 
 
 async def test_a_device_that_goes_is_not_opened_for(tmp_path: Path) -> None:
