@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 MAX_TURN_CHARACTERS = 10_000
 """Of what one side says at one go no more is kept: speech ends before that (providers/speech/pipeline.py)."""
+_MAX_SPEAKER_CHARACTERS = 100
 _CONVERSATION_MINUTES = 30
 """After a start, the last conversation goes on when it is not older than this."""
 _WRITE_DEADLINE_S = 2.0
@@ -86,7 +87,13 @@ class PersonaMemory:
         Returns "", or what the chat model is to know when they could not be written. Then they are written later, if
         that becomes possible before the process ends.
         """
-        turns = [replace(turn, text=turn.text[:MAX_TURN_CHARACTERS]) for turn in turns if turn.text.strip()]
+        turns = [
+            replace(
+                turn, text=turn.text[:MAX_TURN_CHARACTERS], speaker=turn.speaker[:_MAX_SPEAKER_CHARACTERS]
+            )
+            for turn in turns
+            if turn.text.strip()
+        ]
         if not turns or self._closed:
             return ""
         role, _ = self._role_of(owner)

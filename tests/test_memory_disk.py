@@ -8,6 +8,7 @@ import logging
 import sqlite3
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -116,16 +117,21 @@ async def test_what_waits_is_written_without_another_word(
     tmp_path: Path, bad_disk: BadDisk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(threads, "_RETRY_UNWRITTEN_S", 0.01)
-    mind = PersonaMemory(SLOW, tmp_path)
+    mind, written = PersonaMemory(SLOW, tmp_path), Future[None]()
+    write_again, waiting = mind._threads._write_again, mind._threads._unwritten
+
+    def again() -> None:
+        write_again()
+        if not waiting.owners() and not written.done():
+            written.set_result(None)
+
+    monkeypatch.setattr(mind._threads, "_write_again", again)
     bad_disk.fill()
     await mind.remember(A, [said("一")])
     await mind.remember(B, [said("二")])
     bad_disk.code = None
     with caplog.at_level(logging.INFO):
-        while not (retry := mind._threads._retry) or retry.is_alive() or mind._threads._unwritten.owners():
-            if retry:
-                retry.join(10)
-            mind._threads._writer.submit(lambda: None).result(10)
+        await asyncio.wait_for(asyncio.wrap_future(written), 10)
     assert texts(tmp_path) == ["一"] and texts(tmp_path, B) == ["二"]
     assert "又写得进去了" in caplog.text
     await mind.aclose()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -16,6 +18,7 @@ from xiaozhi_persona.bridge.turn import MAX_TYPED_CHARACTERS
 from xiaozhi_persona.memory import diary, recent
 from xiaozhi_persona.memory.persona_memory import MAX_TURN_CHARACTERS, PersonaMemory
 from xiaozhi_persona.memory.recent import RecentMemory
+from xiaozhi_persona.providers.host.conversation import read_utterance
 from xiaozhi_persona.settings import MemorySettings, Settings
 from xiaozhi_persona.spine import Owner, Turn
 
@@ -89,8 +92,17 @@ async def test_devices_that_say_nothing_push_nobody_out(monkeypatch: pytest.Monk
 
 async def test_one_turn_of_the_diary_has_a_bound(tmp_path: Path) -> None:
     mind = PersonaMemory(SLOW, tmp_path)
-    await mind.remember(A, [said("字" * 300_000)])
+    await mind.remember(A, [replace(said("字" * 300_000), speaker="名" * 300_000)])
     assert await mind.recall(A, "问" * 300_000, datetime.now().astimezone())
     await mind.aclose()
     with memory(tmp_path, A.id) as store:
-        assert [len(entry.text) for entry in diary.everything(store.reader)] == [MAX_TURN_CHARACTERS]
+        (kept,) = diary.everything(store.reader)
+    assert (len(kept.text), len(kept.speaker)) == (MAX_TURN_CHARACTERS, 100)
+
+
+@pytest.mark.parametrize(
+    "said", ["字" * 300_000, json.dumps({"content": "字" * 300_000}), "{" + "字" * 300_000 + "}"]
+)
+def test_what_the_host_heard_has_the_same_bound(said: str) -> None:
+    text, speaker = read_utterance(said)
+    assert (len(text), speaker) == (MAX_TURN_CHARACTERS, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections import deque
@@ -12,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from xiaozhi_persona.memory.forget import Marked
-from xiaozhi_persona.memory.persona_memory import PersonaMemory
+from xiaozhi_persona.memory.persona_memory import MAX_TURN_CHARACTERS, PersonaMemory
 from xiaozhi_persona.memory.spoken import parse_command
 from xiaozhi_persona.roles.role import sentences_of
 from xiaozhi_persona.spine import Owner, Recollection, Turn
@@ -208,16 +209,17 @@ class Conversation:
 
 
 def read_utterance(said: str) -> tuple[str, str]:
-    """Return the words and the speaker of what the host's recognizer heard: plain text, or JSON with the two in it."""
-    text, speaker = said.strip(), ""
+    """Return the words and the speaker of what the host's recognizer heard: plain text, or JSON with the two in it.
+
+    Of words without end, no more than is remembered of one turn.
+    """
+    text, speaker, heard = said.strip(), "", None
     if text.startswith("{") and text.endswith("}"):
-        try:
-            heard: Any = json.loads(text)
-        except ValueError:
-            return text, ""
-        if isinstance(heard, dict) and isinstance(heard.get("content"), str):
-            text, speaker = heard["content"].strip(), str(heard.get("speaker") or "")
-    return text, "" if speaker == _UNKNOWN_SPEAKER else speaker
+        with contextlib.suppress(ValueError):
+            heard = json.loads(text)
+    if isinstance(heard, dict) and isinstance(heard.get("content"), str):
+        text, speaker = heard["content"].strip(), str(heard.get("speaker") or "")
+    return text[:MAX_TURN_CHARACTERS], "" if speaker == _UNKNOWN_SPEAKER else speaker
 
 
 def safe_for_template(text: str) -> str:
