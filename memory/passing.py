@@ -12,7 +12,9 @@ from xiaozhi_persona.spine import Owner
 class PassingMemory(RecentMemory):
     """A spine.Memory for one connection. Nobody else hears what was told to it, and nothing is written."""
 
-    def __init__(self, max_turns: int, answer: str = "我不知道这是哪台设备，所以没有记忆，什么也没有记下。") -> None:
+    def __init__(
+        self, max_turns: int, answer: str = "我不知道这是哪台设备，所以没有记忆，什么也没有记下。"
+    ) -> None:
         """`answer` is said to what tells the memory itself to do something; "" takes it for words like others."""
         super().__init__(max_turns)
         self._answer = answer

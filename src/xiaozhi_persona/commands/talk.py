@@ -9,7 +9,7 @@ from typing import cast
 import click
 from rich.console import Console
 
-from xiaozhi_persona.bridge.client.talk import TalkOptions, talk
+from xiaozhi_persona.bridge.client.talk import TalkOptions, kept_client_id, talk
 from xiaozhi_persona.bridge.client.timeline import Timeline
 from xiaozhi_persona.bridge.messages import LISTEN_MODES, ListenMode
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
@@ -67,6 +67,7 @@ def command(
         save=save,
         mode=cast(ListenMode, mode),
         binary_version=int(protocol),
+        client_id=kept_client_id(settings.data_dir),
         token=settings.bridge.token if token is None else token,
         turn_timeout_s=timeout_s,
         **({"device_id": device_id} if device_id else {}),
