@@ -277,6 +277,8 @@ class Session:
         await self._stop_turn(quietly=True)
         self._hears_anew = False
         owner, parts = await self._visit.speak()
+        if self._leaving:
+            return
         self._turn = turn = Turn(self._link, owner, parts, self._settings)
         self._turn_task = asyncio.create_task(turn.run(heard), name=f"turn-{turn.timeline.turn_id}")
         self._turn_task.add_done_callback(lambda _: self._turn_ended(turn))

@@ -61,8 +61,11 @@ class Visit:
 
     async def speak(self) -> tuple[Owner, Parts]:
         """Return for a turn that begins whose memory it uses, and with what it is answered."""
+        before = self.standing
         with contextlib.suppress(PersonaError):  # told in the log: what was decided before holds
             await self._decide("speak")
+        if self.standing.refusal:
+            self.standing = before
         standing, phrases = self.standing, self._settings.phrases
         if standing.owner_id is None:
             reply = _Phrase(phrases.pairing.replace("{code}", _one_by_one(standing.code)))

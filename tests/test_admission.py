@@ -259,6 +259,27 @@ async def test_new_ids_of_one_address_are_bounded_and_known_ones_are_never_refus
         assert caplog.text.count("先不接") == 1
 
 
+@pytest.mark.parametrize("mode", ["lan", "paired"])
+async def test_new_clients_under_a_known_id_are_bounded_too(tmp_path: Path, mode: str) -> None:
+    async with house(tmp_path, admit=mode) as home:
+        await home.speak(visitor())
+        refused = [(await home.speak(visitor(f"c{n}"))).refusal for n in range(2 * NEW_IDS_A_MINUTE)]
+        assert refused.count("too_many") >= NEW_IDS_A_MINUTE
+        assert not (await home.speak(visitor())).refusal and not (await home.speak(visitor("c0"))).refusal
+        with home.command() as devices:
+            assert len(devices.waiting()) <= NEW_IDS_A_MINUTE
+
+
+async def test_who_was_approved_without_a_client_id_is_known_by_the_token_only(tmp_path: Path) -> None:
+    for mode in ("lan", "paired"):
+        async with house(tmp_path / mode, admit=mode) as home:
+            bare = visitor("", source=AWAY)
+            home.approve((await home.receive(bare)).code)
+            assert (await home.receive(visitor(""))).owner_id != MAC
+            token = await home.admission.token_of(MAC)
+            assert (await home.receive(visitor("", token=token, source=AWAY))).owner_id == MAC
+
+
 def test_the_file_forgets_who_never_said_anything_when_there_are_too_many(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -350,6 +371,51 @@ def test_a_spoilt_file_of_devices_is_told(tmp_path: Path) -> None:
         Devices(tmp_path)
 
 
+READONLY = """
+import asyncio, sys
+from pathlib import Path
+from memory_kit import obey_permissions
+from test_admission import house, visitor, AWAY
+
+async def main(folder):
+    async with house(folder) as home:
+        print((await home.receive(visitor("paired", source=AWAY))).owner_id)
+        print((await home.speak(visitor("new", "b"))).owner_id)
+        print((await home.receive(visitor("thief", "b"))).owner_id == "b")
+
+obey_permissions()
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="drops the rights of root")
+async def test_where_nothing_can_be_written_known_devices_are_known_and_new_ones_until_the_end(
+    tmp_path: Path,
+) -> None:
+    data = tmp_path / "data"
+    async with house(data) as home:
+        home.approve((await home.receive(visitor("paired", source=AWAY))).code)
+        # As after a kill: what was written last lies in the log beside the file.
+        for name in ("devices.db", "devices.db-wal", "secret"):
+            (tmp_path / name).write_bytes((data / name).read_bytes())
+    for name in ("devices.db", "devices.db-wal", "secret"):
+        (data / name).write_bytes((tmp_path / name).read_bytes())
+        (data / name).chmod(0o400)
+    data.chmod(0o500)
+    (tmp_path / "empty").mkdir(mode=0o500)
+    for folder, paired in ((data, MAC), (tmp_path / "empty", None)):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-c", READONLY, str(folder)),
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await asyncio.wait_for(process.communicate(), 60)
+        assert out.decode().split() == [str(paired), "b", "False"], err.decode()
+        assert "权限" in err.decode()
+
+
 async def test_a_file_that_another_program_holds_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -364,7 +430,8 @@ async def test_a_file_that_another_program_holds_is_told(
         assert (await home.receive(visitor())).owner_id == MAC
 
 
-async def test_many_decide_at_once(tmp_path: Path) -> None:
+async def test_many_decide_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xiaozhi_persona.bridge.admission.admission.NEW_IDS_A_MINUTE", 100)
     async with house(tmp_path) as home:
         clients = [visitor(f"c{number}") for number in range(50)]
         owners = await asyncio.gather(*(home.receive(one, "enter") for one in clients))

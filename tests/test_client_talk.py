@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import socket
+import uuid
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from xiaozhi_persona.audio.wav import read_wav, write_wav
 from xiaozhi_persona.bridge.client.connection import DeviceConnection
 from xiaozhi_persona.bridge.client.device import WAKE_WORD
 from xiaozhi_persona.bridge.client.sound import WavSpeaker, is_speech
-from xiaozhi_persona.bridge.client.talk import TalkOptions, machine_id, talk
+from xiaozhi_persona.bridge.client.talk import TalkOptions, kept_client_id, machine_id, talk
 from xiaozhi_persona.bridge.client.timeline import Timeline
 from xiaozhi_persona.bridge.messages import Hello, Stt, Tts
 from xiaozhi_persona.errors import (
@@ -660,3 +661,10 @@ async def test_a_timeline_as_json_and_as_a_table():
     shown = page.getvalue()
     for part in ("毫秒", "发出文字", "[bold]你好", "字幕（happy）", "你好[red]呀。", "第一声", "没有断音"):
         assert part in shown
+
+
+def test_the_client_id_of_this_machine_is_drawn_once_and_kept(tmp_path: Path) -> None:
+    first = kept_client_id(tmp_path / "data")
+    assert uuid.UUID(first).version == 4 and kept_client_id(tmp_path / "data") == first
+    assert (tmp_path / "data" / "client-id").stat().st_mode & 0o777 == 0o600
+    assert kept_client_id(tmp_path / "other") != first

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from xiaozhi_persona.bridge.admission.addresses import Source
 from xiaozhi_persona.bridge.admission.devices import Device, Devices, Waiting
@@ -27,8 +27,8 @@ from xiaozhi_persona.settings import BridgeSettings
 log = logging.getLogger(__name__)
 
 NEW_IDS_A_MINUTE = 10
-"""So many new ids one address may bring in a minute."""
-_MAX_ADDRESSES = 1000
+"""So many new ids, or new clients under ids that are known, one address may bring in a minute."""
+_MAX_KEPT = 1000
 
 Stage = Literal["knock", "enter", "speak", "ask"]
 """knock: the handshake; enter: the hello; speak: it says something, which is to be remembered; ask: over HTTP."""
@@ -93,14 +93,14 @@ class Admission:
         self._has_memory = has_memory
         self._on_code = on_code
         self._tokens = Tokens(data_dir)
-        self._devices = Devices(data_dir)
+        self._devices = Devices(data_dir, copy_if_readonly=True)
         self._thread = ThreadPoolExecutor(1, "admission")
         # Used in that thread only.
-        self._inside: dict[
-            str, tuple[str, int]
-        ] = {}  # the client that an unbound id belongs to while it is here
-        self._new_ids: OrderedDict[str, deque[float]] = OrderedDict()
-        self._told_double: OrderedDict[tuple[str, str], None] = OrderedDict()
+        # The client that an unbound id belongs to while it is here, with how many connections.
+        self._inside: dict[str, tuple[str, int]] = {}
+        self._new_at_s: OrderedDict[str, deque[float]] = OrderedDict()  # by address
+        self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()  # ids with their clients that were new
+        self._told_apart: OrderedDict[str, None] = OrderedDict()
         self._told_many_at_s = float("-inf")
 
     async def aclose(self) -> None:
@@ -143,7 +143,7 @@ class Admission:
                 self._devices.see(visitor.id, visitor.source.address, known)
                 self._devices.note_token(visitor.id)
             return Standing(visitor.id, visitor.id, token=visitor.token)
-        if not known and self._too_many(visitor.source.peer):
+        if not known and self._are_too_many(visitor):
             return Standing(refusal="too_many")
         self._devices.see(visitor.id, visitor.source.address, known)
         is_paired = known and known.state == "paired" and visitor.client and known.client == visitor.client
@@ -151,15 +151,15 @@ class Admission:
             return Standing(visitor.id, visitor.id, token=self._tokens.of(visitor.id, generation))
         if self._mode == "open":
             return Standing(visitor.id, visitor.id, token=self._shared_token)
-        if self._mode == "paired" or not visitor.source.is_local:
-            return Standing(None, _owner_apart(visitor), self._code(visitor))
-        if self._is_first(visitor, known, stage):
+        is_guest = self._mode == "lan" and visitor.source.is_local
+        if is_guest and self._is_first(visitor, known, stage):
             return Standing(visitor.id, visitor.id, token=self._shared_token)
+        if self._are_too_many(visitor):  # clients that one id is made up for
+            return Standing(refusal="too_many")
         owner_id, code = _owner_apart(visitor), self._code(visitor)
-        if (visitor.id, visitor.client) not in self._told_double:
-            self._told_double[visitor.id, visitor.client] = None
-            if len(self._told_double) > _MAX_ADDRESSES:
-                self._told_double.popitem(last=False)
+        if not is_guest:
+            return Standing(None, owner_id, code)
+        if _is_new(self._told_apart, owner_id, None):
             log.warning(
                 "设备 %s 从 %s 连接，但 Client-Id 不是原来的：先用另一份记忆 %s。是同一台，就批准配对码 %s。",
                 visitor.id,
@@ -172,7 +172,7 @@ class Admission:
     def _is_first(self, visitor: Visitor, known: Device | None, stage: Stage) -> bool:
         """Whether an id is this client's: bound to it, or to nobody while no other client is here under that id."""
         if known and known.state != "new":
-            return known.state != "forgotten" and known.client == visitor.client
+            return known.state == "bound" and known.client == visitor.client
         client, count = self._inside.get(visitor.id, (visitor.client, 0))
         if client != visitor.client:
             return False
@@ -196,20 +196,34 @@ class Admission:
             self._on_code(waiting)
         return waiting.code
 
-    def _too_many(self, address: str) -> bool:
-        """Whether an address has brought too many new ids; else count one more."""
+    def _are_too_many(self, visitor: Visitor) -> bool:
+        """Whether an address has brought too many new ids or clients; else count this one, if it is new."""
+        pair, address = (visitor.id, visitor.client), visitor.source.peer
+        if pair in self._seen:
+            self._seen.move_to_end(pair)
+            return False
         now_s = time.monotonic()
-        times = self._new_ids.setdefault(address, deque(maxlen=NEW_IDS_A_MINUTE))
-        self._new_ids.move_to_end(address)
-        if len(self._new_ids) > _MAX_ADDRESSES:
-            self._new_ids.popitem(last=False)
+        _is_new(self._new_at_s, address, deque(maxlen=NEW_IDS_A_MINUTE))
+        times = self._new_at_s[address]
         if len(times) == NEW_IDS_A_MINUTE and now_s - times[0] < 60:
             if now_s - self._told_many_at_s >= 60:
                 self._told_many_at_s = now_s
                 log.warning("从 %s 一分钟来了 %d 台以上的新设备，再来的先不接。", address, NEW_IDS_A_MINUTE)
             return True
         times.append(now_s)
+        _is_new(self._seen, pair, None)
         return False
+
+
+def _is_new(kept: OrderedDict[Any, Any], key: object, value: object) -> bool:
+    """Keep a key with its value, where it is new; the oldest goes when there are too many."""
+    if key in kept:
+        kept.move_to_end(key)
+        return False
+    kept[key] = value
+    if len(kept) > _MAX_KEPT:
+        kept.popitem(last=False)
+    return True
 
 
 def _owner_apart(visitor: Visitor) -> str:

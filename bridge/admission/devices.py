@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import secrets
+import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from xiaozhi_persona.errors import PersonaError, SettingsError
+from xiaozhi_persona.private_files import is_readonly
+
+log = logging.getLogger(__name__)
 
 FILE = "devices.db"
 CODE_S = 15 * 60
@@ -77,27 +83,39 @@ class Waiting:
 class Devices:
     """The open file. Methods raise PersonaError with the next step when it cannot be read or written."""
 
-    def __init__(self, data_dir: Path) -> None:
-        """Open it, or make it with mode 0600."""
+    def __init__(self, data_dir: Path, *, copy_if_readonly: bool = False) -> None:
+        """Open it, or make it with mode 0600. With `copy_if_readonly` a copy serves where it cannot be written to."""
         self.file = data_dir / FILE
-        with self._explained():
-            data_dir.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(self.file, os.O_RDWR | os.O_CREAT, 0o600))
-            self._db = sqlite3.connect(
-                self.file, timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False
-            )
-        try:
-            with self._explained():
-                self._db.execute("pragma journal_mode = wal")
-                self._db.execute("pragma synchronous = normal")
-                self._db.executescript(_TABLES)
-        except BaseException:
-            self._db.close()
-            raise
+        self._stack = contextlib.ExitStack()
+        with self._explained(), contextlib.ExitStack() as stack:
+            try:
+                data_dir.mkdir(parents=True, exist_ok=True)
+                self._db = self._open(stack)
+            except (sqlite3.OperationalError, OSError) as exc:
+                if not (copy_if_readonly and is_readonly(exc)):
+                    raise
+                log.error("%s 不能写（%s），新来的设备记到退出为止。请检查文件夹的权限。", self.file, exc)
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xiaozhi-persona-")))
+                for part in data_dir.glob(f"{FILE}*"):
+                    shutil.copyfile(part, folder / part.name)
+                self.file = folder / FILE
+                self._db = self._open(stack)
+            self._stack = stack.pop_all()
+
+    def _open(self, stack: contextlib.ExitStack) -> sqlite3.Connection:
+        os.close(os.open(self.file, os.O_RDWR | os.O_CREAT, 0o600))
+        db = sqlite3.connect(
+            self.file, timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False
+        )
+        stack.callback(db.close)
+        db.execute("pragma journal_mode = wal")
+        db.execute("pragma synchronous = normal")
+        db.executescript(_TABLES)
+        return db
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        self._stack.close()
 
     def get(self, device_id: str) -> Device | None:
         """Return a device, None for one that was never here."""

@@ -37,7 +37,7 @@ def machine_id() -> str:
 def kept_client_id(data_dir: Path) -> str:
     """Return the Client-Id of this machine: drawn once, since servers take it for proof of which device it is.
 
-    "" where it cannot be kept.
+    Where it cannot be kept, it is another one at the next start; "" where it cannot be read.
     """
     try:
         return read_or_make(data_dir / "client-id", lambda: str(uuid.uuid4()).encode()).decode().strip()
