@@ -143,7 +143,7 @@ class Admission:
                 self._devices.see(visitor.id, visitor.source.address, known)
                 self._devices.note_token(visitor.id)
             return Standing(visitor.id, visitor.id, token=visitor.token)
-        if not known and self._are_too_many(visitor):
+        if not known and self._mode != "open" and self._are_too_many(visitor):
             return Standing(refusal="too_many")
         self._devices.see(visitor.id, visitor.source.address, known)
         is_paired = known and known.state == "paired" and visitor.client and known.client == visitor.client
