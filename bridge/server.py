@@ -84,7 +84,8 @@ class Bridge:
                 port = bridge.http_port
                 site = web.TCPSite(runner, bridge.host, port)
                 await site.start()
-                self.http_port = self._origins.http_port = runner.addresses[0][1]
+                self.http_port = runner.addresses[0][1]
+                self._origins.own_ports = {self.http_port, self.websocket_port}
             except OSError as exc:
                 raise _cannot_listen(exc, bridge.host, port) from exc
             self._stack = stack.pop_all()

@@ -85,7 +85,7 @@ class BridgeSettings(Section):
         description="让哪些设备用。lan：本地网络来的都行，有了记忆就认准它，换了别的来冒充的用另一份记忆，要批准；外面来的先配对。paired：都先配对（推荐），设备说出六位数字，运行 xiaozhi-persona devices approve 批准。open：谁都行",
     )
     binary_version: Literal[1, 2, 3] = Field(1, description="让设备使用的二进制协议版本")
-    allowed_origins: list[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*://[^/\s*]+/?$")]] = (
+    allowed_origins: list[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*://[^/\s*]*/?$")]] = (
         Field(
             [],
             description="除了本程序自己的网页，还让哪些网页连接，写浏览器地址栏里的协议、主机和端口；小智服务端的测试网页通常是 http://127.0.0.1:8006（或把 127.0.0.1 换成 localhost），它还要 ids_in_url。设备不是网页，不用写",

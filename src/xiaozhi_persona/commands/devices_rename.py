@@ -19,7 +19,7 @@ from xiaozhi_persona.device_ids import normal_id
 def command(device_id: str, name: str, config: Path | None, as_json: bool, debug: bool) -> None:
     """给一台设备起名，devices list 里看得到。"""
     settings = prepare(config, debug)
-    device_id, name = normal_id(device_id), normal_id(name)[:40]
+    device_id, name = normal_id(device_id), "".join(c for c in name if c.isprintable()).strip()[:40]
     with contextlib.closing(Devices(settings.data_dir)) as devices:
         devices.rename(device_id, name)
     if as_json:
