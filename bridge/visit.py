@@ -33,7 +33,6 @@ class Visit:
         self._visitor = visitor_of(given, source)
         self._entered = False
         self._nameless = PassingMemory(2 * settings.llm.history_turns)
-        self._told_double = False
         self.standing = Standing()
         self.source = source
 
@@ -55,8 +54,8 @@ class Visit:
     async def enter(self, id_in_hello: str) -> Standing:
         """Decide at the hello, which may say what the headers did not. Raises PersonaError."""
         self._visitor = visitor_of(self._given, self.source, id_in_hello)
+        self._entered = True  # first: cancelled while it waits, it has to leave all the same
         await self._decide("enter")
-        self._entered = True
         return self.standing
 
     async def speak(self) -> tuple[Owner, Parts]:
@@ -74,8 +73,7 @@ class Visit:
         if not standing.owner_id:
             return Owner(""), dataclasses.replace(self._parts, memory=self._nameless)
         parts = self._parts
-        if standing.code and not self._told_double:
-            self._told_double = True
+        if standing.is_news:
             first = phrases.pairing_again.replace("{code}", _one_by_one(standing.code))
             parts = dataclasses.replace(parts, chat_model=_Phrase(first, parts.chat_model))
         return Owner(standing.owner_id), parts

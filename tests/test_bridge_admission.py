@@ -147,6 +147,9 @@ async def test_another_client_with_a_known_id_gets_a_memory_of_its_own_and_is_to
             said = await answer(thief, "我对什么过敏")
             assert said.endswith("好。") and "新的记忆" in said
             assert await answer(thief, "我对什么过敏呢") == "好。"
+            assert await ask(rig, "好吗", device("thief")) == "好。"  # which ended the connection before
+        async with connect(rig.url, additional_headers=device("thief")) as thief:
+            await greeted(thief)
             assert await answer(thief, "忘掉我说过的一切") and await answer(thief, "确定")
             async with connect(
                 rig.url, additional_headers=device()

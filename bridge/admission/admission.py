@@ -63,6 +63,8 @@ class Standing:
     """What the owner of this machine is to approve, "" where there is nothing."""
     token: str = ""
     """What OTA gives him."""
+    is_news: bool = False
+    """Whether he is to hear the code before what he is answered: once for each code."""
     refusal: Literal["", "token", "too_many"] = ""
     """Why not even the code is told."""
 
@@ -100,7 +102,7 @@ class Admission:
         self._inside: dict[str, tuple[str, int]] = {}
         self._new_at_s: OrderedDict[str, deque[float]] = OrderedDict()  # by address
         self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()  # ids with their clients that were new
-        self._told_apart: OrderedDict[str, None] = OrderedDict()
+        self._told: OrderedDict[tuple[str, str], None] = OrderedDict()  # where a code was told, with the code
         self._told_many_at_s = float("-inf")
 
     async def aclose(self) -> None:
@@ -159,7 +161,7 @@ class Admission:
         owner_id, code = _owner_apart(visitor), self._code(visitor)
         if not is_guest:
             return Standing(None, owner_id, code)
-        if _is_new(self._told_apart, owner_id, None):
+        if _is_new(self._told, ("log", code), None):
             log.warning(
                 "设备 %s 从 %s 连接，但 Client-Id 不是原来的：先用另一份记忆 %s。是同一台，就批准配对码 %s。",
                 visitor.id,
@@ -167,7 +169,8 @@ class Admission:
                 owner_id,
                 code,
             )
-        return Standing(owner_id, owner_id, code, self._shared_token)
+        is_news = stage == "speak" and _is_new(self._told, ("voice", code), None)
+        return Standing(owner_id, owner_id, code, self._shared_token, is_news=is_news)
 
     def _is_first(self, visitor: Visitor, known: Device | None, stage: Stage) -> bool:
         """Whether an id is this client's: bound to it, or to nobody while no other client is here under that id."""
