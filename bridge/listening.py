@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import ipaddress
 import logging
 import os
 import socket
@@ -18,6 +17,8 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
+
+from xiaozhi_persona.bridge.admission.addresses import is_loopback
 
 REQUEST_TIMEOUT_S = 10.0
 """How long after it was accepted a connection must have sent a whole request head, however its bytes come."""
@@ -86,7 +87,7 @@ class Connections:
         """Return the accepted connection, which counts until it is closed; None if there is no room for it."""
         if self._closed:
             return None
-        crowded = self._of_host[host] >= self._per_address and not _is_own(host)
+        crowded = self._of_host[host] >= self._per_address and not is_loopback(host)
         if crowded or len(self._open) >= self._most:
             longest = next((one for one in self._waiting if not crowded or one.host == host), None)
             if longest is None:
@@ -201,10 +202,6 @@ def _refuse(accepted: socket.socket) -> None:
         accepted.send(_BUSY)
         accepted.shutdown(socket.SHUT_WR)
         accepted.recv(65536)  # closed with something unread, it would be reset, and the answer lost
-
-
-def _is_own(host: str) -> bool:
-    return ipaddress.ip_address(host).is_loopback
 
 
 def _descriptor_limit() -> int:

@@ -18,6 +18,7 @@ from fakes.parts import FakeChatModel, make_parts
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from xiaozhi_persona.bridge.admission import admission
 from xiaozhi_persona.bridge.admission.admission import NEW_IDS_A_MINUTE
 from xiaozhi_persona.cli import xiaozhi_persona
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
@@ -179,8 +180,9 @@ async def test_a_device_from_elsewhere_is_not_served_without_a_code(tmp_path: Pa
 
 
 async def test_a_flood_of_new_ids_is_refused_and_known_devices_go_on(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(admission, "NEW_IDS_A_MINUTE_HERE", NEW_IDS_A_MINUTE)
     async with running(make_parts(FakeChatModel("好。")), settings_in(tmp_path)) as rig:
         assert await ask(rig, "在吗", device()) == "好。"
         refused = []

@@ -49,7 +49,13 @@ async def told(rig: Rig, host: str) -> str:
 async def test_the_address_follows_a_host_that_is_ours(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     leads = {"mybox.lan": ["127.0.0.1"], "box6.lan": ["fe80::1", "::1"]}
     monkeypatch.setattr("xiaozhi_persona.bridge.own_names._look_up", lambda name: leads.get(name, []))
-    for host in ("localhost", "127.0.0.1", "mybox.lan", "box6.lan", *lan_addresses()[:1]):
+    for host in (
+        "localhost",
+        "127.0.0.1",
+        "mybox.lan",
+        "box6.lan",
+        *(found.ip for found in lan_addresses()[:1]),
+    ):
         assert await told(rig, f"{host}:8003") == host
     assert await told(rig, "localhost") == "localhost"
 

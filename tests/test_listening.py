@@ -195,7 +195,7 @@ async def test_when_all_are_served_the_next_is_told_to_come_later(monkeypatch: p
 
 
 async def test_an_address_has_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listening, "_is_own", lambda host: False)
+    monkeypatch.setattr(listening, "is_loopback", lambda host: False)
     settings = make_settings()
     few = settings.bridge.model_copy(update={"connections_per_address": 4})
     settings = settings.model_copy(update={"bridge": few})

@@ -32,6 +32,12 @@ def source_of(peer_address: Any, forwarded_for: Sequence[str], forwarded: Sequen
     return Source(peer, address[:64], _is_local(peer) and _is_local(address))
 
 
+def is_loopback(address: str) -> bool:
+    """Whether an address is this machine's own, by which only programs on it come."""
+    found = _parsed(address)
+    return found is not None and found.is_loopback
+
+
 def _last(values: Sequence[str]) -> str:
     return ",".join(values).rpartition(",")[2]
 
@@ -45,10 +51,13 @@ def _bare(hop: str) -> str:
 
 
 def _is_local(text: str) -> bool:
+    address = _parsed(text)
+    return address is not None and (address.is_private or address.is_loopback or address.is_link_local)
+
+
+def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
-        return False
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
-    return address.is_private or address.is_loopback or address.is_link_local
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
