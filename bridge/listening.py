@@ -48,6 +48,7 @@ class Connections:
         self._waiting: dict[_Connection, None] = {}  # the longest first
         self._of_host: Counter[str] = Counter()
         self._closed = False
+        self._just_cut = False
 
     def listen(self, host: str, port: int) -> socket.socket:
         """Return a bound socket for a server to listen on. Raises OSError."""
@@ -96,6 +97,7 @@ class Connections:
                 return None
             _log.warning("连接太多，断开一直没有发完请求的")
             longest.cut()
+            self._just_cut = True
         connection = _Connection(self, accepted, host)
         self._open[connection.descriptor] = connection
         self._of_host[host] += 1
@@ -120,6 +122,9 @@ class _Listener(socket.socket):
 
     def accept(self) -> tuple[socket.socket, Any]:
         """Accept a connection. Where it had to be refused, raises BlockingIOError: the loop turns to others first."""
+        if self._connections._just_cut:
+            self._connections._just_cut = False
+            raise BlockingIOError  # so that the loop frees the file descriptor of what was cut
         try:
             accepted, address = super().accept()
         except OSError as exc:

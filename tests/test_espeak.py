@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import functools
+import gc
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -212,3 +214,16 @@ async def test_the_bridge_says_at_the_start_that_the_fallback_is_missing(
 def test_what_is_not_used_is_not_missed(caplog: pytest.LogCaptureFixture) -> None:
     load_espeak(settings_of("gpt_sovits", "none"))
     assert not caplog.records
+
+
+async def test_nothing_is_kept_of_what_was_spoken() -> None:
+    await spoken("你好")
+
+    def array_types() -> int:
+        gc.collect()
+        return sum(isinstance(one, type(ctypes.c_short * 1)) for one in gc.get_objects())
+
+    before = array_types()
+    for number in range(20):
+        await spoken(f"{SENTENCE}{number}")
+    assert array_types() == before

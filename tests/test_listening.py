@@ -176,6 +176,33 @@ async def test_who_has_sent_no_request_gives_its_place_to_the_next(monkeypatch: 
                     assert await devices(rig) == 2
 
 
+async def test_many_at_once_need_hardly_more_file_descriptors_than_may_be_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listening, "MAX_CONNECTIONS", 20)
+    held: set[socket.socket] = set()
+    most = 0
+
+    class Watched(listening._Connection):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            held.add(self)
+            nonlocal most
+            most = max(most, len(held))
+
+        def close(self) -> None:
+            super().close()
+            held.discard(self)
+
+    monkeypatch.setattr(listening, "_Connection", Watched)
+    async with running(make_parts()) as rig:
+        with contextlib.ExitStack() as stack:
+            for _ in range(90):  # they queue: the loop does not run meanwhile
+                stack.enter_context(socket.create_connection(("127.0.0.1", rig.bridge.http_port)))
+            assert await devices(rig) == 0
+    assert 20 <= most <= 26
+
+
 async def test_when_all_are_served_the_next_is_told_to_come_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listening, "MAX_CONNECTIONS", 3)
     async with running(make_parts()) as rig:
