@@ -18,6 +18,12 @@ ListenMode = Literal["auto", "manual", "realtime"]
 """auto: the server finds the end of speech; manual: push to talk; realtime: the microphone stays open."""
 LISTEN_MODES: tuple[ListenMode, ...] = ("auto", "manual", "realtime")
 
+NO_WORDS = "no_words"
+"""A feature of our own client: it wants an `stt` without text where speech was heard and no words in it. The protocol
+has no message for this, and other servers ignore the feature."""
+CONNECTED_AGAIN = "connected again"
+"""The close reason of a connection whose device id has come again."""
+
 
 class ProtocolError(PersonaError):
     """A message or a frame that does not follow the protocol."""
@@ -42,8 +48,10 @@ class Hello:
     """The server's name for the connection (a server's)."""
     audio: AudioParams | None = None
     features: frozenset[str] = frozenset()
-    """Names of the features that are true (a device's): mcp, aec, glyph_push."""
+    """Names of the features that are true (a device's): mcp, aec, glyph_push, NO_WORDS."""
     transport: str = "websocket"
+    device_id: str = ""
+    """Which device it is, where it says so here (a device's): the host's web page, hand-written clients."""
 
     def fields(self) -> dict[str, Any]:
         """Return the fields of the message."""
@@ -117,7 +125,7 @@ class Tts:
 
 @dataclass(frozen=True)
 class Stt:
-    """Server: what was heard."""
+    """Server: what was heard; without text, to clients with NO_WORDS only, that no words were."""
 
     text: str
 
@@ -250,6 +258,7 @@ def _hello(data: dict[str, Any], default: AudioParams) -> Hello:
         audio=audio,
         features=frozenset(named),
         transport=_said(data.get("transport")),
+        device_id=next((text for key in ("device_id", "device_mac") if (text := _id(data, key))), ""),
     )
 
 
@@ -283,6 +292,11 @@ def _text(data: dict[str, Any], key: str, default: str | None = None) -> str:
     if not isinstance(value, str):
         raise ProtocolError(f"{key} 应是文字")
     return _whole_characters(value)
+
+
+def _id(data: dict[str, Any], key: str) -> str:
+    value = data.get(key)
+    return _whole_characters(value) if isinstance(value, str) else ""
 
 
 def _dict(data: dict[str, Any], key: str) -> dict[str, Any]:

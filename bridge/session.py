@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import math
 import time
 import unicodedata
@@ -16,8 +17,11 @@ from websockets.exceptions import ConnectionClosed
 from xiaozhi_persona.audio.opus import OpusDecoder, OpusError
 from xiaozhi_persona.bridge.binary import VERSIONS, unpack, version_of
 from xiaozhi_persona.bridge.clock import ConversationClock
+from xiaozhi_persona.bridge.credentials import Credentials
 from xiaozhi_persona.bridge.link import Link
 from xiaozhi_persona.bridge.messages import (
+    CONNECTED_AGAIN,
+    NO_WORDS,
     Abort,
     Alert,
     AudioParams,
@@ -32,6 +36,8 @@ from xiaozhi_persona.bridge.messages import (
 )
 from xiaozhi_persona.bridge.parts import Parts
 from xiaozhi_persona.bridge.turn import Turn, TurnTimeline
+from xiaozhi_persona.device_ids import normal_id
+from xiaozhi_persona.memory.passing import PassingMemory
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, SAMPLE_RATE_HZ
 from xiaozhi_persona.providers.vad.detector import SAMPLE_RATE_HZ as UPLINK_RATE_HZ
 from xiaozhi_persona.providers.vad.detector import VadStream
@@ -64,20 +70,19 @@ class Session:
     def __init__(
         self,
         websocket: ServerConnection,
-        device_id: str,
-        owner: Owner,
-        header_version: int,
+        given: Credentials,
         parts: Parts,
         settings: Settings,
         on_turn: Callable[[TurnTimeline], None],
+        on_named: Callable[[Session], None],
     ) -> None:
         self._websocket = websocket
-        self._owner = owner
-        self._header_version = header_version
+        self._given = given
+        self._on_named = on_named
         self._parts = parts
         self._settings = settings
         self._on_turn = on_turn
-        self._link = Link(websocket, device_id, settings.session.stop_margin_ms)
+        self._link = Link(websocket, normal_id(given.device_id), settings.session.stop_margin_ms)
         self.log = self._link.log
         self._greeted = asyncio.Event()
         self._clock = ConversationClock()
@@ -98,6 +103,11 @@ class Session:
         self._leaving: asyncio.Task[None] | None = None  # set when the device has connected again
         self._complained: set[str] = set()
         self._wake_words = {_plain(word) for word in settings.session.wake_words}
+
+    @property
+    def device_id(self) -> str:
+        """Which device it is, "" where it does not say, and before its hello where only that says it."""
+        return self._link.device_id
 
     async def run(self) -> None:
         """Serve until the connection ends. Leaves nothing running."""
@@ -132,7 +142,7 @@ class Session:
     async def _leave(self) -> None:
         try:
             with anyio.move_on_after(_GOODBYE_S):  # most often nobody is there any more
-                await self._websocket.close(1000, "connected again")
+                await self._websocket.close(1000, CONNECTED_AGAIN)
         finally:
             self._websocket.transport.abort()
 
@@ -194,13 +204,14 @@ class Session:
             self._complain(f"不认识的消息类型 {message.type[:40]!r}")
 
     async def _greet(self, hello: Hello) -> None:
-        version = hello.version or self._header_version
+        version = hello.version or self._given.binary_version
         if version not in VERSIONS:
             self._complain(f"不认识的二进制协议版本 {version}")
             version = 1
         self._link.binary_version = version
         if not hello.transport and hello.audio is None:
             self._link.stop_margin_ms = max(self._link.stop_margin_ms, _WEB_PAGE_STOP_MARGIN_MS)
+        self._link.wants_no_words = NO_WORDS in hello.features
         audio = AudioParams(SAMPLE_RATE_HZ, FRAME_MS)
         await self._link.send(Hello(version=version, session_id=self._link.session_id, audio=audio))
         self._takes_sound = hello.audio is None or hello.audio.format == audio.format
@@ -208,8 +219,21 @@ class Session:
             refusal = f"只收发 Opus，不收 {hello.audio.format[:20]!r}：请在设备的 hello 里把 format 设为 opus"
             self._complain(refusal)
             await self._link.send(Alert("声音格式不支持", refusal))
+        if not self._greeted.is_set():
+            await self._enter(hello)
         self._greeted.set()
-        await self._parts.memory.open(self._owner)
+
+    async def _enter(self, hello: Hello) -> None:
+        """Find out which device it is, and make its memory ready. One that does not say has none."""
+        given = self._given.device_id, hello.device_id, self._given.client_id
+        self._link.name(next(filter(None, map(normal_id, given)), ""))
+        if self.device_id:
+            self._on_named(self)
+        else:
+            memory = PassingMemory(2 * self._settings.llm.history_turns)
+            self._parts = dataclasses.replace(self._parts, memory=memory)
+            self.log.info("设备没有报上编号，这次连接没有记忆")
+        await self._parts.memory.open(Owner(self.device_id))
 
     async def _start_listening(self, mode: ListenMode) -> None:
         await self._drop_typed()  # it was the wake word that opened the microphone
@@ -306,7 +330,7 @@ class Session:
         self._hears_anew = False
         self._turn = turn = Turn(
             self._link,
-            self._owner,
+            Owner(self.device_id),
             self._parts,
             self._settings,
             self._clock,

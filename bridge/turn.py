@@ -128,6 +128,8 @@ class Turn:
         self._log.debug("听到：%s", transcript)
         if transcript and not transcript.text:
             self._log.info("一轮 %s：没有识别出文字", self.timeline.turn_id)
+            if self._link.wants_no_words:
+                await self._link.send(Stt(""))
             if not self._tells_unheard:
                 return  # the device goes on listening
         elif transcript:

@@ -28,6 +28,7 @@ TEXTS: dict[str, str] = json.loads((SPEECH / "texts.json").read_text(encoding="u
 def recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Three recordings in the current folder; two have their texts beside them."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.yaml").touch()
     for name in ("speech1.wav", "speech2.wav"):
         shutil.copy(SPEECH / name, tmp_path)
     (tmp_path / "speech1.txt").write_text(TEXTS["speech1.wav"] + "！", encoding="utf-8-sig")

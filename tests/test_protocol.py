@@ -42,7 +42,7 @@ def test_hello_of_the_firmware() -> None:
 
 def test_hello_without_any_field_as_the_web_page_sends_it() -> None:
     hello = decode_device_message('{"type":"hello","device_id":"x"}')
-    assert hello == Hello(version=0, transport="", audio=None)
+    assert hello == Hello(version=0, transport="", audio=None, device_id="x")
 
 
 @pytest.mark.parametrize(

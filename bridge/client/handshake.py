@@ -9,7 +9,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 
-from xiaozhi_persona.errors import ServiceTimeout, ServiceUnavailable, SettingsError
+from xiaozhi_persona.errors import ServiceTimeout, ServiceUnavailable, SettingsError, own_command
 
 PATH = "/xiaozhi/v1/"
 """Where both xiaozhi-esp32-server and our bridge serve devices."""
@@ -57,7 +57,7 @@ async def open_websocket(
         ) from exc
     except (OSError, EOFError) as exc:
         raise ServiceUnavailable(
-            f"连不上 {url}（{exc}）。请确认服务已经启动（xiaozhi-persona serve），地址和端口没有写错"
+            f"连不上 {url}（{exc}）。请确认服务已经启动（{own_command('serve')}），地址和端口没有写错"
         ) from exc
 
 

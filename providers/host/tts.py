@@ -18,6 +18,7 @@ from core.providers.tts.dto.dto import ContentType, InterfaceType, SentenceType,
 
 from xiaozhi_persona.audio.opus import OpusDecoder
 from xiaozhi_persona.audio.wav import wav_bytes
+from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.providers.host.character import give_character
 from xiaozhi_persona.providers.host.connection import calling_connection, has_tools, is_chatting
@@ -54,7 +55,7 @@ class PersonaTts(TTSProviderBase):  # type: ignore[misc]
         self._reply: Reply | None = None
         self._shows_faces = False
         connection = calling_connection()
-        self._device_id = str(getattr(connection, "device_id", None) or "")
+        self._device_id = normal_id(str(getattr(connection, "device_id", None) or ""))
         role = self._voices.casting.role(self._device_id)
         self.voice = f"{role.id}-{role.sheet.default_emotion or '中性'}"
         """Names the voice in the host's cache of wake word replies."""

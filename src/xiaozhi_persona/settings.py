@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticKnownError
+
+from xiaozhi_persona.device_ids import normal_id, normal_keys
+from xiaozhi_persona.errors import SettingsError
 
 
 class Section(BaseModel):
@@ -25,13 +36,25 @@ class Section(BaseModel):
         return value
 
 
+def _ids_in_one_form(of_device: dict[str, str]) -> dict[str, str]:
+    try:
+        return normal_keys(of_device)
+    except SettingsError as exc:
+        raise ValueError(str(exc)) from exc
+
+
+def _owners_in_one_form(of_device: dict[str, str]) -> dict[str, str]:
+    """An owner may be named by the id of a device of his."""
+    return _ids_in_one_form({device: normal_id(owner) for device, owner in of_device.items()})
+
+
 class PathSettings(Section):
     """路径"""
 
     data: str = Field(
         "./data",
         min_length=1,
-        description="数据文件夹：导入的角色、记忆、模型、缓存。相对路径从本文件所在的文件夹算起",
+        description="数据文件夹：导入的角色、记忆、模型、缓存。相对路径从 config.yaml 所在的文件夹算起",
     )
 
 
@@ -58,6 +81,22 @@ class BridgeSettings(Section):
     )
     token: str = Field("", description="设备要出示的令牌，由 OTA 发给设备；留空为不检查。可写成 ${环境变量}")
     binary_version: Literal[1, 2, 3] = Field(1, description="让设备使用的二进制协议版本")
+    allowed_origins: list[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*://[^/\s*]+/?$")]] = (
+        Field(
+            [],
+            description="除了本程序自己的网页，还让哪些网页连接，写浏览器地址栏里的协议、主机和端口；小智服务端的测试网页通常是 http://127.0.0.1:8006（或把 127.0.0.1 换成 localhost），它还要 ids_in_url。设备不是网页，不用写",
+        )
+    )
+    ids_in_url: bool = Field(
+        False,
+        description="也认 WebSocket 地址里写的 device-id、client-id 和 authorization。网页只能这样报上编号，但地址会留在浏览器和代理的记录里",
+    )
+    connections_per_address: int = Field(
+        64,
+        ge=1,
+        le=512,
+        description="一个地址最多同时有几条连接，本机的不限；很多设备经同一个代理或 Docker 的网关连来时调大。总共最多 512 条",
+    )
 
 
 class SessionSettings(Section):
@@ -218,6 +257,10 @@ class GptSovitsSettings(Section):
     )
     gpt_weights: str = Field("", description="默认的 GPT 权重，写服务器上的路径；角色没有自己的权重时用它")
     sovits_weights: str = Field("", description="默认的 SoVITS 权重，写服务器上的路径")
+    server_dirs: dict[str, str] = Field(
+        {},
+        description="角色包在 GPT-SoVITS 那台机器上的文件夹，服务器不在本机时要写，如 {xiaoyu: 'D:\\voices\\xiaoyu'}；voices send 会写好",
+    )
     parameters: dict[str, Any] = Field(
         {},
         description="默认的合成参数，两种接口的键名都可以用，如 {top_k: 15, temperature: 1.0, ref_audio_path: 参考音频, prompt_text: 它的文字, prompt_lang: zh}",
@@ -251,6 +294,13 @@ class MemorySettings(Section):
     lore_tokens: int = Field(400, ge=0, le=8000, description="世界书最多占提示词的多少 token")
     lore_messages: int = Field(4, ge=0, le=50, description="除了问题，世界书还看最近几条消息里的词")
 
+    _one_form = field_validator("owners")(_owners_in_one_form)
+
+    def owner_of(self, name: str) -> str:
+        """Return whose memory a device uses, or the owner who is named himself."""
+        name = normal_id(name)
+        return self.owners.get(name, name)
+
 
 class PhraseSettings(Section):
     """出错时说的话"""
@@ -264,9 +314,9 @@ class PhraseSettings(Section):
 class Settings(Section):
     """All of config.yaml."""
 
-    role: str = Field("default", min_length=1, description="角色；xiaozhi-persona roles list 列出现有的")
+    role: str = Field("default", min_length=1, description="角色；命令 roles list 列出现有的")
     role_of_device: dict[str, str] = Field(
-        {}, description="个别设备用另外的角色，写设备编号（MAC 地址，小写），如 {'aa:bb:cc:dd:ee:ff': xiaoyu}"
+        {}, description="个别设备用另外的角色，写设备编号（MAC 地址），如 {'aa:bb:cc:dd:ee:ff': xiaoyu}"
     )
     paths: PathSettings = Field(default_factory=PathSettings)
     log: LogSettings = Field(default_factory=LogSettings)
@@ -280,6 +330,8 @@ class Settings(Section):
     gpt_sovits: GptSovitsSettings = Field(default_factory=GptSovitsSettings)
     memory: MemorySettings = Field(default_factory=MemorySettings)
     phrases: PhraseSettings = Field(default_factory=PhraseSettings)
+
+    _one_form = field_validator("role_of_device")(_ids_in_one_form)
 
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
 
