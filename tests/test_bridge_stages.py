@@ -198,7 +198,7 @@ async def test_a_device_that_stops_reading(
             await at.wire.until(lambda: not at.wire.heard.speaking)
             await at.ask(at.wire)
             return
-        (session,) = at.rig.bridge._sessions.values()
+        (session,) = at.rig.bridge._sessions
         never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         monkeypatch.setattr(session._websocket, "send", lambda frame: asyncio.shield(never))
         await at.wire.send(type="abort")
