@@ -25,9 +25,9 @@ from hypothesis.stateful import (
 
 from xiaozhi_persona.audio.opus import OpusEncoder
 from xiaozhi_persona.bridge import session
+from xiaozhi_persona.bridge.credentials import Credentials
 from xiaozhi_persona.bridge.session import Session
 from xiaozhi_persona.errors import ServiceUnavailable
-from xiaozhi_persona.spine import Owner
 
 _T = TypeVar("_T")
 
@@ -83,12 +83,11 @@ class Device(RuleBasedStateMachine):
             self.parts = make_parts(self.chat, self.recognizer, self.synthesizer)
             self.session = Session(
                 self.socket,  # type: ignore[arg-type]
-                "aa:bb",
-                Owner("aa:bb"),
-                1,
+                Credentials("aa:bb"),
                 self.parts,
                 make_settings(),
-                lambda timeline: None,
+                on_turn=lambda timeline: None,
+                on_named=lambda session: None,
             )
             self.serving = asyncio.create_task(self.session.run())
 

@@ -11,10 +11,9 @@ from fakes.sovits_server import FakeSovits, pitch_hz, pitch_of
 from host_doors import host_with_doors
 from hostkit import VERSIONS, Fail, Llm, ToolCall
 
-from xiaozhi_persona.settings import Settings, TtsSettings
-
 every_version = pytest.mark.parametrize("version", VERSIONS)
 newest = VERSIONS[-1]
+OURS = "data/xiaozhi-persona/config.yaml"
 
 
 def v2(server: FakeSovits, **more: Any) -> dict[str, Any]:
@@ -282,16 +281,14 @@ async def test_sound_is_kept_where_the_host_keeps_it(tmp_path: Path) -> None:
 @every_version
 @pytest.mark.parametrize("begin", ["", "先说一句。"])
 async def test_a_model_that_never_leaves_its_thoughts_ends_in_stop_and_is_not_asked_on(
-    version: str, begin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    version: str, begin: str, tmp_path: Path
 ) -> None:
-    hurried = Settings().llm.model_copy(update={"speech_timeout_s": 0.5})
-    settings = Settings().at(tmp_path).model_copy(update={"llm": hurried})
-    monkeypatch.setattr("xiaozhi_persona.providers.host.sections.base_settings", lambda folder: settings)
+    hurried = {OURS: "llm: {speech_timeout_s: 1.0}\n"}
     thoughts = ["<think>", *(piece for _ in range(1000) for piece in (0.02, "嗯"))]
     llm = Llm("下一个。", next=[[begin, *thoughts] if begin else thoughts])
     async with (
         FakeSovits() as sovits,
-        host_with_doors(version, tmp_path, tts=v2(sovits), llm=llm) as server,
+        host_with_doors(version, tmp_path, tts=v2(sovits), llm=llm, files=hurried) as server,
         server.connect() as device,
     ):
         reply = await device.say("在吗", timeout_s=15)
@@ -311,14 +308,11 @@ async def test_a_model_that_never_leaves_its_thoughts_ends_in_stop_and_is_not_as
     [("😊", "抱歉，我现在连不上大脑，请稍后再试。"), ("在。", "在。抱歉，我现在说不出话来。")],
     ids=["no word", "no voice"],
 )
-async def test_a_reply_that_cannot_be_said_is_apologized_for(
-    text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mute = Settings().at(tmp_path).model_copy(update={"tts": TtsSettings(fallback="none")})
-    monkeypatch.setattr("xiaozhi_persona.providers.host.sections.base_settings", lambda folder: mute)
+async def test_a_reply_that_cannot_be_said_is_apologized_for(text: str, said: str, tmp_path: Path) -> None:
+    mute = {OURS: "tts: {fallback: none}\n"}
     section = {"type": "gpt_sovits_v2_stream", "url": "http://127.0.0.1:9/tts"}
     async with (
-        host_with_doors(newest, tmp_path, tts=section, llm=Llm(text)) as server,
+        host_with_doors(newest, tmp_path, tts=section, llm=Llm(text), files=mute) as server,
         server.connect() as device,
     ):
         reply = await device.say("在吗")

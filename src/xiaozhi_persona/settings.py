@@ -218,7 +218,7 @@ class LlmSettings(Section):
     token_timeout_s: float = Field(10.0, ge=1.0, le=120.0, description="两段文字或思考之间的时限")
     speech_timeout_s: float = Field(
         60.0,
-        ge=5.0,
+        ge=1.0,
         le=100.0,
         description="多久没有写出能说的话就不等了：思考、空白、表情都不算；设备在 120 秒没有消息时会当连接已死",
     )
