@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 import unicodedata
 from collections.abc import Callable
@@ -13,10 +14,14 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from xiaozhi_persona.audio.opus import OpusDecoder, OpusError
-from xiaozhi_persona.bridge.binary import VERSIONS, unpack
+from xiaozhi_persona.bridge.binary import VERSIONS, unpack, version_of
+from xiaozhi_persona.bridge.clock import ConversationClock
 from xiaozhi_persona.bridge.link import Link
 from xiaozhi_persona.bridge.messages import (
+    CONNECTED_AGAIN,
+    NO_WORDS,
     Abort,
+    Alert,
     AudioParams,
     DeviceMessage,
     Hello,
@@ -28,7 +33,9 @@ from xiaozhi_persona.bridge.messages import (
     decode_device_message,
 )
 from xiaozhi_persona.bridge.parts import Parts
-from xiaozhi_persona.bridge.turn import Turn, TurnTimeline
+from xiaozhi_persona.bridge.turn import MAX_TYPED_CHARACTERS, Turn, TurnTimeline
+from xiaozhi_persona.bridge.visit import Visit
+from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, SAMPLE_RATE_HZ
 from xiaozhi_persona.providers.vad.detector import SAMPLE_RATE_HZ as UPLINK_RATE_HZ
 from xiaozhi_persona.providers.vad.detector import VadStream
@@ -43,6 +50,12 @@ _WEB_PAGE_STOP_MARGIN_MS = 500
 _CROSSING_S = 0.5
 """A `listen start` this soon after our `tts start` may have been sent before the device had seen that."""
 
+SHORT_PRESS_S = 0.5
+"""Who has held the button for less, and said nothing, has not meant to."""
+
+WAKE_WORD_S = 1.0
+"""How long before or after a `detect` the sound of the wake word, or the `listen start`, may come that go with it."""
+
 LONGEST_SILENCE_S = 115.0
 """A device that has been sent nothing for 120 s takes the connection for dead (78/xiaozhi-esp32, protocol.cc)."""
 
@@ -55,23 +68,27 @@ class Session:
     def __init__(
         self,
         websocket: ServerConnection,
-        device_id: str,
-        owner: Owner,
-        header_version: int,
+        visit: Visit,
         parts: Parts,
         settings: Settings,
         on_turn: Callable[[TurnTimeline], None],
+        on_entered: Callable[[Session], None],
     ) -> None:
         self._websocket = websocket
-        self._owner = owner
-        self._header_version = header_version
+        self._visit = visit
+        self._on_entered = on_entered
         self._parts = parts
         self._settings = settings
         self._on_turn = on_turn
-        self._link = Link(websocket, device_id, settings.session.stop_margin_ms)
+        self._link = Link(websocket, visit.device_id, settings.session.stop_margin_ms)
         self.log = self._link.log
         self._greeted = asyncio.Event()
+        self._clock = ConversationClock()
         self._mode: ListenMode | None = None  # None: the microphone is closed
+        self._mode_since_s = self._unasked_sound_at_s = -math.inf
+        self._typed: asyncio.Task[None] | None = None  # a text that may yet turn out to be a wake word
+        self._acting = asyncio.Lock()  # held by who begins or ends turns
+        self._takes_sound = True
         self._endpointer = Endpointer(settings.vad)
         self._vad_stream = VadStream()
         self._decoder = OpusDecoder(UPLINK_RATE_HZ)
@@ -82,8 +99,14 @@ class Session:
         self._turn_task: asyncio.Task[None] | None = None
         self._active_at_s = time.monotonic()
         self._leaving: asyncio.Task[None] | None = None  # set when the device has connected again
+        self._opening: asyncio.Task[None] | None = None  # of the memory, ahead of the first question
         self._complained: set[str] = set()
         self._wake_words = {_plain(word) for word in settings.session.wake_words}
+
+    @property
+    def key(self) -> str:
+        """The same for two connections of which the later one ends the former; "" for one that ends none."""
+        return self._visit.standing.key
 
     async def run(self) -> None:
         """Serve until the connection ends. Leaves nothing running."""
@@ -93,14 +116,18 @@ class Session:
                 if self._leaving:
                     break
                 try:
-                    await self._receive(frame)
+                    async with self._acting:
+                        await self._receive(frame)
                 except (ProtocolError, OpusError) as exc:
                     self._complain(f"{type(exc).__name__} {exc}")
         except ConnectionClosed:
             pass
         finally:
             await cancel_and_wait(watch)
+            await self._drop_typed()
             await self._cancel_turn()
+            if self._opening:
+                await cancel_and_wait(self._opening)
             if self._leaving:
                 await cancel_and_wait(self._leaving)
 
@@ -108,14 +135,15 @@ class Session:
         """End this connection, since the device has made another one: no sound from now on, and a socket closed soon."""
         if self._leaving is None:
             self.log.info("设备又连上来了，旧的连接结束")
-            if self._turn_task:
-                self._turn_task.cancel()
+            for task in (self._typed, self._turn_task):
+                if task:
+                    task.cancel()
             self._leaving = asyncio.create_task(self._leave(), name="session-leave")
 
     async def _leave(self) -> None:
         try:
             with anyio.move_on_after(_GOODBYE_S):  # most often nobody is there any more
-                await self._websocket.close(1000, "connected again")
+                await self._websocket.close(1000, CONNECTED_AGAIN)
         finally:
             self._websocket.transport.abort()
 
@@ -177,19 +205,48 @@ class Session:
             self._complain(f"不认识的消息类型 {message.type[:40]!r}")
 
     async def _greet(self, hello: Hello) -> None:
-        version = hello.version or self._header_version
+        version = hello.version or self._visit.binary_version
         if version not in VERSIONS:
             self._complain(f"不认识的二进制协议版本 {version}")
             version = 1
         self._link.binary_version = version
         if not hello.transport and hello.audio is None:
             self._link.stop_margin_ms = max(self._link.stop_margin_ms, _WEB_PAGE_STOP_MARGIN_MS)
+        self._link.wants_no_words = NO_WORDS in hello.features
+        is_first = not self._greeted.is_set()
+        if is_first and not await self._enter(hello):
+            return
         audio = AudioParams(SAMPLE_RATE_HZ, FRAME_MS)
         await self._link.send(Hello(version=version, session_id=self._link.session_id, audio=audio))
+        self._takes_sound = hello.audio is None or hello.audio.format == audio.format
+        if hello.audio and not self._takes_sound:
+            refusal = f"只收发 Opus，不收 {hello.audio.format[:20]!r}：请在设备的 hello 里把 format 设为 opus"
+            self._complain(refusal)
+            await self._link.send(Alert("声音格式不支持", refusal))
         self._greeted.set()
-        await self._parts.memory.open(self._owner)
+        if is_first and (owner_id := self._visit.standing.owner_id):  # a question need not wait for it
+            opening = self._parts.memory.open(Owner(owner_id))
+            self._opening = asyncio.create_task(opening, name="session-open")
+
+    async def _enter(self, hello: Hello) -> bool:
+        """Find out which device it is, and return whether it is served, or at least told its code."""
+        try:
+            standing = await self._visit.enter(hello.device_id)
+        except PersonaError:
+            await self._websocket.close(1013, "try again later")
+            return False
+        self._link.name(self._visit.device_id)
+        if standing.owner_id is None and not standing.code:
+            self.log.warning("设备没有报上编号，或来得太多，断开")
+            await self._websocket.close(1008, "not admitted")
+            return False
+        if standing.owner_id == "":
+            self.log.info("设备没有报上编号，这次连接没有记忆")
+        self._on_entered(self)
+        return True
 
     async def _start_listening(self, mode: ListenMode) -> None:
+        await self._drop_typed()  # it was the wake word that opened the microphone
         if mode == "manual":
             # The button is pressed for a new question. The device has left its speaking state by itself, and
             # a `tts stop` would end py-xiaozhi's listening. But where press and `tts start` crossed, the device
@@ -199,26 +256,57 @@ class Session:
             await self._cancel_turn()
         elif mode == self._mode and self._endpointer.speaking:
             return  # sent again, as py-xiaozhi does after an abort: what is being said goes on
-        self._mode = mode
+        self._mode, self._mode_since_s = mode, time.monotonic()
         self._hears_anew = True
         self._hear_anew()
 
     async def _stop_listening(self) -> None:
         held, manual = self._held, self._mode == "manual"
+        pressed_s = time.monotonic() - self._mode_since_s
         self._mode = None
         self._hear_anew()
-        if manual and held:
-            await self._begin_turn(np.concatenate(held))
+        if manual and (held or pressed_s >= SHORT_PRESS_S):
+            heard = np.concatenate((np.zeros(0, np.int16), *held))
+            await self._begin_turn(heard, pressed_s=max(pressed_s, len(heard) / UPLINK_RATE_HZ))
 
     async def _detected(self, text: str) -> None:
-        """A wake word, which only wakes, or a text that was typed."""
-        if text.strip() and _plain(text) not in self._wake_words:
+        """A wake word, which only wakes, or a text that was typed.
+
+        Wake words have many names. One comes behind its own sound, sent while the microphone is closed, or just before
+        the microphone opens, as the firmware and the web page do; who types has opened it, or opens it not at all.
+        """
+        await self._drop_typed()
+        woken = time.monotonic() - self._unasked_sound_at_s < WAKE_WORD_S
+        if not text.strip() or woken or _plain(text[:MAX_TYPED_CHARACTERS]) in self._wake_words:
+            return
+        if self._mode is None:
+            self._typed = asyncio.create_task(self._begin_typed(text.strip()), name="session-typed")
+        else:
             await self._begin_turn(text.strip())
 
+    async def _begin_typed(self, text: str) -> None:
+        await asyncio.sleep(WAKE_WORD_S)
+        async with self._acting:
+            await self._begin_turn(text)
+
+    async def _drop_typed(self) -> None:
+        if self._typed:
+            await cancel_and_wait(self._typed)
+            self._typed = None
+
     async def _hear(self, frame: bytes) -> None:
+        version = version_of(frame)
+        if version > 1 and version != self._link.binary_version:
+            self._complain(f"声音是二进制协议版本 {version} 的，和 hello 说的不同，照它的来")
+            self._link.binary_version = version
         packet = unpack(frame, self._link.binary_version)
+        if not packet or not self._takes_sound:
+            return
+        if self._mode is None:
+            self._unasked_sound_at_s = time.monotonic()
+            return
         # While it speaks, the microphone of a device in auto mode is closed; a web page may still send its echo.
-        if not packet or self._mode is None or (self._mode == "auto" and self._speaking):
+        if self._mode == "auto" and self._speaking:
             return
         samples = self._decoder.decode(packet)
         if self._mode == "manual":
@@ -240,7 +328,8 @@ class Session:
         self._endpointer.reset()
         self._vad_stream = VadStream()
 
-    async def _begin_turn(self, heard: Samples | str) -> None:
+    async def _begin_turn(self, heard: Samples | str, *, pressed_s: float = 0.0) -> None:
+        """Answer what was heard or typed; `pressed_s` is how long a button was held for it."""
         if isinstance(heard, np.ndarray):
             if self._turn_runs and self._turn and not self._turn.answered:
                 # More came while the first part was being recognized: it is one question with a pause in it.
@@ -249,7 +338,12 @@ class Session:
             self._heard = heard
         await self._stop_turn(quietly=True)
         self._hears_anew = False
-        self._turn = turn = Turn(self._link, self._owner, self._parts, self._settings)
+        owner, parts = await self._visit.speak()
+        if self._leaving:
+            return
+        self._turn = turn = Turn(
+            self._link, owner, parts, self._settings, self._clock, tells_unheard=pressed_s >= SHORT_PRESS_S
+        )
         self._turn_task = asyncio.create_task(turn.run(heard), name=f"turn-{turn.timeline.turn_id}")
         self._turn_task.add_done_callback(lambda _: self._turn_ended(turn))
 
@@ -280,7 +374,7 @@ class Session:
         """Log each kind of complaint once a connection."""
         if what not in self._complained and len(self._complained) < 20:
             self._complained.add(what)
-            self.log.warning("忽略设备的消息：%s", what)
+            self.log.warning("设备发来的不合协议：%s", what)
 
 
 def _plain(text: str) -> str:

@@ -6,16 +6,18 @@ import asyncio
 import contextlib
 import time
 import uuid
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import anyio
+
 from xiaozhi_persona.audio.opus import decoder_reset
+from xiaozhi_persona.bridge.clock import ConversationClock
 from xiaozhi_persona.bridge.link import Link
 from xiaozhi_persona.bridge.messages import Face, Stt, Tts
 from xiaozhi_persona.bridge.pacing import Pacer
 from xiaozhi_persona.bridge.parts import Parts
-from xiaozhi_persona.errors import ServiceError
+from xiaozhi_persona.errors import ServiceError, ServiceTimeout
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, Sentence, SpeechPipeline
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Message, Owner, Samples, Transcript
@@ -23,8 +25,12 @@ from xiaozhi_persona.spine import Turn as Said
 from xiaozhi_persona.tasks import cancel_and_wait
 from xiaozhi_persona.text.emotions import FACES
 
-_WRITE_FIRST_S = 0.02
-"""How long the chat model waits for the user's words to be written; they go on being written while it answers."""
+MAX_TYPED_CHARACTERS = 1000
+"""What is typed beyond this is not taken: nobody says as much at one go, and all of it would stand in every prompt."""
+
+_WRITE_FIRST_S = 0.2
+"""How long the chat model waits for the user's words to be written, so that it does not promise to remember what could
+not be; they go on being written while it answers."""
 
 
 @dataclass
@@ -56,7 +62,17 @@ class Turn:
     A turn that is cancelled sends nothing more; who cancels it sends the `tts stop`.
     """
 
-    def __init__(self, link: Link, owner: Owner, parts: Parts, settings: Settings) -> None:
+    def __init__(
+        self,
+        link: Link,
+        owner: Owner,
+        parts: Parts,
+        settings: Settings,
+        clock: ConversationClock,
+        *,
+        tells_unheard: bool = False,
+    ) -> None:
+        """`tells_unheard`: sound without words is answered too, where the user waits for an answer."""
         self.timeline = TurnTimeline(uuid.uuid4().hex[:8], time.monotonic())
         self.speaking = False
         """Whether the device was told that speaking begins, and not yet that it ended."""
@@ -67,15 +83,19 @@ class Turn:
         self._owner = owner
         self._parts = parts
         self._settings = settings
+        self._clock = clock
+        self._tells_unheard = tells_unheard
         self._pacer = Pacer(FRAME_MS, settings.session.lead_packets)
         self._speaking_since_s = time.monotonic()
         self._packets_sent = 0
+        self._is_cut = False  # whether what was typed was too long
+        self._notes = ""  # what we say beside the answer, which is no part of it
         self._face = ""
         self._label = ""
         self._said: list[str] = []
-        self._writing: asyncio.Task[None] | None = None  # the user's words
+        self._writing: asyncio.Task[str] | None = None  # the user's words
         self._off_record = (
-            False  # what is said is no part of the conversation: an apology, the memory's own answer
+            False  # what is said is no part of the conversation: not heard, the memory's answer
         )
 
     async def run(self, heard: Samples | str) -> None:
@@ -91,7 +111,7 @@ class Turn:
             if self._writing:
                 await self._writing
             if self._said and not self._off_record:
-                said = Said("assistant", "".join(self._said), datetime.now().astimezone())
+                said = Said("assistant", "".join(self._said), self._clock.now())
                 await self._parts.memory.remember(self._owner, [said])
 
     def speaks_for_s(self) -> float:
@@ -101,19 +121,25 @@ class Turn:
     async def _answer(self, heard: Samples | str) -> None:
         try:
             transcript = (
-                Transcript(heard)
+                self._typed(heard)
                 if isinstance(heard, str)
                 else await self._parts.recognizer.transcribe(heard)
             )
         except ServiceError as exc:
             self._log.warning("%s", exc)
             transcript = None
+        except Exception:
+            self._log.exception("语音识别出错")
+            transcript = None
         self.timeline.mark("stt_ms")
         self._log.debug("听到：%s", transcript)
         if transcript and not transcript.text:
-            self._log.info("一轮 %s：没有识别出文字，不回答", self.timeline.turn_id)
-            return  # the device goes on listening
-        if transcript:
+            self._log.info("一轮 %s：没有识别出文字", self.timeline.turn_id)
+            if self._link.wants_no_words:
+                await self._link.send(Stt(""))
+            if not self._tells_unheard:
+                return  # the device goes on listening
+        elif transcript:
             await self._link.send(Stt(transcript.text))
         self.speaking = self.answered = True  # first: cancelled while it sends, it needs its stop
         await self._link.send(Tts("start"))
@@ -123,6 +149,7 @@ class Turn:
             self._parts.synthesizer,
             self._parts.casting.emotion_choice(self._link.device_id),
             timeout_s=self._settings.sentence_timeout_s,
+            phrases=self._settings.phrases,
         )
         async with contextlib.aclosing(pipeline):
             writer = asyncio.create_task(
@@ -136,28 +163,29 @@ class Turn:
         await self._play_out(pipeline)
         await self._stop_speaking()
 
+    def _typed(self, text: str) -> Transcript:
+        """Return what is taken of a typed text; that it was cut is said before the answer."""
+        self._is_cut = len(text) > MAX_TYPED_CHARACTERS
+        return Transcript(text[:MAX_TYPED_CHARACTERS])
+
     async def _write(self, transcript: Transcript | None, pipeline: SpeechPipeline) -> None:
-        """Feed the pipeline with the reply, or with an apology."""
+        """Feed the pipeline with the reply; where nothing comes of it, the pipeline apologizes."""
         phrases = self._settings.phrases
         try:
-            if transcript is None:
+            if transcript is None or not transcript.text:
                 self._off_record = True
-                pipeline.feed(phrases.not_understood)
+                pipeline.feed(phrases.not_understood if transcript is None else phrases.not_heard)
             else:
                 await self._reply(transcript, pipeline)
         except ServiceError as exc:
             self._log.warning("%s", exc)
-            if "first_token_ms" not in self.timeline.marks_ms:
-                self._off_record = True
-                pipeline.feed(phrases.chat_failed)
         except Exception:
             self._log.exception("对话模型出错")
-            pipeline.feed(phrases.chat_failed)
         finally:
             pipeline.finish()
 
     async def _reply(self, transcript: Transcript, pipeline: SpeechPipeline) -> None:
-        parts, now = self._parts, datetime.now().astimezone()
+        parts, now = self._parts, self._clock.now()
         if answer := await parts.memory.obey(self._owner, transcript.text, now):
             self._off_record = True
             pipeline.feed(answer)
@@ -168,18 +196,43 @@ class Turn:
             parts.memory.remember(self._owner, [said]), name=f"remember-{self.timeline.turn_id}"
         )
         await asyncio.wait({self._writing}, timeout=_WRITE_FIRST_S)
+        if self._writing.done():
+            remembered = replace(remembered, notice=self._writing.result())
         messages = [
             Message("system", parts.casting.role(self._link.device_id).system_prompt(now, remembered)),
             *(Message(item.who, item.text) for item in remembered.items),
             Message("user", transcript.text),
         ]
-        async with contextlib.aclosing(parts.chat_model.stream(messages)) as deltas:
-            async for delta in deltas:
-                if delta.text:
-                    self.timeline.mark("first_token_ms")
-                    pipeline.feed(delta.text)
-                if pipeline.full:
-                    break  # a model that repeats itself without end
+        if self._is_cut:
+            self._note(self._settings.phrases.too_long, pipeline)
+        limit_s = self._settings.llm.speech_timeout_s
+        try:
+            with anyio.fail_after(limit_s) as waiting:
+                async with contextlib.aclosing(parts.chat_model.stream(messages)) as deltas:
+                    async for delta in deltas:
+                        if not delta.text:
+                            continue
+                        self.timeline.mark("first_token_ms")
+                        before = pipeline.characters
+                        pipeline.feed(delta.text)
+                        if pipeline.full:
+                            break  # a model that repeats itself without end
+                        if pipeline.characters > before:
+                            waiting.deadline = anyio.current_time() + limit_s
+        except TimeoutError as exc:
+            raise ServiceTimeout(
+                f"对话模型 {limit_s:g} 秒没有写出能说的话。"
+                "在 llm.extra_body 里关掉思考，常有时调大 llm.speech_timeout_s。"
+            ) from exc
+        await asyncio.wait({self._writing}, timeout=_WRITE_FIRST_S)
+        if not remembered.notice and self._writing.done() and self._writing.result():
+            # It was not known, and the answer may promise to remember.
+            self._note(self._settings.phrases.not_kept, pipeline)
+
+    def _note(self, phrase: str, pipeline: SpeechPipeline) -> None:
+        """Say something of ours beside the answer."""
+        self._notes += phrase
+        pipeline.feed(f"\n{phrase}\n")
 
     async def _speak(self, sentence: Sentence) -> None:
         self.timeline.mark("first_sentence_ms")
@@ -209,9 +262,14 @@ class Turn:
             self._face = sentence.clip.face
             await self._link.send(Face(self._face, FACES[self._face]))
         await self._link.send(Tts("sentence_start", sentence.subtitle))
+        if sentence.subtitle in self._notes:
+            return
         tag = "" if sentence.clip.emotion == self._label else f"【{sentence.clip.emotion}】"
         self._label = sentence.clip.emotion
-        self._said.append(tag + sentence.subtitle)  # with its tags, so that the chat model goes on using them
+        if not sentence.is_apology:
+            self._said.append(
+                tag + sentence.subtitle
+            )  # with its tags, so that the chat model goes on using them
 
     async def _play_out(self, pipeline: SpeechPipeline) -> None:
         """Wait until the device has played what it was sent: clients drop what is left at `tts stop`."""

@@ -158,7 +158,7 @@ def _decode(sound: bytes, tag: int, width: int) -> Floats:
     if tag != _PCM or width not in (1, 2, 3, 4):
         raise ValueError(f"格式 {tag}、{width * 8} 位不认识")
     if width == 1:
-        return (np.frombuffer(sound, np.uint8).astype(np.float32) - 128) / 128
+        return ((np.frombuffer(sound, np.uint8) - 128.0) / 128).astype(np.float32)
     if width == 3:
         wide = np.zeros((len(sound) // 3, 4), np.uint8)
         wide[:, 1:] = np.frombuffer(sound, np.uint8).reshape(-1, 3)

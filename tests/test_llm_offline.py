@@ -312,9 +312,23 @@ def test_a_sad_memory_is_told_sadly() -> None:
 )  # fmt: skip
 def test_what_it_cannot_do_it_says_and_names_the_setting(text: str) -> None:
     answer = talk(text)
-    assert "config.yaml" in answer
+    assert "llm.base_url" in answer
     assert "llm.base_url" in answer
     assert "离线应答" in answer or "offline answerer" in answer
+
+
+@pytest.mark.parametrize(
+    ("said", "last"),
+    [
+        (("长城有多长", "今天天气怎么样"), "【悲伤】查天气我现在办不到。"),
+        (("今天天气怎么样", "Where is Paris?"), "【悲伤】I have no answer to that."),
+        (("你会做什么", "你好", "你叫什么名字"), "【高兴】我叫小云。"),
+        (("Where is Paris?", "长城有多长"), "【悲伤】这个我答不上来。"),
+        (("长城有多长", "外面下雨了"), "【中性】你说外面下雨了，我听到了。"),
+    ],
+)
+def test_it_names_the_setting_once_in_a_conversation(said: tuple[str, ...], last: str) -> None:
+    assert talk(*said) == last
 
 
 @pytest.mark.parametrize("text", ["昨天我点了外卖", "我会唱歌", "我听了一首歌", "我喜欢听音乐"])

@@ -221,7 +221,7 @@ async def test_the_end_is_not_waited_for_once_the_reply_is_complete(server: Open
         (402, ServiceRejected, "充值"),
         (403, ServiceRejected, "llm.api_key"),
         (404, ServiceRejected, "llm.base_url"),
-        (413, ServiceRejected, "llm.history_turns"),
+        (413, ServiceRejected, "llm.history_chars"),
         (418, ServiceRejected, "llm.extra_body"),
         (408, ServiceTimeout, "稍后再试"),
         (429, ServiceUnavailable, "额度"),
@@ -303,6 +303,28 @@ async def test_silence_and_keep_alives_between_tokens_break_the_reply(
         assert type(error) is ServiceBroken
         assert "llm.token_timeout_s" in str(error)
         await asyncio.wait_for(server.disconnected.wait(), 5)
+
+
+async def test_who_reasons_longer_than_the_first_token_may_take_is_waited_for(server: OpenAiServer) -> None:
+    server.thoughts, server.keep_alive_s = 8, 0.1
+    async with model_at(server.url, first_token_timeout_s=0.4, token_timeout_s=0.4) as model:
+        assert await text_of(model) == "你好。我在听。"
+
+
+async def test_reasoning_alone_has_its_limit(server: OpenAiServer) -> None:
+    server.thoughts = 10_000
+    async with model_at(server.url, speech_timeout_s=0.3) as model:
+        _, error = await partly(model)
+        assert type(error) is ServiceTimeout
+        assert "llm.speech_timeout_s" in str(error)
+        await asyncio.wait_for(server.disconnected.wait(), 5)
+
+
+async def test_who_stops_reasoning_is_silent(server: OpenAiServer) -> None:
+    server.thoughts, server.mode, server.reply = 1, "stall_midway", ["", ""]
+    async with model_at(server.url, first_token_timeout_s=0.2, token_timeout_s=0.2) as model:
+        _, error = await partly(model)
+    assert type(error) is ServiceTimeout
 
 
 async def test_time_that_the_caller_takes_is_not_counted(server: OpenAiServer) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 import threading
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -74,6 +77,51 @@ def test_a_file_that_another_process_keeps_is_told_as_busy(tmp_path: Path) -> No
                 store.put_aside_for_later([turn("另一句")])
         store.append([turn("另一句")])
     assert "另一句" in texts(tmp_path)
+
+
+class WindowsLocks:
+    """Stands for the module msvcrt: locks a byte where the file stands, for one opening of the file at a time."""
+
+    LK_NBLCK, LK_UNLCK = 2, 0
+
+    def __init__(self) -> None:
+        self.held: dict[tuple[int, int], int] = {}
+
+    def locking(self, descriptor: int, mode: int, count: int) -> None:
+        byte = (os.fstat(descriptor).st_ino, os.lseek(descriptor, 0, os.SEEK_CUR))
+        assert count == 1 and byte[1] > os.fstat(descriptor).st_size
+        if mode == self.LK_UNLCK:
+            assert self.held.pop(byte) == descriptor
+        elif byte in self.held:
+            raise PermissionError(13, "Permission denied")
+        else:
+            self.held[byte] = descriptor
+
+
+@pytest.fixture
+def windows_locks(monkeypatch: pytest.MonkeyPatch) -> WindowsLocks:
+    locks = WindowsLocks()
+    monkeypatch.setitem(sys.modules, "msvcrt", locks)  # type: ignore[arg-type]
+    monkeypatch.setattr(pending, "sys", SimpleNamespace(platform="win32"))
+    return locks
+
+
+def test_on_windows_a_file_that_is_kept_is_told_as_busy_and_nothing_is_lost(
+    tmp_path: Path, windows_locks: WindowsLocks
+) -> None:
+    with memory(tmp_path) as store:
+        store.put_aside_for_later([turn("第一句")])
+        store.put_aside_for_later([turn("第二句")])
+        with pending.taken_in(store.folder) as waiting:
+            assert [entry.text for entry in waiting] == ["第一句", "第二句"]
+            with pytest.raises(BusyStore):
+                store.put_aside_for_later([turn("另一句")])
+        assert not store.has_pending()
+        store.put_aside_for_later([turn("另一句")])
+        with pytest.raises(ZeroDivisionError), pending.taken_in(store.folder):
+            raise ZeroDivisionError
+        assert store.append([]) == 1
+    assert not windows_locks.held
 
 
 def test_turns_from_many_threads_are_taken_in_once_each(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 
-from xiaozhi_persona.errors import ServiceTimeout, ServiceUnavailable, SettingsError
+from xiaozhi_persona.errors import ServiceTimeout, ServiceUnavailable, SettingsError, own_command
 
 PATH = "/xiaozhi/v1/"
 """Where both xiaozhi-esp32-server and our bridge serve devices."""
@@ -57,7 +57,7 @@ async def open_websocket(
         ) from exc
     except (OSError, EOFError) as exc:
         raise ServiceUnavailable(
-            f"连不上 {url}（{exc}）。请确认服务已经启动（xiaozhi-persona serve），地址和端口没有写错"
+            f"连不上 {url}（{exc}）。请确认服务已经启动（{own_command('serve')}），地址和端口没有写错"
         ) from exc
 
 
@@ -66,6 +66,8 @@ def _refusal(url: str, status: int) -> str:
         return f"{url} 不接受这个令牌（HTTP {status}）。请用 --token 给出服务器设置的令牌"
     if status == 404:
         return f"{url} 没有这个路径（HTTP 404）。路径一般是 {PATH}"
+    if status == 429:
+        return f"{url} 那里一分钟来了太多新设备（HTTP 429）。过一分钟再试"
     if status >= 500:
         return f"{url} 的服务器出错（HTTP {status}）。请看服务器的日志"
     return f"{url} 不接受 WebSocket 连接（HTTP {status}）。请检查端口（默认 8000）和路径（一般是 {PATH}）"

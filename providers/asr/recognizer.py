@@ -213,7 +213,7 @@ class ModelRecognizer:
                 if job.sound is None:
                     return None
                 if has_sound(piece):
-                    heard.append(model.recognize(piece.astype(np.float32) / 32768))
+                    heard.append(model.recognize(piece.astype(np.float32) / np.float32(32768)))
             return join_transcripts(heard) if heard else Transcript("")
         except Exception as exc:
             return _broken(exc)

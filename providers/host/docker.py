@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 import xiaozhi_persona
-from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.errors import SettingsError, own_command
 from xiaozhi_persona.providers.host.doors import DOORS, MARK, is_ours
 from xiaozhi_persona.providers.host.python import extras, package_source
 from xiaozhi_persona.providers.host.survey import read_settings, uses_console
@@ -211,7 +211,7 @@ def _checked(file: Path, name: str, service: Mapping[str, Any]) -> _Service:
             if target in (SERVER_IN_IMAGE / door.path, *(SERVER_IN_IMAGE / door.path).parents):
                 raise SettingsError(
                     f"{file} 把 {source} 挂到容器的 {target}，它会盖住镜像里的文件。请删去这一行挂载；"
-                    f"如果 {source} 就是服务端的代码，改为运行 xiaozhi-persona install {source}。"
+                    f"如果 {source} 就是服务端的代码，改为运行 {own_command(f'install {source}')}。"
                 )
     return _Service(file, name, image, volumes)
 

@@ -26,6 +26,8 @@ HAND_OVER_S = 0.9
 HOST_LEAD_S = 0.3
 """How far the host's sending runs ahead of the ear (PRE_BUFFER_COUNT packets, core/handle/sendAudioHandle.py)."""
 
+_LONGEST_PAUSE_S = 2.0
+"""What a pause between two pieces counts as at most: a tool that the model has called may take its time."""
 _STOP_MARGIN_S = 0.5
 """How long after the end of a reply a device may still be at its last packets (the host waits 0.12 s for it)."""
 
@@ -65,14 +67,21 @@ class Reply:
         open_pipeline: Callable[[], SpeechPipeline],
         outlet: Outlet,
         *,
+        speech_timeout_s: float,
         after_cut: bool,
     ) -> None:
-        """`open_pipeline` is called on `loop`. `after_cut`: the device's decoder may stand amid other speech."""
-        self.has_text = False
-        """Whether anything was fed."""
+        """`open_pipeline` is called on `loop`. `after_cut`: the device's decoder may stand amid other speech.
+
+        Who is fed for `speech_timeout_s` without anything that can be spoken ends by itself, as if finished.
+        """
+        self.gave_up = False
+        """Whether it has ended by itself."""
         self.leaves_quiet = not after_cut
         """Whether the device's decoder stands in silence: all was played, or nothing was begun."""
         self._after_cut = after_cut
+        self._speech_timeout_s = speech_timeout_s
+        self._unspoken_s = 0.0  # how long what cannot be spoken has been written
+        self._fed_at_s = time.monotonic()
         self._loop = loop
         self._open_pipeline = open_pipeline
         self._outlet = outlet
@@ -90,12 +99,14 @@ class Reply:
 
     def feed(self, text: str) -> None:
         """Take the next piece of the reply, cut anywhere."""
-        self.has_text = True
         self._loop.call_soon_threadsafe(self._feed, text)
 
-    def finish(self, *, ends_turn: bool) -> None:
-        """Nothing more will be fed. With `ends_turn` the outlet is told when all was handed over."""
-        self._loop.call_soon_threadsafe(self._finish, ends_turn)
+    def finish(self, *, ends_turn: bool, may_be_silent: bool) -> None:
+        """Nothing more will be fed. With `ends_turn` the outlet is told when all was handed over.
+
+        `may_be_silent`: a reply without a word needs no apology.
+        """
+        self._loop.call_soon_threadsafe(self._finish, ends_turn, may_be_silent)
 
     def wait(self, timeout_s: float) -> bool:
         """Return whether all was handed over, or the reply was ended, within that time. Blocks."""
@@ -116,13 +127,26 @@ class Reply:
 
     def _feed(self, text: str) -> None:
         self._mark("first_text")
-        if self._pipeline is not None:
-            self._pipeline.feed(text)
+        if self._pipeline is None or self.gave_up:
+            return
+        before, now = self._pipeline.characters, time.monotonic()
+        self._pipeline.feed(text)
+        spoken = self._pipeline.characters > before
+        self._unspoken_s = 0.0 if spoken else self._unspoken_s + min(now - self._fed_at_s, _LONGEST_PAUSE_S)
+        self._fed_at_s = now
+        if self._unspoken_s > self._speech_timeout_s:
+            log.warning(
+                "对话模型 %.0f 秒没有写出能说的话，这一轮到此为止。请让它不要思考。", self._speech_timeout_s
+            )
+            self._finish(ends_turn=True, may_be_silent=False)
+            self.gave_up = True
 
-    def _finish(self, ends_turn: bool) -> None:
+    def _finish(self, ends_turn: bool, may_be_silent: bool) -> None:
+        if self.gave_up:
+            return
         self._ends_turn = ends_turn
         if self._pipeline is not None:
-            self._pipeline.finish()
+            self._pipeline.finish(may_be_silent=may_be_silent)
         if self._spoken.is_set():
             self._end_turn()
 

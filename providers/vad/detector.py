@@ -99,7 +99,7 @@ class VoiceActivityDetector:
         results: list[list[float]] = [[] for _ in work]
         for step in range(max(len(windows) for _, windows in work)):
             chosen = [i for i, (_, windows) in enumerate(work) if len(windows) > step]
-            sound = np.stack([work[i][1][step] for i in chosen]).astype(np.float32) / 32768
+            sound = np.stack([work[i][1][step] for i in chosen]).astype(np.float32) / np.float32(32768)
             judged = self._model.judge([work[i][0] for i in chosen], sound)
             for i, probability in zip(chosen, judged, strict=True):
                 results[i].append(float(probability))

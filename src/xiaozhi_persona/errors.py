@@ -16,8 +16,13 @@ Messages are Chinese and end with the next step, since people read them as they 
 
 from __future__ import annotations
 
+import os
 import shlex
+import subprocess
 import sys
+
+STARTED_AS = "XIAOZHI_PERSONA_COMMAND"
+"""The environment variable in which run.py hands on how it was started."""
 
 
 class PersonaError(Exception):
@@ -62,4 +67,10 @@ class ServiceBroken(ServiceError):
 
 def pip_install(*packages: str) -> str:
     """Return the command that installs packages into the Python that runs this, whichever one the shell finds."""
-    return shlex.join([sys.executable, "-m", "pip", "install", *packages])
+    words = [sys.executable, "-m", "pip", "install", *packages]
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
+
+
+def own_command(arguments: str = "") -> str:
+    """Return a command of this program as the reader of the advice can type it: in the form in which it was started."""
+    return f"{os.environ.get(STARTED_AS) or 'xiaozhi-persona'} {arguments}".strip()

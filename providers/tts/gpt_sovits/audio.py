@@ -127,6 +127,7 @@ class WavDecoder:
             self._left -= whole
             if self._left < frame_bytes:
                 self._left = 0
+        samples: Samples
         if self._is_float:
             samples = (np.clip(np.frombuffer(data, "<f4"), -1, 1) * 32767).astype(np.int16)
         elif self._width == 2:

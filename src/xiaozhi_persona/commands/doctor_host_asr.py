@@ -20,7 +20,7 @@ from typing import Any
 from xiaozhi_persona.commands.checks import Check, failed
 from xiaozhi_persona.commands.doctor_host_memory import selected_section
 from xiaozhi_persona.commands.doctor_host_python import find_python
-from xiaozhi_persona.errors import PackageMissing, PersonaError
+from xiaozhi_persona.errors import PackageMissing, PersonaError, own_command
 from xiaozhi_persona.providers.host.doors import DOORS
 from xiaozhi_persona.providers.host.sections import asr_settings
 from xiaozhi_persona.settings import AsrSettings, Settings
@@ -31,6 +31,8 @@ TIMEOUT_S = 120.0
 
 _TYPE = next(door.type for door in DOORS if door.kind == "ASR")
 _PACKAGES = {"funasr_onnx": ("funasr-onnx", "onnxruntime"), "funasr": ("funasr", "torch")}
+_KEY = re.compile(r"\basr\.(?=[a-z])")
+_TO_RUN = re.compile("[：。]运行")
 _SENTENCE = "我叫小明。"
 """The embedded model knows it, too."""
 
@@ -86,7 +88,7 @@ def _findings(answer: dict[str, Any], asr: AsrSettings, name: str, again: str, w
         return [*checks, Check("warning", "语音识别的模型", found, step)]
     if answer.get("error"):
         text = answer["error"].replace("asr.model", f"ASR.{name}.model_dir")
-        text = re.sub(r"\basr\.(?=[a-z])", f"ASR.{name}.", text)
+        text = _KEY.sub(f"ASR.{name}.", text)
         return [*checks, failed("语音识别一句", PersonaError(text))]
     memory = f"，整个进程最多占 {answer['peak_rss_mb']:.0f} MB 内存" if answer["peak_rss_mb"] else ""
     found = f"模型 {answer['loaded_in_s']:.1f} 秒读好{memory}"
@@ -96,7 +98,7 @@ def _findings(answer: dict[str, Any], asr: AsrSettings, name: str, again: str, w
     found = f"认一句用 {answer['recognized_in_s'] * 1000:.0f} 毫秒，{found}；eSpeak 念“{said}”"
     if answer["heard"]:
         return [*checks, Check("ok", "语音识别一句", f"{found}，听到“{answer['heard']}”")]
-    step = "机器声不好认；用你自己的录音试：xiaozhi-persona transcribe 录音.wav"
+    step = f"机器声不好认；用你自己的录音试：{own_command('transcribe 录音.wav')}"
     return [*checks, Check("warning", "语音识别一句", f"{found}，没有听出字来", step)]
 
 
@@ -144,7 +146,7 @@ async def _try(section: Mapping[str, Any]) -> dict[str, Any]:
                 return answer | {"absent": absent}
         return answer | await _hear(settings)
     except (PackageMissing, ImportError, OSError) as exc:  # OSError: libraries of torch that do not fit
-        return answer | {"lacking": re.split("[：。]运行", str(exc))[0]}
+        return answer | {"lacking": _TO_RUN.split(str(exc))[0]}
     except PersonaError as exc:
         return answer | {"error": str(exc)}
 

@@ -10,13 +10,15 @@ import re
 import httpx
 
 from xiaozhi_persona.commands.checks import failed
-from xiaozhi_persona.errors import ServiceError, SettingsError
+from xiaozhi_persona.errors import ServiceError, SettingsError, own_command
 from xiaozhi_persona.providers.tts.gpt_sovits import failures
 from xiaozhi_persona.providers.tts.gpt_sovits.utterance import Utterance
 from xiaozhi_persona.roles.check import MAX_SAMPLES_16K, MIN_SAMPLES_16K
 from xiaozhi_persona.roles.references import RoleClip
 from xiaozhi_persona.roles.role import Role
 from xiaozhi_persona.roles.sound import read_clip
+
+_WINDOWS = re.compile(r"[A-Za-z]:|\\\\")
 
 
 def reason_of(
@@ -26,9 +28,9 @@ def reason_of(
     text = str(problem)
     seconds = _seconds_outside(clip)
     if api == "v2" and seconds:
-        return f"{seconds:.2f} 秒，api_v2.py 只收 3 到 10 秒", f"运行 xiaozhi-persona roles fix {role.id}"
+        return f"{seconds:.2f} 秒，api_v2.py 只收 3 到 10 秒", f"运行 {own_command(f'roles fix {role.id}')}"
     if utterance.ref_audio_path and not utterance.prompt_text and (api == "v1" or "prompt_text" in text):
-        step = f"把它说的话写进同名的 .txt，或运行 xiaozhi-persona roles fix {role.id}"
+        step = f"把它说的话写进同名的 .txt，或运行 {own_command(f'roles fix {role.id}')}"
         return "没有文字，api.py 和 v3、v4 的模型都要有", step
     is_missing = " not exists" in text
     is_seen = _is_here(httpx.URL(url).host) and os.path.isfile(utterance.ref_audio_path)
@@ -36,7 +38,7 @@ def reason_of(
         found = "服务器上没有这个文件" if is_missing else "没有给出声音，多半是服务器上没有这个文件"
         return found, _path_step(utterance.ref_audio_path, clip, role, url)
     if is_seen and api == "v1" and isinstance(problem, failures.CutOff):
-        step = f"多半不是能读的音频：转换成 WAV，或看它窗口里的报错；再运行 xiaozhi-persona roles check {role.id}"
+        step = f"多半不是能读的音频：转换成 WAV，或看它窗口里的报错；再运行 {own_command(f'roles check {role.id}')}"
         return "文件在，但没有给出声音", step
     check = failed("", problem)
     return check.found, check.step
@@ -48,19 +50,17 @@ def clip_name(clip: RoleClip, role: Role) -> str:
 
 
 def _path_step(path: str, clip: RoleClip | None, role: Role, url: str) -> str:
-    is_windows = bool(re.match(r"[A-Za-z]:|\\\\", path))
+    is_windows = bool(_WINDOWS.match(path))
     is_relative = not is_windows and not path.startswith("/")
     if _is_here(httpx.URL(url).host) and is_windows != (os.name == "nt") and not is_relative:
         system, here = ("Windows", "Linux 或 macOS") if is_windows else ("Linux", "Windows")
-        return f"{path} 是 {system} 的路径，而服务器就在这台 {here} 机器上：删去 role.yaml 的 server_dir。"
+        return f"{path} 是 {system} 的路径，而服务器就在这台 {here} 机器上：删去 gpt_sovits.server_dirs.{role.id}（或 role.yaml 的 server_dir）。"
     if clip and clip.file and not role.sheet.server_dir:
-        there = "D:\\voices\\" + role.id
         return (
-            f"{path} 是这台机器上的路径。把 {role.folder} 复制到服务器，"
-            f"在 role.yaml 写它在那里的文件夹，如 server_dir: {there}"
+            f"{path} 是这台机器上的路径。运行 {own_command(f'voices send {role.id}')}，照它说的解压到服务器。"
         )
     if clip and clip.file:
-        return f"问的是 {path}：核对 role.yaml 的 server_dir，或把文件放到那里。"
+        return f"问的是 {path}：再运行 {own_command(f'voices send {role.id}')}，核对解压的地方。"
     if is_relative:
         return f"{path} 是相对路径，从服务器的文件夹算起；改成完整的路径。"
     return f"核对 {path}，它要是 GPT-SoVITS 那台机器上的路径。"
@@ -85,7 +85,7 @@ def _is_here(host: str) -> bool:
         if ipaddress.ip_address(host).is_loopback:
             return True
     with contextlib.suppress(ImportError):
-        from xiaozhi_persona.bridge.http_api import lan_addresses
+        from xiaozhi_persona.bridge.own_names import lan_addresses
 
-        return host in lan_addresses()
+        return host in {address.ip for address in lan_addresses()}
     return False

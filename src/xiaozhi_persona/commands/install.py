@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
-from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.errors import SettingsError, own_command
 from xiaozhi_persona.providers.host.doors import DOORS
 from xiaozhi_persona.providers.host.install import BACKUP, HOST_SETTINGS, Plan, apply, check, plan_install
 from xiaozhi_persona.providers.host.manifest import OUR_FOLDER, Tree
@@ -80,7 +80,7 @@ def command(
         return
     if host is None:
         raise SettingsError(
-            "缺少小智服务端的文件夹。写成 xiaozhi-persona install HOST，Docker 里的用 --docker。"
+            f"缺少小智服务端的文件夹。写成 {own_command('install HOST')}，Docker 里的用 --docker。"
         )
     found = survey(host)
     if found.missing:
@@ -253,7 +253,7 @@ def _next_steps(found: Host, folder: Path, python: Path | None, has_ears: bool, 
             as_json,
         )
     if not found.uses_console:
-        _say(f"下一步：重启小智服务端，再运行 xiaozhi-persona doctor {folder}", as_json)
+        _say(f"下一步：重启小智服务端，再运行 {own_command(f'doctor {folder}')}", as_json)
 
 
 def _say(line: str, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
-from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.errors import SettingsError, own_command
 from xiaozhi_persona.providers.host.manifest import Tree
 from xiaozhi_persona.providers.host.removal import Removal, uninstall
 from xiaozhi_persona.providers.host.survey import find_server
@@ -43,7 +43,7 @@ def command(
         return
     if host is None:
         raise SettingsError(
-            "缺少小智服务端的文件夹。写成 xiaozhi-persona uninstall HOST，Docker 里的用 --docker。"
+            f"缺少小智服务端的文件夹。写成 {own_command('uninstall HOST')}，Docker 里的用 --docker。"
         )
     server = find_server(host)
     _report(uninstall(Tree(server, server / "data"), purge=purge), as_json)
