@@ -22,6 +22,10 @@ from xiaozhi_persona.audio.wav import write_wav
 from xiaozhi_persona.bridge.client.connection import DeviceConnection, Received
 from xiaozhi_persona.bridge.messages import Listen, Tts
 from xiaozhi_persona.errors import ServiceUnavailable
+from xiaozhi_persona.providers.host import reply as host_reply
+from xiaozhi_persona.providers.speech.casting import Casting
+from xiaozhi_persona.providers.speech.pipeline import SpeechPipeline
+from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Clip, PcmChunk
 
 LONG = "这是很长很长很长很长很长的一句话。" * 4
@@ -161,6 +165,62 @@ def section(sovits: FakeSovits) -> dict[str, Any]:
         "prompt_text": "我自己的声音。",
         "prompt_lang": "zh",
     }
+
+
+class Outlet:
+    """Takes a reply; `over` is set by the test, or by the first packet, or by what comes last."""
+
+    def __init__(self, over_at: str = "") -> None:
+        self.packets: list[bytes] = []
+        self.over, self.over_at = False, over_at
+
+    def is_over(self) -> bool:
+        return self.over
+
+    def packet(self, packet: bytes) -> None:
+        self.packets.append(packet)
+        self.over = self.over or self.over_at == "packet"
+
+    def last(self) -> None:
+        self.over = self.over_at == "last"
+
+    def sentence(self, subtitle: str) -> None: ...
+
+    def face(self, face: str) -> None: ...
+
+
+@pytest.mark.parametrize("after_cut", [True, False])
+@pytest.mark.parametrize(
+    ("text", "over_at", "leaves_quiet"),
+    [
+        ("好。", "", True),
+        ("好急。", "", False),
+        ("好。", "packet", False),
+        ("好。", "last", False),
+        ("", "", None),
+    ],
+    ids=["whole", "ends without a pause", "cut", "cut while it plays out", "without sound"],
+)
+async def test_in_the_host_a_reply_knows_how_it_leaves_the_decoder(
+    after_cut: bool, text: str, over_at: str, leaves_quiet: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_reply, "_STOP_MARGIN_S", 0.05)
+    outlet = Outlet(over_at)
+    choice = Casting(Settings()).emotion_choice("a device")
+    reply = host_reply.Reply(
+        asyncio.get_running_loop(),
+        lambda: SpeechPipeline(Voice(), choice, timeout_s=5),
+        outlet,
+        after_cut=after_cut,
+    )
+    reply.feed(text)
+    reply.finish(ends_turn=True)
+    await asyncio.sleep(0)
+    assert reply._task is not None
+    await asyncio.wait_for(reply._task, 10)
+    assert (outlet.packets[:1] == [decoder_reset()]) == (after_cut and bool(text))
+    assert outlet.packets.count(decoder_reset()) <= 1
+    assert reply.leaves_quiet == (not after_cut if leaves_quiet is None else leaves_quiet)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
