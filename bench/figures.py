@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
+
+from xiaozhi_persona.commands.tables import print_table
 
 
 def machine() -> dict[str, Any]:
@@ -55,12 +55,7 @@ def show(as_json: bool, title: str, rows: dict[str, dict[str, Any]], **more: Any
     if as_json:
         print(json.dumps({"title": title, "machine": machine(), "figures": rows, **more}, ensure_ascii=False))
         return
-    table = Table(title=title, title_justify="left", caption_justify="left")
-    table.caption = ", ".join(f"{key}: {value}" for key, value in {**machine(), **more}.items())
+    caption = ", ".join(f"{key}: {value}" for key, value in {**machine(), **more}.items())
     columns = list(dict.fromkeys(column for row in rows.values() for column in row))
-    table.add_column("")
-    for column in columns:
-        table.add_column(column, justify="right")
-    for name, row in rows.items():
-        table.add_row(name, *(str(row.get(column, "")) for column in columns))
-    Console().print(table)
+    cells = [[name, *(str(row.get(column, "")) for column in columns)] for name, row in rows.items()]
+    print_table(["", *columns], cells, right=columns, title=title, caption=caption)

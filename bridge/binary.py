@@ -37,6 +37,19 @@ def pack(packet: bytes, version: int, timestamp_ms: int = 0) -> bytes:
     return packet
 
 
+def version_of(frame: bytes) -> int:
+    """Return 2 or 3 for a frame whose header is wholly that version's, else 1.
+
+    A packet of Opus that happens to look like such a header would be one of 10 ms of narrowband, which no device sends.
+    """
+    for version, header, begin in ((2, _V2, (2, 0)), (3, _V3, (0, 0))):
+        if len(frame) > header.size:
+            fields = header.unpack_from(frame)
+            if fields[:2] == begin and fields[-1] == len(frame) - header.size:
+                return version
+    return 1
+
+
 def unpack(frame: bytes, version: int) -> bytes:
     """Return the Opus packet of a binary frame; b"" for a frame without sound. Raises ProtocolError."""
     if version == 1 or not frame:

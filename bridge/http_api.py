@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime
-from typing import NamedTuple
 
-import ifaddr
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from xiaozhi_persona import __version__
+from xiaozhi_persona.bridge.origins import REFUSAL, Origins
+from xiaozhi_persona.bridge.own_names import lan_addresses
 from xiaozhi_persona.settings import Settings
 
 OTA_PATH = "/xiaozhi/ota/"
 
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _HOST = re.compile(r"([A-Za-z0-9.-]+)(:\d+)?")  # the device's URL parser takes no IPv6 literal (78/esp-ml307)
 
 
-def make_app(settings: Settings, websocket_port: int, devices: Callable[[], int]) -> web.Application:
+def make_app(
+    settings: Settings, websocket_port: int, origins: Origins, devices: Callable[[], int]
+) -> web.Application:
     """Return the web application; `devices` tells how many are connected."""
 
     async def ota(request: web.Request) -> web.Response:
@@ -46,11 +48,10 @@ def make_app(settings: Settings, websocket_port: int, devices: Callable[[], int]
     async def health(request: web.Request) -> web.Response:
         return web.json_response({"status": "ok", "version": __version__, "devices": devices()})
 
-    app = web.Application(middlewares=[_cross_origin], client_max_size=64 * 1024)
+    app = web.Application(middlewares=[_pages(origins)], client_max_size=64 * 1024)
     for path in (OTA_PATH, OTA_PATH.rstrip("/")):
         app.router.add_route("GET", path, ota)
         app.router.add_route("POST", path, ota)
-        app.router.add_route("OPTIONS", path, _preflight)
     app.router.add_get("/health", health)
     return app
 
@@ -62,38 +63,30 @@ def websocket_url(host: str, port: int) -> str:
     return f"ws://{name}:{port}/xiaozhi/v1/"
 
 
-class LanAddress(NamedTuple):
-    """An IPv4 address of this machine, and the adapter that has it, as the system calls it for people."""
+def _pages(origins: Origins) -> Middleware:
+    """Return what answers the web pages that may ask, and refuses the others before anything is done."""
 
-    ip: str
-    adapter: str
+    @web.middleware
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        pages = request.headers.getall("Origin", [])
+        if not origins.allow(pages):
+            return web.Response(status=403, text=REFUSAL, headers={"Vary": "Origin"})
+        headers = {"Vary": "Origin"}
+        if pages:
+            headers["Access-Control-Allow-Origin"] = pages[0]
+        if request.method == "OPTIONS" and pages:
+            headers["Access-Control-Allow-Methods"] = "GET, POST"
+            headers["Access-Control-Allow-Headers"] = request.headers.get(
+                "Access-Control-Request-Headers", ""
+            )
+            headers["Access-Control-Max-Age"] = "600"
+            return web.Response(status=204, headers=headers)
+        try:
+            response = await handler(request)
+        except web.HTTPException as exc:
+            exc.headers.update(headers)
+            raise
+        response.headers.update(headers)
+        return response
 
-
-def lan_addresses() -> list[LanAddress]:
-    """Return the addresses by which devices in the local network may reach this machine, virtual adapters' included."""
-    addresses = [
-        LanAddress(ip.ip, adapter.nice_name)
-        for adapter in ifaddr.get_adapters()
-        for ip in adapter.ips
-        if isinstance(ip.ip, str)
-    ]
-    return [address for address in addresses if not address.ip.startswith(("127.", "169.254."))]
-
-
-@web.middleware
-async def _cross_origin(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    """Let a web page act as the device."""
-    response = await handler(request)
-    response.headers["Access-Control-Allow-Origin"] = "*"
-    return response
-
-
-async def _preflight(request: web.Request) -> web.Response:
-    return web.Response(
-        status=204,
-        headers={
-            "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
-            "Access-Control-Allow-Headers": request.headers.get("Access-Control-Request-Headers", "*"),
-            "Access-Control-Max-Age": "86400",
-        },
-    )
+    return answer

@@ -29,8 +29,12 @@ class DeviceLog(_LoggerAdapter):
 
     def __init__(self, logger: logging.Logger, device_id: str) -> None:
         super().__init__(logger, {})
+        self.rename(device_id)
+
+    def rename(self, device_id: str) -> None:
+        """Write this name from now on."""
         # What a device calls itself must not break a line, or be taken for a place where an argument goes.
-        self._name = "".join(c for c in device_id if c.isprintable() and c != "%")[:64]
+        self._name = "".join(c for c in device_id if c.isprintable() and c != "%")[:64] or "没有编号的设备"
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         """Put the name before the message."""
@@ -47,14 +51,24 @@ class Link:
     def __init__(self, websocket: ServerConnection, device_id: str, stop_margin_ms: int) -> None:
         self._websocket = websocket
         self.device_id = device_id
+        """"" until it is known, and for a device that does not say."""
         self.log = DeviceLog(logging.getLogger(__name__), device_id)
         """For all that concerns this connection."""
         self.stop_margin_ms = stop_margin_ms
         """How long after the end of playback `tts stop` may come, so that it cuts nothing off."""
         self.session_id = uuid.uuid4().hex
         self.binary_version = 1
+        self.wants_no_words = False
+        """Whether it is told when speech was heard and no words in it: NO_WORDS."""
+        self.mid_stream = False
+        """Whether the device's decoder may stand amid the speech of a reply, which was cut if another one begins."""
         self.sent_at_s = time.monotonic()
         """When the device was last sent anything; it counts from there whether the connection lives."""
+
+    def name(self, device_id: str) -> None:
+        """Note which device it is, where that was not known before its hello."""
+        self.device_id = device_id
+        self.log.rename(device_id)
 
     async def send(self, message: Message) -> None:
         """Send a message."""
@@ -62,6 +76,7 @@ class Link:
 
     async def send_packet(self, packet: bytes, timestamp_ms: int) -> None:
         """Send an Opus packet. Raises ProtocolError when it does not fit the binary version."""
+        self.mid_stream = True
         await self._send(pack(packet, self.binary_version, timestamp_ms))
 
     async def _send(self, frame: str | bytes) -> None:

@@ -1,7 +1,9 @@
 """The JSON messages of the xiaozhi protocol, both directions. No I/O.
 
 Source: 78/xiaozhi-esp32 2.4, main/protocols/protocol.cc and main/application.cc (what the device sends and reads).
-Messages with fields of wrong types are refused; unknown types are not an error, since both sides ignore them.
+Messages with fields of wrong types are refused; unknown types are not an error, since both sides ignore them. Hellos
+are an exception: many clients are written by hand, and one that gets no hello in return works not at all, so that a
+field of a wrong type counts as missing there.
 """
 
 from __future__ import annotations
@@ -16,6 +18,12 @@ ListenMode = Literal["auto", "manual", "realtime"]
 """auto: the server finds the end of speech; manual: push to talk; realtime: the microphone stays open."""
 LISTEN_MODES: tuple[ListenMode, ...] = ("auto", "manual", "realtime")
 
+NO_WORDS = "no_words"
+"""A feature of our own client: it wants an `stt` without text where speech was heard and no words in it. The protocol
+has no message for this, and other servers ignore the feature."""
+CONNECTED_AGAIN = "connected again"
+"""The close reason of a connection whose device id has come again."""
+
 
 class ProtocolError(PersonaError):
     """A message or a frame that does not follow the protocol."""
@@ -27,6 +35,7 @@ class AudioParams:
 
     sample_rate_hz: int = 16000
     frame_ms: int = 60
+    format: str = "opus"
 
 
 @dataclass(frozen=True)
@@ -39,8 +48,10 @@ class Hello:
     """The server's name for the connection (a server's)."""
     audio: AudioParams | None = None
     features: frozenset[str] = frozenset()
-    """Names of the features that are true (a device's): mcp, aec, glyph_push."""
+    """Names of the features that are true (a device's): mcp, aec, glyph_push, NO_WORDS."""
     transport: str = "websocket"
+    device_id: str = ""
+    """Which device it is, where it says so here (a device's): the host's web page, hand-written clients."""
 
     def fields(self) -> dict[str, Any]:
         """Return the fields of the message."""
@@ -49,7 +60,7 @@ class Hello:
         if self.features:
             message["features"] = dict.fromkeys(sorted(self.features), True)
         message["audio_params"] = {
-            "format": "opus",
+            "format": audio.format,
             "sample_rate": audio.sample_rate_hz,
             "channels": 1,
             "frame_duration": audio.frame_ms,
@@ -114,7 +125,7 @@ class Tts:
 
 @dataclass(frozen=True)
 class Stt:
-    """Server: what was heard."""
+    """Server: what was heard; without text, to clients with NO_WORDS only, that no words were."""
 
     text: str
 
@@ -136,17 +147,34 @@ class Face:
 
 
 @dataclass(frozen=True)
+class Alert:
+    """Server: something that the user of the device is to read. The firmware shows all three and makes a sound."""
+
+    status: str
+    message: str
+    emotion: str = "sad"
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of the message."""
+        return {"type": "alert", "status": self.status, "message": self.message, "emotion": self.emotion}
+
+
+@dataclass(frozen=True)
 class Unknown:
     """A message of a type that this side does not read."""
 
     type: str
 
 
+OPUS_RATES_HZ = (8000, 12000, 16000, 24000, 48000)
+OPUS_FRAMES_MS = (5, 10, 20, 40, 60, 80, 100, 120)
+"""What the firmware's decoder takes (main/audio/audio_service.h); our client's too."""
+
 _UPLINK, _DOWNLINK = AudioParams(16000, 60), AudioParams(24000, 60)  # the firmware's, where a hello says less
 
 DeviceMessage = Hello | Listen | Abort | Mcp | Unknown
 ServerMessage = Hello | Tts | Stt | Face | Mcp | Unknown
-Message = Hello | Listen | Abort | Mcp | Tts | Stt | Face
+Message = Hello | Listen | Abort | Mcp | Tts | Stt | Face | Alert
 
 
 def encode(message: Message, session_id: str = "") -> str:
@@ -212,21 +240,40 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def _hello(data: dict[str, Any], default: AudioParams) -> Hello:
-    audio = None
-    if data.get("audio_params") is not None:
-        params = _dict(data, "audio_params")
+    audio, params, features = None, data.get("audio_params"), data.get("features")
+    if isinstance(params, dict):
+        rate_hz = _number(params.get("sample_rate"))
+        frame_ms = _number(params.get("frame_duration"))
         audio = AudioParams(
-            _whole(params, "sample_rate", default.sample_rate_hz),
-            _whole(params, "frame_duration", default.frame_ms),
+            rate_hz if rate_hz in OPUS_RATES_HZ else default.sample_rate_hz,
+            frame_ms if frame_ms in OPUS_FRAMES_MS else default.frame_ms,
+            _said(params.get("format")).lower() or default.format,
         )
-    features = _dict(data, "features") if data.get("features") is not None else {}
+    if isinstance(features, dict):
+        features = [name for name, on in features.items() if on is True]
+    named = filter(None, map(_said, features)) if isinstance(features, list) else ()
     return Hello(
-        version=_whole(data, "version", 0),
-        session_id=_text(data, "session_id", ""),
+        version=_number(data.get("version")),
+        session_id=_said(data.get("session_id")),
         audio=audio,
-        features=frozenset(name for name, on in features.items() if on is True),
-        transport=_text(data, "transport", ""),
+        features=frozenset(named),
+        transport=_said(data.get("transport")),
+        device_id=next((text for key in ("device_id", "device_mac") if (text := _id(data, key))), ""),
     )
+
+
+def _said(value: object) -> str:
+    """Return a text of a hello, "" for anything else."""
+    return _whole_characters(value) if isinstance(value, str) else ""
+
+
+def _number(value: object) -> int:
+    """Return a whole number of a hello, which may be written as text; 0 for anything else."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal():
+        value = float(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1_000_000 else 0
 
 
 def _field(data: dict[str, Any], key: str, default: object) -> object:
@@ -247,15 +294,13 @@ def _text(data: dict[str, Any], key: str, default: str | None = None) -> str:
     return _whole_characters(value)
 
 
+def _id(data: dict[str, Any], key: str) -> str:
+    value = data.get(key)
+    return _whole_characters(value) if isinstance(value, str) else ""
+
+
 def _dict(data: dict[str, Any], key: str) -> dict[str, Any]:
     value = data.get(key)
     if not isinstance(value, dict):
         raise ProtocolError(f"{key} 应是 JSON 对象")
     return value
-
-
-def _whole(data: dict[str, Any], key: str, default: int) -> int:
-    value = _field(data, key, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
-        raise ProtocolError(f"{key} 应是整数")
-    return int(value)

@@ -5,22 +5,24 @@ from __future__ import annotations
 import errno
 import hmac
 import http
-import itertools
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
-from aiohttp import web
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
+from xiaozhi_persona.bridge.credentials import CredentialsReader, bare_token
 from xiaozhi_persona.bridge.http_api import make_app
+from xiaozhi_persona.bridge.http_server import serve_http
+from xiaozhi_persona.bridge.listening import Connections
+from xiaozhi_persona.bridge.origins import REFUSAL, Origins
+from xiaozhi_persona.bridge.own_names import OwnNames
 from xiaozhi_persona.bridge.parts import Parts
 from xiaozhi_persona.bridge.session import Session
 from xiaozhi_persona.bridge.turn import TurnTimeline
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.settings import Settings
-from xiaozhi_persona.spine import Owner
 
 WEBSOCKET_PATH = "/xiaozhi/v1/"
 
@@ -41,37 +43,38 @@ class Bridge:
         self._parts = parts
         self._on_turn = on_turn
         self._stack = AsyncExitStack()
-        self._nameless = itertools.count(1)
-        self._sessions: dict[str, Session] = {}
+        self._origins = Origins(settings.bridge.allowed_origins, OwnNames())
+        self._credentials = CredentialsReader(settings.bridge.ids_in_url)
+        self._sessions: set[Session] = set()
+        self._connections = Connections(settings.bridge.connections_per_address)
 
     async def __aenter__(self) -> Bridge:
         bridge = self._settings.bridge
         async with AsyncExitStack() as stack:
             try:
                 port = bridge.websocket_port
-                server = await stack.enter_async_context(
+                listener = stack.enter_context(self._connections.listen(bridge.host, port))
+                self.websocket_port = listener.getsockname()[1]
+                await stack.enter_async_context(
                     serve(
                         self._serve_device,
-                        bridge.host,
-                        port,
+                        sock=listener,
                         process_request=self._admit,
                         compression=None,  # Opus does not shrink, and each device would cost 190 KiB
                         max_size=_MAX_FRAME_BYTES,
                         close_timeout=_CLOSE_TIMEOUT_S,
                     )
                 )
-                self.websocket_port = _port(server)
-                runner = web.AppRunner(
-                    make_app(self._settings, self.websocket_port, lambda: len(self._sessions))
-                )
-                await runner.setup()
-                stack.push_async_callback(runner.cleanup)
                 port = bridge.http_port
-                site = web.TCPSite(runner, bridge.host, port)
-                await site.start()
-                self.http_port = runner.addresses[0][1]
+                listener = stack.enter_context(self._connections.listen(bridge.host, port))
+                self.http_port = self._origins.http_port = listener.getsockname()[1]
+                app = make_app(
+                    self._settings, self.websocket_port, self._origins, lambda: len(self._sessions)
+                )
+                await stack.enter_async_context(serve_http(app, listener, self._connections))
             except OSError as exc:
                 raise _cannot_listen(exc, bridge.host, port) from exc
+            stack.callback(self._connections.close)  # first of all: the servers wait for connections to end
             self._stack = stack.pop_all()
         return self
 
@@ -79,11 +82,13 @@ class Bridge:
         await self._stack.aclose()
 
     async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Refuse a wrong path or token before the connection is made."""
+        """Refuse a foreign web page, a wrong path or token before the connection is made."""
+        if not self._origins.allow(request.headers.get_all("Origin")):
+            return connection.respond(http.HTTPStatus.FORBIDDEN, REFUSAL)
         if urlsplit(request.path).path.rstrip("/") != WEBSOCKET_PATH.rstrip("/"):
             return connection.respond(http.HTTPStatus.NOT_FOUND, f"WebSocket 的路径是 {WEBSOCKET_PATH}\n")
-        token = self._settings.bridge.token
-        given = _parameter(request, "Authorization").removeprefix("Bearer ").strip()
+        token = bare_token(self._settings.bridge.token)
+        given = self._credentials.read(request).token
         if token and not hmac.compare_digest(token.encode(), given.encode()):
             return connection.respond(
                 http.HTTPStatus.UNAUTHORIZED, "令牌不对，见 config.yaml 的 bridge.token\n"
@@ -93,20 +98,10 @@ class Bridge:
     async def _serve_device(self, websocket: ServerConnection) -> None:
         request = websocket.request
         assert request is not None
-        device_id = _parameter(request, "Device-Id") or f"无名设备{next(self._nameless)}"
-        version = _parameter(request, "Protocol-Version")
-        session = Session(
-            websocket,
-            device_id,
-            Owner(device_id),
-            int(version) if version.isdecimal() and len(version) < 4 else 1,
-            self._parts,
-            self._settings,
-            self._on_turn,
-        )
-        if former := self._sessions.get(device_id):
-            former.leave()
-        self._sessions[device_id] = session
+        self._connections.request_came(websocket.transport)
+        given = self._credentials.read(request)
+        session = Session(websocket, given, self._parts, self._settings, self._on_turn, self._end_former)
+        self._sessions.add(session)
         session.log.info("已连接")
         try:
             await session.run()
@@ -114,20 +109,14 @@ class Bridge:
             session.log.exception("连接出错，断开")
             await websocket.close(1011)
         finally:
-            if self._sessions.get(device_id) is session:
-                del self._sessions[device_id]
+            self._sessions.discard(session)
             session.log.info("已断开")
 
-
-def _parameter(request: Request, name: str) -> str:
-    """Return a header, or the query parameter of that name: a browser cannot set headers of a websocket."""
-    values = request.headers.get_all(name) or parse_qs(urlsplit(request.path).query).get(name.lower(), [])
-    return values[0].encode("utf-8", "replace").decode("utf-8") if values else ""
-
-
-def _port(server: Server) -> int:
-    port: int = next(iter(server.sockets)).getsockname()[1]
-    return port
+    def _end_former(self, session: Session) -> None:
+        """End the connections that a device had before this one."""
+        for other in self._sessions:
+            if other is not session and other.device_id == session.device_id:
+                other.leave()
 
 
 def _cannot_listen(exc: OSError, host: str, port: int) -> SettingsError:

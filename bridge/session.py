@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import math
 import time
 import unicodedata
 from collections.abc import Callable
@@ -13,10 +15,15 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from xiaozhi_persona.audio.opus import OpusDecoder, OpusError
-from xiaozhi_persona.bridge.binary import VERSIONS, unpack
+from xiaozhi_persona.bridge.binary import VERSIONS, unpack, version_of
+from xiaozhi_persona.bridge.clock import ConversationClock
+from xiaozhi_persona.bridge.credentials import Credentials
 from xiaozhi_persona.bridge.link import Link
 from xiaozhi_persona.bridge.messages import (
+    CONNECTED_AGAIN,
+    NO_WORDS,
     Abort,
+    Alert,
     AudioParams,
     DeviceMessage,
     Hello,
@@ -29,6 +36,8 @@ from xiaozhi_persona.bridge.messages import (
 )
 from xiaozhi_persona.bridge.parts import Parts
 from xiaozhi_persona.bridge.turn import Turn, TurnTimeline
+from xiaozhi_persona.device_ids import normal_id
+from xiaozhi_persona.memory.passing import PassingMemory
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, SAMPLE_RATE_HZ
 from xiaozhi_persona.providers.vad.detector import SAMPLE_RATE_HZ as UPLINK_RATE_HZ
 from xiaozhi_persona.providers.vad.detector import VadStream
@@ -43,6 +52,12 @@ _WEB_PAGE_STOP_MARGIN_MS = 500
 _CROSSING_S = 0.5
 """A `listen start` this soon after our `tts start` may have been sent before the device had seen that."""
 
+SHORT_PRESS_S = 0.5
+"""Who has held the button for less, and said nothing, has not meant to."""
+
+WAKE_WORD_S = 1.0
+"""How long before or after a `detect` the sound of the wake word, or the `listen start`, may come that go with it."""
+
 LONGEST_SILENCE_S = 115.0
 """A device that has been sent nothing for 120 s takes the connection for dead (78/xiaozhi-esp32, protocol.cc)."""
 
@@ -55,23 +70,27 @@ class Session:
     def __init__(
         self,
         websocket: ServerConnection,
-        device_id: str,
-        owner: Owner,
-        header_version: int,
+        given: Credentials,
         parts: Parts,
         settings: Settings,
         on_turn: Callable[[TurnTimeline], None],
+        on_named: Callable[[Session], None],
     ) -> None:
         self._websocket = websocket
-        self._owner = owner
-        self._header_version = header_version
+        self._given = given
+        self._on_named = on_named
         self._parts = parts
         self._settings = settings
         self._on_turn = on_turn
-        self._link = Link(websocket, device_id, settings.session.stop_margin_ms)
+        self._link = Link(websocket, normal_id(given.device_id), settings.session.stop_margin_ms)
         self.log = self._link.log
         self._greeted = asyncio.Event()
+        self._clock = ConversationClock()
         self._mode: ListenMode | None = None  # None: the microphone is closed
+        self._mode_since_s = self._unasked_sound_at_s = -math.inf
+        self._typed: asyncio.Task[None] | None = None  # a text that may yet turn out to be a wake word
+        self._acting = asyncio.Lock()  # held by who begins or ends turns
+        self._takes_sound = True
         self._endpointer = Endpointer(settings.vad)
         self._vad_stream = VadStream()
         self._decoder = OpusDecoder(UPLINK_RATE_HZ)
@@ -85,6 +104,11 @@ class Session:
         self._complained: set[str] = set()
         self._wake_words = {_plain(word) for word in settings.session.wake_words}
 
+    @property
+    def device_id(self) -> str:
+        """Which device it is, "" where it does not say, and before its hello where only that says it."""
+        return self._link.device_id
+
     async def run(self) -> None:
         """Serve until the connection ends. Leaves nothing running."""
         watch = asyncio.create_task(self._watch(), name="session-watch")
@@ -93,13 +117,15 @@ class Session:
                 if self._leaving:
                     break
                 try:
-                    await self._receive(frame)
+                    async with self._acting:
+                        await self._receive(frame)
                 except (ProtocolError, OpusError) as exc:
                     self._complain(f"{type(exc).__name__} {exc}")
         except ConnectionClosed:
             pass
         finally:
             await cancel_and_wait(watch)
+            await self._drop_typed()
             await self._cancel_turn()
             if self._leaving:
                 await cancel_and_wait(self._leaving)
@@ -108,14 +134,15 @@ class Session:
         """End this connection, since the device has made another one: no sound from now on, and a socket closed soon."""
         if self._leaving is None:
             self.log.info("设备又连上来了，旧的连接结束")
-            if self._turn_task:
-                self._turn_task.cancel()
+            for task in (self._typed, self._turn_task):
+                if task:
+                    task.cancel()
             self._leaving = asyncio.create_task(self._leave(), name="session-leave")
 
     async def _leave(self) -> None:
         try:
             with anyio.move_on_after(_GOODBYE_S):  # most often nobody is there any more
-                await self._websocket.close(1000, "connected again")
+                await self._websocket.close(1000, CONNECTED_AGAIN)
         finally:
             self._websocket.transport.abort()
 
@@ -177,19 +204,39 @@ class Session:
             self._complain(f"不认识的消息类型 {message.type[:40]!r}")
 
     async def _greet(self, hello: Hello) -> None:
-        version = hello.version or self._header_version
+        version = hello.version or self._given.binary_version
         if version not in VERSIONS:
             self._complain(f"不认识的二进制协议版本 {version}")
             version = 1
         self._link.binary_version = version
         if not hello.transport and hello.audio is None:
             self._link.stop_margin_ms = max(self._link.stop_margin_ms, _WEB_PAGE_STOP_MARGIN_MS)
+        self._link.wants_no_words = NO_WORDS in hello.features
         audio = AudioParams(SAMPLE_RATE_HZ, FRAME_MS)
         await self._link.send(Hello(version=version, session_id=self._link.session_id, audio=audio))
+        self._takes_sound = hello.audio is None or hello.audio.format == audio.format
+        if hello.audio and not self._takes_sound:
+            refusal = f"只收发 Opus，不收 {hello.audio.format[:20]!r}：请在设备的 hello 里把 format 设为 opus"
+            self._complain(refusal)
+            await self._link.send(Alert("声音格式不支持", refusal))
+        if not self._greeted.is_set():
+            await self._enter(hello)
         self._greeted.set()
-        await self._parts.memory.open(self._owner)
+
+    async def _enter(self, hello: Hello) -> None:
+        """Find out which device it is, and make its memory ready. One that does not say has none."""
+        given = self._given.device_id, hello.device_id, self._given.client_id
+        self._link.name(next(filter(None, map(normal_id, given)), ""))
+        if self.device_id:
+            self._on_named(self)
+        else:
+            memory = PassingMemory(2 * self._settings.llm.history_turns)
+            self._parts = dataclasses.replace(self._parts, memory=memory)
+            self.log.info("设备没有报上编号，这次连接没有记忆")
+        await self._parts.memory.open(Owner(self.device_id))
 
     async def _start_listening(self, mode: ListenMode) -> None:
+        await self._drop_typed()  # it was the wake word that opened the microphone
         if mode == "manual":
             # The button is pressed for a new question. The device has left its speaking state by itself, and
             # a `tts stop` would end py-xiaozhi's listening. But where press and `tts start` crossed, the device
@@ -199,26 +246,57 @@ class Session:
             await self._cancel_turn()
         elif mode == self._mode and self._endpointer.speaking:
             return  # sent again, as py-xiaozhi does after an abort: what is being said goes on
-        self._mode = mode
+        self._mode, self._mode_since_s = mode, time.monotonic()
         self._hears_anew = True
         self._hear_anew()
 
     async def _stop_listening(self) -> None:
         held, manual = self._held, self._mode == "manual"
+        pressed_s = time.monotonic() - self._mode_since_s
         self._mode = None
         self._hear_anew()
-        if manual and held:
-            await self._begin_turn(np.concatenate(held))
+        if manual and (held or pressed_s >= SHORT_PRESS_S):
+            heard = np.concatenate((np.zeros(0, np.int16), *held))
+            await self._begin_turn(heard, pressed_s=max(pressed_s, len(heard) / UPLINK_RATE_HZ))
 
     async def _detected(self, text: str) -> None:
-        """A wake word, which only wakes, or a text that was typed."""
-        if text.strip() and _plain(text) not in self._wake_words:
+        """A wake word, which only wakes, or a text that was typed.
+
+        Wake words have many names. One comes behind its own sound, sent while the microphone is closed, or just before
+        the microphone opens, as the firmware and the web page do; who types has opened it, or opens it not at all.
+        """
+        await self._drop_typed()
+        woken = time.monotonic() - self._unasked_sound_at_s < WAKE_WORD_S
+        if not text.strip() or woken or _plain(text) in self._wake_words:
+            return
+        if self._mode is None:
+            self._typed = asyncio.create_task(self._begin_typed(text.strip()), name="session-typed")
+        else:
             await self._begin_turn(text.strip())
 
+    async def _begin_typed(self, text: str) -> None:
+        await asyncio.sleep(WAKE_WORD_S)
+        async with self._acting:
+            await self._begin_turn(text)
+
+    async def _drop_typed(self) -> None:
+        if self._typed:
+            await cancel_and_wait(self._typed)
+            self._typed = None
+
     async def _hear(self, frame: bytes) -> None:
+        version = version_of(frame)
+        if version > 1 and version != self._link.binary_version:
+            self._complain(f"声音是二进制协议版本 {version} 的，和 hello 说的不同，照它的来")
+            self._link.binary_version = version
         packet = unpack(frame, self._link.binary_version)
+        if not packet or not self._takes_sound:
+            return
+        if self._mode is None:
+            self._unasked_sound_at_s = time.monotonic()
+            return
         # While it speaks, the microphone of a device in auto mode is closed; a web page may still send its echo.
-        if not packet or self._mode is None or (self._mode == "auto" and self._speaking):
+        if self._mode == "auto" and self._speaking:
             return
         samples = self._decoder.decode(packet)
         if self._mode == "manual":
@@ -240,7 +318,8 @@ class Session:
         self._endpointer.reset()
         self._vad_stream = VadStream()
 
-    async def _begin_turn(self, heard: Samples | str) -> None:
+    async def _begin_turn(self, heard: Samples | str, *, pressed_s: float = 0.0) -> None:
+        """Answer what was heard or typed; `pressed_s` is how long a button was held for it."""
         if isinstance(heard, np.ndarray):
             if self._turn_runs and self._turn and not self._turn.answered:
                 # More came while the first part was being recognized: it is one question with a pause in it.
@@ -249,7 +328,14 @@ class Session:
             self._heard = heard
         await self._stop_turn(quietly=True)
         self._hears_anew = False
-        self._turn = turn = Turn(self._link, self._owner, self._parts, self._settings)
+        self._turn = turn = Turn(
+            self._link,
+            Owner(self.device_id),
+            self._parts,
+            self._settings,
+            self._clock,
+            tells_unheard=pressed_s >= SHORT_PRESS_S,
+        )
         self._turn_task = asyncio.create_task(turn.run(heard), name=f"turn-{turn.timeline.turn_id}")
         self._turn_task.add_done_callback(lambda _: self._turn_ended(turn))
 
@@ -280,7 +366,7 @@ class Session:
         """Log each kind of complaint once a connection."""
         if what not in self._complained and len(self._complained) < 20:
             self._complained.add(what)
-            self.log.warning("忽略设备的消息：%s", what)
+            self.log.warning("设备发来的不合协议：%s", what)
 
 
 def _plain(text: str) -> str:

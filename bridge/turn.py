@@ -7,14 +7,17 @@ import contextlib
 import time
 import uuid
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
+import anyio
+
+from xiaozhi_persona.audio.opus import decoder_reset
+from xiaozhi_persona.bridge.clock import ConversationClock
 from xiaozhi_persona.bridge.link import Link
 from xiaozhi_persona.bridge.messages import Face, Stt, Tts
 from xiaozhi_persona.bridge.pacing import Pacer
 from xiaozhi_persona.bridge.parts import Parts
-from xiaozhi_persona.errors import ServiceError
+from xiaozhi_persona.errors import ServiceError, ServiceTimeout
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, Sentence, SpeechPipeline
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Message, Owner, Samples, Transcript
@@ -55,7 +58,17 @@ class Turn:
     A turn that is cancelled sends nothing more; who cancels it sends the `tts stop`.
     """
 
-    def __init__(self, link: Link, owner: Owner, parts: Parts, settings: Settings) -> None:
+    def __init__(
+        self,
+        link: Link,
+        owner: Owner,
+        parts: Parts,
+        settings: Settings,
+        clock: ConversationClock,
+        *,
+        tells_unheard: bool = False,
+    ) -> None:
+        """`tells_unheard`: sound without words is answered too, where the user waits for an answer."""
         self.timeline = TurnTimeline(uuid.uuid4().hex[:8], time.monotonic())
         self.speaking = False
         """Whether the device was told that speaking begins, and not yet that it ended."""
@@ -66,6 +79,8 @@ class Turn:
         self._owner = owner
         self._parts = parts
         self._settings = settings
+        self._clock = clock
+        self._tells_unheard = tells_unheard
         self._pacer = Pacer(FRAME_MS, settings.session.lead_packets)
         self._speaking_since_s = time.monotonic()
         self._packets_sent = 0
@@ -74,7 +89,7 @@ class Turn:
         self._said: list[str] = []
         self._writing: asyncio.Task[None] | None = None  # the user's words
         self._off_record = (
-            False  # what is said is no part of the conversation: an apology, the memory's own answer
+            False  # what is said is no part of the conversation: not heard, the memory's answer
         )
 
     async def run(self, heard: Samples | str) -> None:
@@ -90,7 +105,7 @@ class Turn:
             if self._writing:
                 await self._writing
             if self._said and not self._off_record:
-                said = Said("assistant", "".join(self._said), datetime.now().astimezone())
+                said = Said("assistant", "".join(self._said), self._clock.now())
                 await self._parts.memory.remember(self._owner, [said])
 
     def speaks_for_s(self) -> float:
@@ -107,12 +122,18 @@ class Turn:
         except ServiceError as exc:
             self._log.warning("%s", exc)
             transcript = None
+        except Exception:
+            self._log.exception("语音识别出错")
+            transcript = None
         self.timeline.mark("stt_ms")
         self._log.debug("听到：%s", transcript)
         if transcript and not transcript.text:
-            self._log.info("一轮 %s：没有识别出文字，不回答", self.timeline.turn_id)
-            return  # the device goes on listening
-        if transcript:
+            self._log.info("一轮 %s：没有识别出文字", self.timeline.turn_id)
+            if self._link.wants_no_words:
+                await self._link.send(Stt(""))
+            if not self._tells_unheard:
+                return  # the device goes on listening
+        elif transcript:
             await self._link.send(Stt(transcript.text))
         self.speaking = self.answered = True  # first: cancelled while it sends, it needs its stop
         await self._link.send(Tts("start"))
@@ -122,6 +143,7 @@ class Turn:
             self._parts.synthesizer,
             self._parts.casting.emotion_choice(self._link.device_id),
             timeout_s=self._settings.sentence_timeout_s,
+            phrases=self._settings.phrases,
         )
         async with contextlib.aclosing(pipeline):
             writer = asyncio.create_task(
@@ -132,31 +154,27 @@ class Turn:
                     await self._speak(sentence)
             finally:
                 await cancel_and_wait(writer)
-        await self._play_out()
+        await self._play_out(pipeline)
         await self._stop_speaking()
 
     async def _write(self, transcript: Transcript | None, pipeline: SpeechPipeline) -> None:
-        """Feed the pipeline with the reply, or with an apology."""
+        """Feed the pipeline with the reply; where nothing comes of it, the pipeline apologizes."""
         phrases = self._settings.phrases
         try:
-            if transcript is None:
+            if transcript is None or not transcript.text:
                 self._off_record = True
-                pipeline.feed(phrases.not_understood)
+                pipeline.feed(phrases.not_understood if transcript is None else phrases.not_heard)
             else:
                 await self._reply(transcript, pipeline)
         except ServiceError as exc:
             self._log.warning("%s", exc)
-            if "first_token_ms" not in self.timeline.marks_ms:
-                self._off_record = True
-                pipeline.feed(phrases.chat_failed)
         except Exception:
             self._log.exception("对话模型出错")
-            pipeline.feed(phrases.chat_failed)
         finally:
             pipeline.finish()
 
     async def _reply(self, transcript: Transcript, pipeline: SpeechPipeline) -> None:
-        parts, now = self._parts, datetime.now().astimezone()
+        parts, now = self._parts, self._clock.now()
         if answer := await parts.memory.obey(self._owner, transcript.text, now):
             self._off_record = True
             pipeline.feed(answer)
@@ -172,30 +190,47 @@ class Turn:
             *(Message(item.who, item.text) for item in remembered.items),
             Message("user", transcript.text),
         ]
-        async with contextlib.aclosing(parts.chat_model.stream(messages)) as deltas:
-            async for delta in deltas:
-                if delta.text:
-                    self.timeline.mark("first_token_ms")
-                    pipeline.feed(delta.text)
-                if pipeline.full:
-                    break  # a model that repeats itself without end
+        limit_s = self._settings.llm.speech_timeout_s
+        try:
+            with anyio.fail_after(limit_s) as waiting:
+                async with contextlib.aclosing(parts.chat_model.stream(messages)) as deltas:
+                    async for delta in deltas:
+                        if not delta.text:
+                            continue
+                        self.timeline.mark("first_token_ms")
+                        before = pipeline.characters
+                        pipeline.feed(delta.text)
+                        if pipeline.full:
+                            break  # a model that repeats itself without end
+                        if pipeline.characters > before:
+                            waiting.deadline = anyio.current_time() + limit_s
+        except TimeoutError as exc:
+            raise ServiceTimeout(
+                f"对话模型 {limit_s:g} 秒没有写出能说的话。"
+                "在 llm.extra_body 里关掉思考，常有时调大 llm.speech_timeout_s。"
+            ) from exc
 
     async def _speak(self, sentence: Sentence) -> None:
         self.timeline.mark("first_sentence_ms")
         announced = False
-        audio_from_s = self._speaking_since_s + self._settings.session.start_gap_ms / 1000
         async with contextlib.aclosing(sentence.packets()) as packets:
             async for packet in packets:
-                await self._until(max(audio_from_s, self._pacer.due_s(time.monotonic())))
+                await self._until_due()
                 if not announced:
                     announced = True
                     await self._announce(sentence)
-                await self._link.send_packet(packet, self._packets_sent * FRAME_MS)
+                if self._link.mid_stream and not self._packets_sent:
+                    await self._send_packet(decoder_reset(FRAME_MS))
+                await self._send_packet(packet)
                 self.timeline.mark("first_audio_ms")
-                self._packets_sent += 1
-                self._pacer.sent(time.monotonic())
         if not announced:
             await self._announce(sentence)  # it has no sound, but it can be read
+
+    async def _send_packet(self, packet: bytes) -> None:
+        await self._until_due()
+        await self._link.send_packet(packet, self._packets_sent * FRAME_MS)
+        self._packets_sent += 1
+        self._pacer.sent(time.monotonic())
 
     async def _announce(self, sentence: Sentence) -> None:
         """Show the face and the subtitle of a sentence just before its sound."""
@@ -205,18 +240,27 @@ class Turn:
         await self._link.send(Tts("sentence_start", sentence.subtitle))
         tag = "" if sentence.clip.emotion == self._label else f"【{sentence.clip.emotion}】"
         self._label = sentence.clip.emotion
-        self._said.append(tag + sentence.subtitle)  # with its tags, so that the chat model goes on using them
+        if not sentence.is_apology:
+            self._said.append(
+                tag + sentence.subtitle
+            )  # with its tags, so that the chat model goes on using them
 
-    async def _play_out(self) -> None:
+    async def _play_out(self, pipeline: SpeechPipeline) -> None:
         """Wait until the device has played what it was sent: clients drop what is left at `tts stop`."""
         if self._packets_sent:
             await self._until(self._pacer.playback_end_s + self._link.stop_margin_ms / 1000)
+            self._link.mid_stream = not pipeline.ends_quietly
 
     async def _stop_speaking(self) -> None:
         if self.speaking:
             self.speaking = False
             await self._link.send(Tts("stop"))
             self.timeline.mark("tts_stop_ms")
+
+    async def _until_due(self) -> None:
+        """Wait until the next packet may be sent."""
+        audio_from_s = self._speaking_since_s + self._settings.session.start_gap_ms / 1000
+        await self._until(max(audio_from_s, self._pacer.due_s(time.monotonic())))
 
     @staticmethod
     async def _until(when_s: float) -> None:

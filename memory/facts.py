@@ -6,7 +6,6 @@ changes nothing; every fact names the turn that told it.
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
@@ -268,6 +267,24 @@ def delete(db: sqlite3.Connection, ids: Sequence[int]) -> int:
     return deleted
 
 
+def end_former(db: sqlite3.Connection) -> None:
+    """Of what has one value at a time, let only the last one hold: two memories may have become one."""
+    several = (
+        "select subject, attribute from fact where valid_to_ms is null group by 1, 2 having count(*) > 1"
+    )
+    for subject, attribute in db.execute(several).fetchall():
+        if is_single(subject, attribute):
+            rows = db.execute(
+                "select id, valid_from_ms from fact where subject = ? and attribute = ? and valid_to_ms is null"
+                " order by valid_from_ms, id",
+                (subject, attribute),
+            ).fetchall()
+            db.executemany(
+                "update fact set valid_to_ms = ?, closed_by = ? where id = ?",
+                [(after[1], after[0], row[0]) for row, after in zip(rows, rows[1:], strict=False)],
+            )
+
+
 def current(db: sqlite3.Connection, at_ms: int) -> list[Fact]:
     """Return the facts that hold at a time, the pinned and the newest first."""
     rows = db.execute(
@@ -323,7 +340,7 @@ def appointments(db: sqlite3.Connection, start: datetime, end: datetime) -> list
 
 def mentioned(db: sqlite3.Connection, question: str, at_ms: int) -> list[Fact]:
     """Return the names and short values of facts that stand in the question: 咪咪 of 咪咪几岁了."""
-    plain = re.sub(r"\s+", "", normalized(question[:200]))
+    plain = "".join(normalized(question[:200]).split())
     parts = sorted({plain[i : i + n] for n in (2, 3, 4, 5, 6) for i in range(len(plain) - n + 1)})[:900]
     found: list[Fact] = []
     for start in range(0, len(parts), 300):

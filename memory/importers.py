@@ -11,16 +11,19 @@ from typing import Any
 
 import yaml
 
+from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.memory import diary, facts
 from xiaozhi_persona.memory.diary import Entry
 from xiaozhi_persona.memory.fact_types import NAME, NOTE, PROFILE, SELF, Finding
 from xiaozhi_persona.memory.store import OwnerStore
 from xiaozhi_persona.spine import Turn
-from xiaozhi_persona.yaml_files import load_yaml
+from xiaozhi_persona.text_files import read_text
+from xiaozhi_persona.yaml_files import load_yaml, not_yaml
 
 _CONFIDENCE = 0.7
 """Of what another program's chat model wrote down."""
+_SENTENCE_ENDS = re.compile(r"(?<=[。！？!?])|\n+")
 _DIALOGUE = re.compile(
     r"(?:时间[：:][^\n]*\n)?(?P<user>[^\n：:]{1,40})[：:](?P<said>.*?)\n(?P<char>[^\n：:]{1,40})[：:](?P<answer>.*)",
     re.DOTALL,
@@ -31,13 +34,13 @@ _MAX_SENTENCES = 200
 def import_yaml(store: OwnerStore, file: Path, devices: Collection[str]) -> int:
     """Read a YAML file of another program, whichever it is. Returns how many turns or facts were new.
 
-    `devices` are the ids under which the owner may stand in the host's file. Raises PersonaError for anything
+    `devices` are the ids, in their one form, under which the owner may stand in the host's file. Raises PersonaError for anything
     that is none of the three forms.
     """
     try:
-        data = load_yaml(file.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
-        raise PersonaError(f"读不了 {file}：{exc}。请检查文件是 UTF-8 编码的 YAML。") from exc
+        data = load_yaml(read_text(file))
+    except yaml.YAMLError as exc:
+        raise not_yaml(exc, file) from exc
     if data is None:
         return 0
     if isinstance(data, dict):
@@ -89,7 +92,7 @@ def _host_memory(
     data: dict[Any, Any], file: Path, devices: Collection[str]
 ) -> Iterator[tuple[Finding, int, str]]:
     """Yield what the host's chat model had written about an owner: its JSON, or any other text by sentences."""
-    keys = [key for key in data if str(key) in devices] or (list(data) if len(data) == 1 else [])
+    keys = [key for key in data if normal_id(str(key)) in devices] or (list(data) if len(data) == 1 else [])
     if not keys:
         raise PersonaError(
             f"{file} 里没有 {'、'.join(sorted(devices))}，有的是：{'、'.join(map(str, data))}。用 --owner 指明其中一个。"
@@ -132,7 +135,7 @@ def _profile(content: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _sentences(text: str) -> Iterator[Finding]:
-    for sentence in re.split(r"(?<=[。！？!?])|\n+", text)[:_MAX_SENTENCES]:
+    for sentence in _SENTENCE_ENDS.split(text)[:_MAX_SENTENCES]:
         if sentence.strip(" -*#\t"):
             yield Finding(SELF, PROFILE, sentence.strip(" -*#\t"))
 

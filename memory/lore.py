@@ -12,7 +12,8 @@ import yaml
 
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.memory.words import estimated_tokens, normalized
-from xiaozhi_persona.yaml_files import load_yaml
+from xiaozhi_persona.text_files import read_text
+from xiaozhi_persona.yaml_files import load_yaml, not_yaml
 
 _BRACKETS = str.maketrans("<>", "‹›")
 """In a lore text they could end the <memory> block that it will stand in."""
@@ -79,9 +80,9 @@ def load_lore(folder: Path) -> LoreBook:
     entries: list[LoreEntry] = []
     for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
         try:
-            data = load_yaml(file.read_text(encoding="utf-8-sig"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
-            raise SettingsError(f"读不了世界书 {file}：{exc}。请检查文件是 UTF-8 编码的 YAML。") from exc
+            data = load_yaml(read_text(file))
+        except yaml.YAMLError as exc:
+            raise not_yaml(exc, file) from exc
         entries += _entries(file, data)
     return LoreBook(entries)
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from xiaozhi_persona.memory.readonly import lacks_last_turns
-from xiaozhi_persona.memory.store import BusyStore, DamagedStore, OwnerStore, owner_folder, set_aside
+from xiaozhi_persona.memory.spellings import adopted_folder
+from xiaozhi_persona.memory.store import BusyStore, DamagedStore, OwnerStore, set_aside
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class Owners:
                 self._reserved.discard(owner_id)
                 raise
         try:
-            yield owner_folder(self._root, owner_id)
+            yield adopted_folder(self._root, owner_id)
         finally:
             with self._changed:
                 self._reserved.discard(owner_id)
@@ -88,7 +89,7 @@ class Owners:
             self._open.clear()
 
     def _opened(self, owner_id: str) -> OwnerStore:
-        folder = owner_folder(self._root, owner_id)
+        folder = adopted_folder(self._root, owner_id)
         try:
             store = OwnerStore(folder, owner_id)
         except DamagedStore as exc:

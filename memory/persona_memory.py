@@ -65,7 +65,7 @@ class PersonaMemory:
 
     def owner_id(self, owner: Owner) -> str:
         """Return whose memory a device uses: `memory.owners` of the settings may give several devices one owner."""
-        return self._settings.owners.get(owner.id, owner.id)
+        return self._settings.owner_of(owner.id)
 
     async def open(self, owner: Owner) -> None:
         """Open the memory ahead of the first question, when the device connects."""

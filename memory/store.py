@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.memory import diary, facts, pending, salvage, schema, text_index
 from xiaozhi_persona.memory.diary import Entry
@@ -86,7 +87,10 @@ class OwnerStore:
             if not owner and not self.readonly:
                 schema.set_meta(db, "owner", self.owner_id)
             elif owner != self.owner_id:
-                raise PersonaError(f"{self.file} 是另一个主人的记忆。请把这个文件夹移到别处。")
+                if normal_id(owner) != self.owner_id:
+                    raise PersonaError(f"{self.file} 是另一个主人的记忆。请把这个文件夹移到别处。")
+                if not self.readonly:
+                    schema.set_meta(db, "owner", self.owner_id)
             db.execute("select * from turn order by seq desc limit 1").fetchone()
             db.execute("select * from day order by day desc limit 1").fetchone()
             db.execute("select * from fact order by id desc limit 1").fetchone()

@@ -13,12 +13,13 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.memory import diary
 from xiaozhi_persona.memory.diary import Entry
 from xiaozhi_persona.memory.fact_types import match_key
+from xiaozhi_persona.memory.repair import repair_fact, repair_turn
 from xiaozhi_persona.memory.store import OwnerStore
 from xiaozhi_persona.spine import Turn
 
@@ -67,20 +68,31 @@ def turn_json(turn: Entry) -> dict[str, Any]:
     return data | {key: value for key, value in (("speaker", turn.speaker), ("role", turn.role)) if value}
 
 
-def import_lines(store: OwnerStore, lines: Iterable[str], name: str) -> Iterator[tuple[int, int]]:
-    """Read JSON lines into a memory; ids and facts that are known change nothing.
+class Imported(NamedTuple):
+    """What came of the lines that were read: turns and facts."""
 
-    Yields after each batch how many lines were read and how many of them were new. Raises PersonaError that names
-    the line; the batches before it are written.
+    read: int
+    new: int
+    repaired: int
+    """Were there, damaged by an import in a wrong encoding."""
+    damaged: int
+    """Are damaged in the file itself: they hold U+FFFD."""
+
+
+def import_lines(store: OwnerStore, lines: Iterable[str], name: str) -> Iterator[Imported]:
+    """Read JSON lines into a memory; ids and facts that are known change nothing, except for damaged ones.
+
+    Yields the sum after each batch. Raises PersonaError that names the line; the batches before it are written.
     """
     batch: list[Entry] = []
     told: list[dict[str, Any]] = []
     learns = True
-    read = new = 0
+    read = new = repaired = damaged = 0
     for number, line in enumerate(lines, 1):
         read = number
         if not line.strip():
             continue
+        damaged += "\ufffd" in line
         with _named(name, number):
             data = json.loads(line)
             if isinstance(data, dict) and isinstance(data.get("fact"), dict):
@@ -90,14 +102,22 @@ def import_lines(store: OwnerStore, lines: Iterable[str], name: str) -> Iterator
                 batch.append(turn_of(data))
                 learns = learns and data.get("facts") != []
         if len(batch) == _BATCH:
-            new += _import_facts(store, told)
-            told = []
-            new += store.append(batch, learn=learns)
-            batch = []
-            yield read, new
-    new += _import_facts(store, told)
-    new += store.append(batch, learn=learns)
-    yield read, new
+            more = _write(store, told, batch, learns)
+            new, repaired = new + more[0], repaired + more[1]
+            told, batch = [], []
+            yield Imported(read, new, repaired, damaged)
+    more = _write(store, told, batch, learns)
+    yield Imported(read, new + more[0], repaired + more[1], damaged)
+
+
+def _write(
+    store: OwnerStore, told: Sequence[dict[str, Any]], batch: Sequence[Entry], learn: bool
+) -> tuple[int, int]:
+    """Write facts and turns. Returns how many were new, and how many took the place of damaged ones."""
+    with store.transaction() as db:
+        new, repaired = _import_facts(db, told)
+        repaired += sum(repair_turn(db, turn, learn=learn) for turn in batch)
+    return new + store.append(batch, learn=learn), repaired
 
 
 @contextlib.contextmanager
@@ -163,34 +183,38 @@ def _fact_values(data: dict[str, Any]) -> dict[str, Any]:
     return values | {"confidence": float(confidence), "pinned": int(values["pinned"] or 0)}
 
 
-def _import_facts(store: OwnerStore, told: Sequence[dict[str, Any]]) -> int:
-    """Write the facts that are not known yet. Returns how many that were.
+def _import_facts(db: sqlite3.Connection, told: Sequence[dict[str, Any]]) -> tuple[int, int]:
+    """Write the facts that are not known yet, in the transaction that is open.
 
-    They keep their numbers where these are free; by what number a fact was ended follows.
+    They keep their numbers where these are free; by what number a fact was ended follows. Returns how many were new,
+    and how many damaged ones were put right.
     """
     numbers: dict[int, int] = {}
     ended: list[tuple[int, int]] = []
-    with store.transaction() as db:
-        for values in told:
-            old = values["id"]
-            known = db.execute(
-                "select id from fact where subject = ? and attribute = ? and match_key = ? and valid_from_ms = ?",
-                tuple(values[key] for key in ("subject", "attribute", "match_key", "valid_from_ms")),
-            ).fetchone()
-            if known:
-                numbers[old] = known[0]
-                continue
-            taken = db.execute("select 1 from fact where id = ?", (old,)).fetchone()
-            row = {**values, "id": None if taken else old, "closed_by": None}
-            marks = ", ".join("?" * len(_FACT_KEYS))
-            numbers[old] = int(
-                db.execute(f"insert into fact values ({marks})", list(row.values())).lastrowid or 0
-            )
-            ended.append((numbers[old], values["closed_by"]))
-        for fact_id, by in ended:
-            if by is not None:
-                db.execute("update fact set closed_by = ? where id = ?", (numbers.get(by), fact_id))
-    return len(ended)
+    repaired = 0
+    for values in told:
+        old = values["id"]
+        row = db.execute(
+            "select id from fact where subject = ? and attribute = ? and match_key = ? and valid_from_ms = ?",
+            tuple(values[key] for key in ("subject", "attribute", "match_key", "valid_from_ms")),
+        ).fetchone()
+        known = row[0] if row else 0
+        mended = repair_fact(db, values, known)
+        repaired += mended > 0
+        if known or mended:
+            numbers[old] = known or mended
+            continue
+        taken = db.execute("select 1 from fact where id = ?", (old,)).fetchone()
+        row = {**values, "id": None if taken else old, "closed_by": None}
+        marks = ", ".join("?" * len(_FACT_KEYS))
+        numbers[old] = int(
+            db.execute(f"insert into fact values ({marks})", list(row.values())).lastrowid or 0
+        )
+        ended.append((numbers[old], values["closed_by"]))
+    for fact_id, by in ended:
+        if by is not None:
+            db.execute("update fact set closed_by = ? where id = ?", (numbers.get(by), fact_id))
+    return len(ended), repaired
 
 
 def _json(data: Any) -> str:

@@ -44,22 +44,30 @@ class Mended:
 
 async def fix_role(
     role: Role, roles_dir: Path, name: str, recognizer: SpeechRecognizer | None = None
-) -> tuple[Path, list[Mended]]:
+) -> tuple[Path | None, list[Mended]]:
     """Write a mended copy of the role's pack as `roles_dir`/`name`; the originals stay as they are.
 
     Clips are cut to 3 to 10 s, made mono, 16 bit and 32 kHz at most, and loud enough. `recognizer` writes missing
-    texts, and those of clips that lost a part of their speech. Returns the new folder and what was done to each clip.
-    Raises SettingsError when nothing can be written, ServiceError from the recognizer.
+    texts, and those of clips that lost a part of their speech. Returns the new folder, None where there was nothing to
+    do, and what was done to each clip. Raises SettingsError when nothing can be written, ServiceError from the recognizer.
     """
     mended = []
-    with new_folder(roles_dir, name) as folder:
+    with contextlib.suppress(_NothingDone), new_folder(roles_dir, name) as folder:
         shutil.copytree(role.folder, folder, dirs_exist_ok=True, copy_function=_link_or_copy)
         for clip in role.clips:
             mended.append(await _fix_clip(clip, role, folder, recognizer))
+        if not any(item.done for item in mended):
+            raise _NothingDone
+    if not any(item.done for item in mended):
+        return None, mended
     if role.sheet.server_dir:
         told = f"server_dir 还是 {role.sheet.server_dir}：把新角色包复制到那里，或改 server_dir"
         mended.append(Mended("role.yaml", problem=told))
     return roles_dir / name, mended
+
+
+class _NothingDone(Exception):
+    """Ends the making of a copy that would be the same as the original."""
 
 
 async def _fix_clip(clip: RoleClip, role: Role, folder: Path, recognizer: SpeechRecognizer | None) -> Mended:
@@ -88,8 +96,10 @@ async def _fix_clip(clip: RoleClip, role: Role, folder: Path, recognizer: Speech
         if text:
             result.done.append("听写了文字")
         else:
-            result.problem = "要补文字：写进同名的 .txt。在设置里配好 asr.model，roles fix 就能听写"
-        _set_text(folder, path, text)
+            left = f"原来的文字是“{clip.reference.text}”，留下说到的部分，" if clip.reference.text else ""
+            result.problem = f"要补文字：{left}写进同名的 .txt。在设置里配好 asr.model，roles fix 就能听写"
+        if result.done:
+            _set_text(folder, path, text)
     return result
 
 

@@ -13,6 +13,7 @@ from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.roles.files import inside, safe_name
 from xiaozhi_persona.roles.pack import EmotionSource, RoleSheet, read_sheet
 from xiaozhi_persona.roles.references import RoleClip, find_clips, server_path
+from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Recollection, Reference, Voice
 from xiaozhi_persona.text.emotions import LABELS, Emotion, EmotionNames, built_in_names
 from xiaozhi_persona.text.reply import ReplyReader
@@ -179,11 +180,24 @@ def load_role(role_id: str, data_dir: Path | None = None) -> Role:
     return load_pack(packs[role_id], role_id)
 
 
-def load_pack(folder: Path, role_id: str = "") -> Role:
-    """Load the role pack in `folder`. Raises SettingsError that names file, key and what is allowed."""
+def role_of_settings(settings: Settings, role_id: str = "") -> Role:
+    """Load a role, or the one that the settings name, with its place on the GPT-SoVITS machine as the settings have it.
+
+    Raises SettingsError.
+    """
+    role = load_role(role_id or settings.role, settings.data_dir)
+    server_dir = settings.gpt_sovits.server_dirs.get(role.id)
+    return load_pack(role.folder, role.id, server_dir) if server_dir else role
+
+
+def load_pack(folder: Path, role_id: str = "", server_dir: str = "") -> Role:
+    """Load the role pack in `folder`; `server_dir` is where it lies on the GPT-SoVITS machine, "" for what it says itself.
+
+    Raises SettingsError that names file, key and what is allowed.
+    """
     sheet = read_sheet(folder / "role.yaml")
     filled = {key: _filled(getattr(sheet, key), sheet) for key in _FILLED}
-    sheet = sheet.model_copy(update=filled)
+    sheet = sheet.model_copy(update=filled | ({"server_dir": server_dir} if server_dir else {}))
     names = _names(folder, sheet)
     role = Role(role_id or folder.name, folder, sheet, find_clips(folder, sheet, names))
     used = {"default_emotion": [sheet.default_emotion], "speeds": [*sheet.speeds]}

@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
+from xiaozhi_persona import settings_files
+
 # Threads that live as long as the event loop or the process.
 _SHARED_THREADS = ("asyncio_", "MainThread", "pytest_timeout")
 
@@ -27,6 +29,12 @@ def _no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
         if not thread.name.startswith(_SHARED_THREADS)
     ]
     assert not left, f"threads left: {left}"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside of the project its own settings and data would count, which somebody may have made here."""
+    monkeypatch.setenv(settings_files.PROJECT_VARIABLE, ".")
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from xiaozhi_persona.cli import main
-from xiaozhi_persona.commands.common import default_file
 from xiaozhi_persona.errors import STARTED_AS, own_command, pip_install
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,7 +23,6 @@ NOT_SAID_BY_THIS_PROCESS = {
     "providers/host/docker.py": "runs in the image, which has no run.py; or in a checkout that is not there",
     "providers/host/install.py": "a comment in a file that stays",
     "bridge/client/mcp.py": "a name in the protocol",
-    "src/xiaozhi_persona/config.py": "read before there is advice to give",
 }
 
 
@@ -104,8 +102,3 @@ def test_the_settings_are_those_of_the_project_and_files_those_of_the_caller(tmp
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     assert (project / "d" / "memory").is_dir()
     assert {file.name for file in caller.iterdir()} == {"config.yaml", "turns.jsonl"}
-
-
-def test_without_run_py_the_settings_are_those_of_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("XIAOZHI_PERSONA_PROJECT", raising=False)
-    assert default_file() == Path("config.yaml")

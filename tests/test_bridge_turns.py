@@ -12,7 +12,7 @@ from fakes.parts import FakeChatModel, FakeRecognizer, FakeSynthesizer, make_par
 
 from xiaozhi_persona.audio.opus import OpusEncoder
 from xiaozhi_persona.bridge.messages import Abort, Face, Listen, ListenMode, Stt, Tts
-from xiaozhi_persona.errors import ServiceUnavailable
+from xiaozhi_persona.errors import ServiceRejected, ServiceUnavailable
 from xiaozhi_persona.settings import Settings
 
 
@@ -94,9 +94,19 @@ async def test_what_has_no_words_is_not_answered(caplog: pytest.LogCaptureFixtur
         await device.say(speech(0.3))
         await device.reply(10)
     assert [m for m in messages(device) if isinstance(m, Tts)][0] == Tts("start")
-    assert len([m for m in messages(device) if isinstance(m, Stt)]) == 1
+    assert [m for m in messages(device) if isinstance(m, Stt)] == [Stt("现在有了")]
     assert [turn.outcome for turn in rig.turns] == ["done", "done"]
     assert caplog.text.count("没有识别出文字") == 1
+
+
+async def test_a_client_that_asked_for_it_is_told_that_there_were_no_words() -> None:
+    recognizer = FakeRecognizer("")
+    async with running(make_parts(recognizer=recognizer)) as rig, rig.device() as device:
+        device.send_frame('{"type":"hello","version":1,"features":{"no_words":true}}')
+        await device.say(speech(0.3))
+        with pytest.raises(ServiceRejected, match="没有从录音里识别出文字"):
+            await device.reply(10)
+    assert [m for m in messages(device) if isinstance(m, Stt)] == [Stt("")]
 
 
 async def test_a_click_is_no_utterance() -> None:
@@ -242,7 +252,7 @@ async def test_whatever_fails_the_turn_ends_with_stop(failing: str) -> None:
     expected = {
         "first": phrases.chat_failed.removeprefix("[悲伤]"),
         "middle": "说到一半。",
-        "empty": "",
+        "empty": phrases.chat_failed.removeprefix("[悲伤]"),
         "recognizer": phrases.not_understood.removeprefix("[困惑]"),
     }
     assert "".join(spoken) == expected[failing]

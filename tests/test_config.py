@@ -147,9 +147,14 @@ def test_several_mistakes_are_told_at_once(file: Path) -> None:
     assert "bridge.http_port" in first + second and "log.level" in first + second
 
 
-@pytest.mark.parametrize("encoding", ["gbk", "utf-16"])
-def test_another_encoding_is_refused_with_the_one_to_use(file: Path, encoding: str) -> None:
-    file.write_bytes("role: 你好".encode(encoding))
+@pytest.mark.parametrize("encoding", ["gbk", "utf-16", "utf-8-sig"])
+def test_the_encoding_is_told_by_the_bytes(file: Path, encoding: str) -> None:
+    file.write_bytes("role: 小语".encode(encoding))
+    assert load_settings(file, {}).role == "小语"
+
+
+def test_another_encoding_is_refused_with_the_one_to_use(file: Path) -> None:
+    file.write_bytes("role: 繁體的設定檔案".encode("big5"))
     message = complaint(file)
     assert str(file) in message and "UTF-8" in message
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,12 +16,14 @@ import pytest
 from fakes.openai_server import OpenAiServer
 from fakes.role_packs import write_clip, write_role
 from fakes.sovits_server import FakeSovits
+from memory_kit import memory, turn
 from test_voices_command import listening
 
 from xiaozhi_persona.cli import main
 from xiaozhi_persona.commands import doctor
 from xiaozhi_persona.commands.checks import Check
 from xiaozhi_persona.commands.doctor_voices import check_voices
+from xiaozhi_persona.config import load_settings
 from xiaozhi_persona.roles.role import load_pack
 from xiaozhi_persona.settings import Settings
 
@@ -46,8 +50,13 @@ def _no_address_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TTS_SERVICE_URL_GPTSoVITS", raising=False)
 
 
+async def checked(settings: Settings, folder: Path) -> tuple[list[Check], set[str]]:
+    apis: set[str] = set()
+    return [check async for check in check_voices(settings, [load_pack(folder)], apis)], apis
+
+
 async def troubles(settings: Settings, folder: Path) -> list[Check]:
-    checks, _ = await check_voices(settings, [load_pack(folder)])
+    checks, _ = await checked(settings, folder)
     return [check for check in checks if check.status != "ok"]
 
 
@@ -63,7 +72,7 @@ async def troubles(settings: Settings, folder: Path) -> list[Check]:
 )
 async def test_a_good_server_speaks_with_every_reference(server: FakeSovits, folder: Path) -> None:
     async with server:
-        checks, apis = await check_voices(settings_for(server.url), [load_pack(folder)])
+        checks, apis = await checked(settings_for(server.url), folder)
     assert apis == {server.api} and not [check for check in checks if check.status == "error"]
     assert any("2 段参考音频能用" in check.found for check in checks)
     assert "秒出声" in checks[-1].found and server.overlaps == 0
@@ -76,7 +85,7 @@ async def test_a_good_server_speaks_with_every_reference(server: FakeSovits, fol
 async def test_what_an_address_was_taken_for_is_said(written: str, folder: Path) -> None:
     async with FakeSovits() as server:
         address = written.format(place=server.url.removeprefix("http://"))
-        checks, _ = await check_voices(settings_for(address), [load_pack(folder)])
+        checks, _ = await checked(settings_for(address), folder)
     assert checks[0].status == "ok" and f"当作 {server.url}）" in checks[0].found
 
 
@@ -126,14 +135,14 @@ async def test_a_file_that_is_not_on_the_server_is_told_with_its_path(folder: Pa
     path = str(folder / "refs" / "高兴" / "a.wav")
     async with FakeSovits(missing={path}) as server:
         (trouble,) = await troubles(settings_for(server.url), folder)
-    assert "没有这个文件" in trouble.found and path in trouble.step and "server_dir" in trouble.step
+    assert "没有这个文件" in trouble.found and path in trouble.step and "voices send" in trouble.step
 
 
 async def test_at_api_py_a_missing_file_is_guessed_from_the_empty_answer(folder: Path) -> None:
     write_role(folder, "name: 小梅\nserver_dir: /srv/no-such/mei")
     async with FakeSovits(api="v1", missing={"/srv/no-such/mei/refs/高兴/a.wav"}) as server:
         (trouble,) = await troubles(settings_for(server.url), folder)
-    assert "多半" in trouble.found and "server_dir" in trouble.step
+    assert "多半" in trouble.found and "voices send" in trouble.step
 
 
 async def test_a_file_that_a_server_on_this_machine_cannot_read_is_told(folder: Path) -> None:
@@ -213,11 +222,26 @@ async def test_a_slow_first_sound_is_a_warning(folder: Path) -> None:
     assert trouble.status == "warning" and "first_audio_timeout_s" in trouble.step
 
 
+async def test_ten_clips_with_one_trouble_are_one_finding(tmp_path: Path) -> None:
+    folder = write_role(tmp_path / "mei", clips={f"高兴/{n}": TEXT for n in range(10)})
+    missing = {str(folder / "refs" / "高兴" / f"{n}.wav") for n in range(10)}
+    async with FakeSovits(missing=missing) as server:
+        (trouble,) = await troubles(settings_for(server.url), folder)
+    assert trouble.found.endswith("、refs/高兴/1.wav、refs/高兴/2.wav 等 10 处）") and trouble.step
+
+
+async def test_a_finding_comes_when_it_is_known(folder: Path) -> None:
+    async with FakeSovits() as good, FakeSovits(fault="hang") as slow:
+        settings = settings_for(slow.url, good.url)
+        checks = check_voices(settings, [load_pack(folder)], set())
+        async with contextlib.aclosing(checks):  # type: ignore[type-var]
+            found = [await anext(checks) for _ in range(4)]
+    assert sum(good.url[7:] in check.what for check in found) == 3
+
+
 async def test_servers_are_checked_at_the_same_time_and_all_are_told(folder: Path) -> None:
     async with FakeSovits() as good, FakeSovits(fault="refuse") as bad:
-        checks, _ = await asyncio.wait_for(
-            check_voices(settings_for(good.url, bad.url), [load_pack(folder)]), 20
-        )
+        checks, _ = await asyncio.wait_for(checked(settings_for(good.url, bad.url), folder), 20)
     assert [check.status for check in checks if good.url[7:] in check.what] == ["ok"] * 3
     assert [check.status for check in checks if bad.url[7:] in check.what] == ["ok", "error"]
 
@@ -301,7 +325,39 @@ def test_the_errors_of_roles_check_are_told_but_api_py_takes_any_length(
     assert roles[0]["status"] == ("error" if api == "v2" else "warning")
 
 
-def test_people_get_a_table_with_a_next_step(
+def test_a_running_bridge_is_known_at_both_of_its_ports_and_its_memory_is_looked_at(
+    run: Run, tmp_path: Path
+) -> None:
+    settings = bridge()
+    (tmp_path / "config.yaml").write_text(json.dumps(settings), encoding="utf-8")
+    with memory(tmp_path / "data" / "memory", "aa:bb") as store:
+        store.append([turn("你好")])
+    serving = subprocess.Popen(
+        [sys.executable, "-m", "xiaozhi_persona", "serve", "--json"], cwd=tmp_path, stdout=subprocess.PIPE
+    )
+    try:
+        assert serving.stdout and serving.stdout.readline()
+        _, found, _ = run(settings)
+    finally:
+        serving.terminate()
+        serving.communicate(timeout=30)
+    status = {check["what"]: check for check in found[:-1]}
+    for key in ("websocket_port", "http_port"):
+        check = status[f"端口 {settings['bridge'][key]}"]
+        assert check["status"] == "ok" and "桥正在这里运行" in check["found"]
+    assert status["记忆"]["status"] == "ok" and "1 份，一共 1 条" in status["记忆"]["found"]
+
+
+def test_a_memory_that_cannot_be_read_is_told(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "memory" / "abc"
+    folder.mkdir(parents=True)
+    (folder / "diary.db").write_bytes(b"no database" * 500)
+    code, found, _ = run(bridge())
+    (check,) = (check for check in found[:-1] if check["what"] == "记忆")
+    assert code == 1 and str(folder) in check["found"] and check["step"]
+
+
+def test_people_get_lines_with_a_next_step(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     (tmp_path / "config.yaml").write_text(json.dumps(bridge(role="[red]")), encoding="utf-8")
@@ -348,7 +404,10 @@ async def test_a_chat_model_that_is_not_there_and_none_at_all() -> None:
 
 def test_the_settings_that_are_used_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    check = doctor._settings_file(Path("config.yaml"))
+    check = doctor._settings_files(load_settings(), None)
     assert check.status == "warning" and str(tmp_path) in check.found and "--config" in check.step
-    Path("config.yaml").touch()
-    assert doctor._settings_file(Path("config.yaml")).found == str(tmp_path / "config.yaml")
+    for file in (Path("config.yaml"), Path("data/.config.yaml")):
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+        check = doctor._settings_files(load_settings(), None)
+        assert check.status == "ok" and str(file) in check.found

@@ -11,6 +11,8 @@ from fakes.sovits_server import FakeSovits, pitch_hz, pitch_of
 from host_doors import host_with_doors
 from hostkit import VERSIONS, Fail, Llm, ToolCall
 
+from xiaozhi_persona.settings import Settings, TtsSettings
+
 every_version = pytest.mark.parametrize("version", VERSIONS)
 newest = VERSIONS[-1]
 
@@ -275,3 +277,67 @@ async def test_sound_is_kept_where_the_host_keeps_it(tmp_path: Path) -> None:
             await device.say("在吗")
         kept = list((server.folder / "tmp").glob("tts-*.wav"))
     assert len(kept) == 2 and all(file.stat().st_size > 10_000 for file in kept)
+
+
+@every_version
+@pytest.mark.parametrize("begin", ["", "先说一句。"])
+async def test_a_model_that_never_leaves_its_thoughts_ends_in_stop_and_is_not_asked_on(
+    version: str, begin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurried = Settings().llm.model_copy(update={"speech_timeout_s": 0.5})
+    settings = Settings().at(tmp_path).model_copy(update={"llm": hurried})
+    monkeypatch.setattr("xiaozhi_persona.providers.host.sections.base_settings", lambda folder: settings)
+    thoughts = ["<think>", *(piece for _ in range(1000) for piece in (0.02, "嗯"))]
+    llm = Llm("下一个。", next=[[begin, *thoughts] if begin else thoughts])
+    async with (
+        FakeSovits() as sovits,
+        host_with_doors(version, tmp_path, tts=v2(sovits), llm=llm) as server,
+        server.connect() as device,
+    ):
+        reply = await device.say("在吗", timeout_s=15)
+        assert reply.stopped
+        assert "".join(reply.sentences) == (begin or "抱歉，我现在连不上大脑，请稍后再试。")
+        for _ in range(100):
+            if llm.broken_off:
+                break
+            await asyncio.sleep(0.05)
+        assert llm.broken_off == 1
+        reply = await device.say("还在吗")
+    assert reply.sentences == ["下一个。"] and reply.stopped
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("😊", "抱歉，我现在连不上大脑，请稍后再试。"), ("在。", "在。抱歉，我现在说不出话来。")],
+    ids=["no word", "no voice"],
+)
+async def test_a_reply_that_cannot_be_said_is_apologized_for(
+    text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mute = Settings().at(tmp_path).model_copy(update={"tts": TtsSettings(fallback="none")})
+    monkeypatch.setattr("xiaozhi_persona.providers.host.sections.base_settings", lambda folder: mute)
+    section = {"type": "gpt_sovits_v2_stream", "url": "http://127.0.0.1:9/tts"}
+    async with (
+        host_with_doors(newest, tmp_path, tts=section, llm=Llm(text)) as server,
+        server.connect() as device,
+    ):
+        reply = await device.say("在吗")
+    assert reply.stopped and "".join(reply.sentences) == said
+
+
+async def test_a_tool_that_is_called_without_a_word_needs_no_apology(tmp_path: Path) -> None:
+    llm = Llm([" ", ToolCall("direct_answer", {"response": ""})])
+    intent = {"function_call": {"type": "function_call", "functions": []}}
+    async with (
+        FakeSovits() as sovits,
+        host_with_doors(
+            newest,
+            tmp_path,
+            tts=v2(sovits),
+            llm=llm,
+            config={"selected_module": {"Intent": "function_call"}, "Intent": intent},
+        ) as server,
+        server.connect() as device,
+    ):
+        reply = await device.say("关灯")
+    assert reply.stopped and not reply.sentences

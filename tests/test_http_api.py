@@ -11,7 +11,8 @@ import pytest_asyncio
 from fakes.bridge import Rig, make_settings, running
 from fakes.parts import make_parts
 
-from xiaozhi_persona.bridge.http_api import lan_addresses, websocket_url
+from xiaozhi_persona.bridge.http_api import websocket_url
+from xiaozhi_persona.bridge.own_names import lan_addresses
 
 
 @pytest_asyncio.fixture
@@ -55,17 +56,6 @@ def test_a_host_that_devices_cannot_parse_is_replaced() -> None:
     assert websocket_url("[::1]:8003", 8000).count(":") == 2
     own = next((address.ip for address in lan_addresses()), "127.0.0.1")
     assert websocket_url("evil host/x", 8000).startswith(f"ws://{own}:")
-
-
-async def test_a_web_page_may_ask(rig: Rig) -> None:
-    async with httpx.AsyncClient() as http:
-        preflight = await http.options(
-            ota(rig), headers={"Origin": "http://x", "Access-Control-Request-Headers": "device-id,client-id"}
-        )
-        answer = await http.post(ota(rig), headers={"Origin": "http://x"}, content=b"{}")
-    assert preflight.status_code == 204
-    assert "device-id" in preflight.headers["Access-Control-Allow-Headers"]
-    assert answer.headers["Access-Control-Allow-Origin"] == "*"
 
 
 async def test_health_counts_the_devices(rig: Rig) -> None:

@@ -305,6 +305,28 @@ async def test_silence_and_keep_alives_between_tokens_break_the_reply(
         await asyncio.wait_for(server.disconnected.wait(), 5)
 
 
+async def test_who_reasons_longer_than_the_first_token_may_take_is_waited_for(server: OpenAiServer) -> None:
+    server.thoughts, server.keep_alive_s = 8, 0.1
+    async with model_at(server.url, first_token_timeout_s=0.4, token_timeout_s=0.4) as model:
+        assert await text_of(model) == "你好。我在听。"
+
+
+async def test_reasoning_alone_has_its_limit(server: OpenAiServer) -> None:
+    server.thoughts = 10_000
+    async with model_at(server.url, speech_timeout_s=0.3) as model:
+        _, error = await partly(model)
+        assert type(error) is ServiceTimeout
+        assert "llm.speech_timeout_s" in str(error)
+        await asyncio.wait_for(server.disconnected.wait(), 5)
+
+
+async def test_who_stops_reasoning_is_silent(server: OpenAiServer) -> None:
+    server.thoughts, server.mode, server.reply = 1, "stall_midway", ["", ""]
+    async with model_at(server.url, first_token_timeout_s=0.2, token_timeout_s=0.2) as model:
+        _, error = await partly(model)
+    assert type(error) is ServiceTimeout
+
+
 async def test_time_that_the_caller_takes_is_not_counted(server: OpenAiServer) -> None:
     server.reply = ["一", "二"]
     async with model_at(server.url, token_timeout_s=0.2) as model:

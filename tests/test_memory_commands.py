@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from xiaozhi_persona.commands.memory import command
+from xiaozhi_persona.cli import xiaozhi_persona
 from xiaozhi_persona.config import load_settings
 from xiaozhi_persona.errors import PersonaError, SettingsError
 from xiaozhi_persona.memory.store import owner_folder
@@ -34,7 +35,7 @@ def config(tmp_path: Path) -> str:
 
 
 def run(config: str, *arguments: str, input: str = "") -> Result:
-    result = CliRunner().invoke(command, [*arguments, "--config", config], input=input)
+    result = CliRunner().invoke(xiaozhi_persona, ["memory", *arguments, "--config", config], input=input)
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
@@ -48,8 +49,12 @@ def out(config: str, *arguments: str, input: str = "") -> list[dict[str, object]
 def filled(config: str, tmp_path: Path) -> str:
     file = tmp_path / "turns.jsonl"
     file.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in LINES), "utf-8")
-    assert out(config, "import", str(file), *OWNER) == [{"files": 1, "new": 3, "turns": 3, "facts": 1}]
-    assert out(config, "import", str(file), *OWNER) == [{"files": 1, "new": 0, "turns": 0, "facts": 0}]
+    assert out(config, "import", str(file), *OWNER) == [
+        {"files": 1, "new": 3, "turns": 3, "facts": 1, "repaired": 0, "damaged": 0}
+    ]
+    assert out(config, "import", str(file), *OWNER) == [
+        {"files": 1, "new": 0, "turns": 0, "facts": 0, "repaired": 0, "damaged": 0}
+    ]
     return config
 
 
@@ -106,7 +111,7 @@ def test_an_export_is_imported_again_to_the_same_bytes(filled: str, tmp_path: Pa
     first, second = tmp_path / "1.jsonl", tmp_path / "2.jsonl"
     run(filled, "export", *OWNER, "--out", str(first))
     assert out(filled, "import", str(first), "--owner", "乙") == [
-        {"files": 1, "new": 4, "turns": 3, "facts": 1}
+        {"files": 1, "new": 4, "turns": 3, "facts": 1, "repaired": 0, "damaged": 0}
     ]
     assert "0 条谈话、0 件事实" in run(filled, "import", str(first), "--owner", "乙").output
     run(filled, "export", "--owner", "乙", "--out", str(second))
@@ -155,9 +160,9 @@ def test_a_fact_corrected_today_is_forgotten_with_today(filled: str, tmp_path: P
 def test_asking_about_an_unknown_owner_makes_no_memory(
     config: str, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
-    result = run(config, *arguments, "--owner", "陌生人", "--json")
-    assert result.exit_code == 0
-    assert "还没有" in result.stderr and "陌生人" in result.stderr
+    with pytest.raises(PersonaError, match="还没有谁的记忆") as caught:
+        run(config, *arguments, "--owner", "陌生人", "--json")
+    assert caught.value.exit_code == 1
     assert not (tmp_path / "data" / "memory").exists()
 
 
@@ -218,8 +223,65 @@ def test_a_read_only_memory_whose_log_was_not_merged_is_read_whole_and_never_cha
     assert sorted(path.name for path in folder.iterdir()) == ["diary.db", "diary.db-wal"]
 
 
+def test_what_is_about_to_be_forgotten_is_counted(filled: str) -> None:
+    for choice, told in (
+        (("--when", "昨天"), "2 条谈话和 0 件事实"),
+        (("--about", "花生"), "1 条谈话和 1 件事实"),
+        (("--fact", "1"), "1 条谈话和 1 件事实"),
+    ):
+        asked = run(filled, "forget", *OWNER, *choice, *NOW, input="n\n")
+        assert told in asked.output, choice
+    nothing = run(filled, "forget", *OWNER, "--about", "没说过的")
+    assert nothing.exit_code == 0 and "忘掉了 0 条" in nothing.output
+    assert out(filled, "stats", *OWNER)[0]["turns"] == 3
+
+
+def test_the_owner_may_be_left_out_where_there_is_one_and_is_asked_for_where_there_are_more(
+    filled: str,
+) -> None:
+    assert out(filled, "stats")[0] | {"owner": "甲", "turns": 3} == out(filled, "stats")[0]
+    assert out(filled, "add", "我喜欢樱桃")[0]["new"]
+    assert out(filled, "stats", "--owner", "aa")[0]["turns"] == 4
+    run(filled, "add", "你好", "--owner", "bb:cc")
+    for arguments in (("stats",), ("export",), ("add", "好"), ("forget", "--all", "--yes")):
+        with pytest.raises(SettingsError, match="--owner 说明是谁的：bb:cc、甲（设备 aa）"):
+            run(filled, *arguments)
+    with pytest.raises(PersonaError, match="“bb:cd”的记忆。有的是：bb:cc") as caught:
+        run(filled, "stats", "--owner", "bb:cd")
+    assert caught.value.exit_code == 1
+
+
+def test_nothing_is_added_for_nobody(config: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="记给谁"):
+        run(config, "add", "你好")
+    with pytest.raises(PersonaError, match="还没有谁的记忆"):
+        run(config, "stats")
+    assert run(config, "owners").output.count("还没有谁的记忆") == 1 and not out(config, "owners")
+    assert not (tmp_path / "data" / "memory").exists()
+
+
+def test_owners_are_listed_with_their_devices_the_last_to_speak_first(filled: str, tmp_path: Path) -> None:
+    run(filled, "add", "你好", "--owner", "bb:cc")
+    broken = owner_folder(tmp_path / "data" / "memory", "坏了")
+    broken.mkdir()
+    (broken / "diary.db").write_bytes(b"no database at all" * 100)
+    first, second, third = out(filled, "owners")
+    assert (first["owner"], first["devices"], first["turns"]) == ("bb:cc", [], 1)
+    assert (second["owner"], second["devices"], second["turns"], second["facts"]) == ("甲", ["aa"], 3, 1)
+    assert second["last"].startswith("2025-08-20T") and third["problem"]
+    shown = run(filled, "owners")
+    assert "甲" in shown.stdout and "aa" in shown.stdout and "2025-08-20" in shown.stdout
+    assert f"{broken} 读不了" in shown.stdout and not re.search(r"[│┃ ]$", shown.stdout, re.MULTILINE)
+
+
+def test_memory_alone_shows_what_it_can_do(config: str) -> None:
+    result = CliRunner().invoke(xiaozhi_persona, ["memory"], standalone_mode=False)
+    assert result.return_value == 2 and "owners" in result.output
+
+
 def test_all_is_forgotten_after_asking(filled: str, tmp_path: Path) -> None:
-    assert run(filled, "forget", *OWNER, "--all", input="n\n").exit_code == 1
+    refused = run(filled, "forget", *OWNER, "--all", input="n\n")
+    assert refused.exit_code == 1 and "3 条谈话和 1 件事实" in refused.output
     assert out(filled, "stats", *OWNER)[0]["turns"] == 3
     assert "全部忘掉" in run(filled, "forget", *OWNER, "--all", "--yes").output
     for path in (tmp_path / "data").rglob("*"):
@@ -240,7 +302,7 @@ def test_forgetting_for_an_unknown_owner_is_refused(
     filled: str, tmp_path: Path, choice: tuple[str, ...]
 ) -> None:
     before = sorted((tmp_path / "data").rglob("*"))
-    with pytest.raises(SettingsError, match="还没有“陌生人”的记忆"):
+    with pytest.raises(PersonaError, match="还没有“陌生人”的记忆。有的是：甲（设备 aa）"):
         run(filled, "forget", "--owner", "陌生人", *choice, "--yes")
     assert sorted((tmp_path / "data").rglob("*")) == before
 

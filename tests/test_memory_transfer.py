@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from xiaozhi_persona.memory.transfer import export_lines, import_lines
 
 
 def take_in(store: OwnerStore, lines: list[str]) -> int:
-    return list(import_lines(store, lines, "test.jsonl"))[-1][1]
+    return list(import_lines(store, lines, "test.jsonl"))[-1].new
 
 
 def test_a_memory_exported_imported_and_exported_again_is_equal_to_the_byte(tmp_path: Path) -> None:
@@ -179,3 +180,64 @@ def test_other_yaml_is_refused_with_what_can_be_read(tmp_path: Path, content: st
     file.write_text(content)
     with memory(tmp_path / "memory") as store, pytest.raises(PersonaError, match="MoeChat|YAML"):
         import_yaml(store, file, {"甲"})
+
+
+MOJIBAKE: list[Callable[[str], str]] = [
+    lambda text: text.encode("gb18030").decode("utf-8", "replace"),
+    lambda text: text.encode("utf-8").decode("gb18030", "replace"),
+    lambda text: text.encode("utf-8").decode("gb18030", "ignore"),
+    lambda text: text.encode("utf-8").decode("latin-1"),
+    lambda text: text.encode("ascii", "replace").decode("ascii"),
+]
+
+
+def damaged(line: str, spoil: Callable[[str], str]) -> str:
+    """Return a line of an export as a wrong encoding leaves its texts."""
+    data = json.loads(line)
+    part = data.get("fact", data)
+    for key in ("text", "subject", "attribute", "value", "match_key"):
+        part |= {key: spoil(part[key])} if key in part else {}
+    return json.dumps(data)
+
+
+@pytest.mark.parametrize("spoil", MOJIBAKE)
+@pytest.mark.parametrize("with_right_facts", [False, True])
+def test_a_damaged_import_is_repaired_by_the_right_file(
+    tmp_path: Path, spoil: Callable[[str], str], with_right_facts: bool
+) -> None:
+    with memory(tmp_path, "甲") as store:
+        conversation(
+            store, ("2024-03-01 10:00", "我住在北京", "好的"), ("2025-08-01 10:00", "我搬到上海了", "嗯")
+        )
+        right = list(export_lines(store.reader))
+    with memory(tmp_path, "乙") as store:
+        take_in(store, [damaged(line, spoil) for line in right])
+        if with_right_facts:  # an import that skipped the known turns took these in
+            take_in(store, [line for line in right if "fact" in json.loads(line)])
+        done = list(import_lines(store, right, "test.jsonl"))[-1]
+        assert done.repaired >= 4 and done.new == 0 and done.damaged == 0
+        assert [
+            json.loads(line) for line in export_lines(store.reader) if "fact" not in json.loads(line)
+        ] == [json.loads(line) for line in right if "fact" not in json.loads(line)]
+        assert [fact.value for fact in facts.current(store.writer, diary.to_ms(NOW))] == ["上海"]
+        assert sorted(fact.value for fact in facts.everything(store.writer)) == ["上海", "北京"]
+        assert "上海" in ask(store, "我住在哪").text and "北京" in ask(store, "去年三月说过什么").text
+        assert list(import_lines(store, right, "test.jsonl"))[-1].repaired == 0
+
+
+def test_a_turn_that_tells_its_facts_anew_forgets_what_the_damaged_one_told(tmp_path: Path) -> None:
+    right = '{"id": "1", "at": "2025-08-20T15:30:00+08:00", "who": "user", "text": "我住在北京"}'
+    with memory(tmp_path, "甲") as store:
+        take_in(store, [right.replace("北京", "\ufffd\ufffd")])
+        assert list(import_lines(store, [right], "test.jsonl"))[-1].repaired == 1
+        assert [fact.value for fact in facts.everything(store.writer)] == ["北京"]
+
+
+def test_what_is_not_damaged_is_not_replaced_and_damage_in_the_file_is_counted(tmp_path: Path) -> None:
+    right = '{"id": "1", "at": "2025-08-20T15:30:00+08:00", "who": "user", "text": "我住在北京"}'
+    with memory(tmp_path, "甲") as store:
+        take_in(store, [right])
+        for other in ("我住在上海", "我住在\ufffd\ufffd"):
+            done = list(import_lines(store, [right.replace("我住在北京", other)], "test.jsonl"))[-1]
+            assert done == (1, 0, 0, int("\ufffd" in other))
+        assert "北京" in ask(store, "我住在哪").text

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xiaozhi_persona.bridge.binary import VERSIONS, pack, unpack
+from xiaozhi_persona.bridge.binary import VERSIONS, pack, unpack, version_of
 from xiaozhi_persona.bridge.messages import (
     Abort,
     AudioParams,
@@ -42,7 +42,7 @@ def test_hello_of_the_firmware() -> None:
 
 def test_hello_without_any_field_as_the_web_page_sends_it() -> None:
     hello = decode_device_message('{"type":"hello","device_id":"x"}')
-    assert hello == Hello(version=0, transport="", audio=None)
+    assert hello == Hello(version=0, transport="", audio=None, device_id="x")
 
 
 @pytest.mark.parametrize(
@@ -79,19 +79,64 @@ def test_messages_of_devices(text: str, message: object) -> None:
         '{"type":"listen","state":"detect","text":{}}',
         '{"type":"abort","reason":[]}',
         '{"type":"mcp","payload":"x"}',
-        '{"type":"hello","version":"one"}',
-        '{"type":"hello","version":true}',
-        '{"type":"hello","version":1.5}',
-        '{"type":"hello","version":NaN}',
-        '{"type":"hello","audio_params":[]}',
-        '{"type":"hello","audio_params":{"sample_rate":"16k"}}',
-        '{"type":"hello","features":7}',
         "[" * 100_000,
     ],
 )
 def test_what_does_not_follow_the_protocol_is_refused(text: str) -> None:
     with pytest.raises(ProtocolError):
         decode_device_message(text)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "hello"),
+    [
+        ("version", "1", Hello(1)),
+        ("version", "3", Hello(3)),
+        ("version", 2.0, Hello(2)),
+        ("version", "one", Hello(0)),
+        ("version", True, Hello(0)),
+        ("version", 1.5, Hello(0)),
+        ("version", float("nan"), Hello(0)),
+        ("version", 10**400, Hello(0)),
+        ("version", "²", Hello(0)),
+        ("version", [], Hello(0)),
+        ("features", ["mcp", 7, "aec"], Hello(features=frozenset({"mcp", "aec"}))),
+        ("features", {"mcp": 1, "aec": True}, Hello(features=frozenset({"aec"}))),
+        ("features", 7, Hello()),
+        ("session_id", 0, Hello()),
+        ("transport", 5, Hello(transport="")),
+        ("audio_params", [], Hello()),
+        ("audio_params", {"sample_rate": "16000"}, Hello(audio=AudioParams(16000, 60))),
+        (
+            "audio_params",
+            {"sample_rate": "24000", "frame_duration": "20"},
+            Hello(audio=AudioParams(24000, 20)),
+        ),
+        ("audio_params", {"sample_rate": 44100, "frame_duration": 1e9}, Hello(audio=AudioParams(16000, 60))),
+        ("audio_params", {"format": "PCM"}, Hello(audio=AudioParams(16000, 60, "pcm"))),
+        ("audio_params", {"format": 7}, Hello(audio=AudioParams(16000, 60))),
+    ],
+)
+def test_a_hello_with_odd_fields_is_read_as_far_as_it_can_be(field: str, value: object, hello: Hello) -> None:
+    text = json.dumps({"type": "hello", "transport": "websocket", field: value})
+    assert decode_device_message(text) == hello
+    of_server = decode_server_message(text)
+    assert isinstance(of_server, Hello) and of_server.version == hello.version
+    assert of_server.audio is None or of_server.audio.sample_rate_hz in (16000, 24000)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@given(packet=st.binary(min_size=1, max_size=3000))
+def test_the_version_of_a_frame_is_seen_from_its_header(version: int, packet: bytes) -> None:
+    frame = pack(packet, version)
+    assert version_of(frame) == (version if version > 1 else version_of(packet))
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_damaged_header_tells_no_version(version: int) -> None:
+    frame = pack(b"12345678", version)
+    for damaged in (frame[:-1], frame + b"x", b"\x01" + frame[1:], frame[: len(frame) - 8], b""):
+        assert version_of(damaged) == 1
 
 
 @given(

@@ -21,6 +21,7 @@ TEXT = "这是四秒钟的一句话，一共有十六个字。"
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
     """Call `roles ...` in an empty folder; return exit code, output and errors."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.yaml").touch()
     monkeypatch.setenv("COLUMNS", "200")
 
     def call(*arguments: str) -> tuple[int, str, str]:

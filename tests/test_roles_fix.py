@@ -48,18 +48,23 @@ async def mended(
     write_clip(source / "refs" / "中性" / "a.wav", samples, text, rate_hz, channels)
     before = digest(source)
     folder, (account,) = await fix_role(load_pack(source), tmp_path / "roles", "new")
-    assert digest(source) == before
+    assert digest(source) == before and folder
     role = load_pack(folder)
     assert role.clips[0].file
     return role, account, read_clip(role.clips[0].file)
 
 
-async def test_a_good_clip_is_copied_as_it_is(tmp_path: Path) -> None:
-    role, account, _ = await mended(tmp_path, 4.0)
-    assert (account.done, account.problem) == ([], "")
-    old = tmp_path / "old" / "refs" / "中性" / "a.wav"
-    assert role.clips[0].file and role.clips[0].file.read_bytes() == old.read_bytes()
-    assert role.clips[0].reference.text == TEXT
+async def test_a_good_clip_is_copied_as_it_is_and_only_beside_one_that_is_mended(tmp_path: Path) -> None:
+    source = write_role(tmp_path / "old", clips={"中性/a": TEXT})
+    folder, (account,) = await fix_role(load_pack(source), tmp_path / "roles", "new")
+    assert (folder, account.done, account.problem) == (None, [], "")
+    assert os.listdir(tmp_path / "roles") == []
+    write_clip(source / "refs" / "中性" / "b.wav", 2.0, TEXT)
+    folder, _ = await fix_role(load_pack(source), tmp_path / "roles", "new")
+    assert folder
+    good = load_pack(folder).clips[0]
+    assert good.file and good.file.read_bytes() == (source / "refs" / "中性" / "a.wav").read_bytes()
+    assert good.reference.text == TEXT
 
 
 async def test_silence_at_the_ends_is_cut_and_the_text_stays(tmp_path: Path) -> None:
@@ -73,7 +78,8 @@ async def test_a_long_clip_is_cut_at_a_pause_and_loses_its_text(tmp_path: Path) 
     sound = np.concatenate((hum(4), silence(0.4), hum(4), silence(0.4), hum(6)))
     role, account, new = await mended(tmp_path, sound)
     assert new.seconds == pytest.approx(8.6, abs=0.1)
-    assert "补文字" in account.problem and role.clips[0].reference.text == ""
+    assert "补文字" in account.problem and TEXT in account.problem
+    assert role.clips[0].reference.text == ""
 
 
 async def test_a_long_clip_without_a_pause_is_cut_at_the_limit(tmp_path: Path) -> None:
@@ -89,8 +95,10 @@ async def test_a_short_clip_gets_silence(tmp_path: Path, seconds: float) -> None
 
 
 async def test_too_little_speech_cannot_be_mended(tmp_path: Path) -> None:
-    _, account, new = await mended(tmp_path, 1.0)
-    assert "换一段录音" in account.problem and new.seconds == 1.0
+    source = write_role(tmp_path / "old")
+    write_clip(source / "refs" / "中性" / "a.wav", 1.0, TEXT)
+    folder, (account,) = await fix_role(load_pack(source), tmp_path / "roles", "new")
+    assert folder is None and "换一段" in account.problem
 
 
 async def test_the_form_is_converted_and_the_level_raised(tmp_path: Path) -> None:
@@ -124,8 +132,9 @@ async def test_what_cannot_be_mended_here_is_told(tmp_path: Path) -> None:
     source = write_role(tmp_path / "old", sheet)
     write_clip(source / "refs" / "高兴" / "a.wav").write_bytes(b"broken")
     (source / "refs" / "高兴" / "b.mp3").write_bytes(b"ID3")
+    write_clip(source / "refs" / "高兴" / "short.wav", 2.0, TEXT)
     folder, account = await fix_role(load_pack(source), tmp_path / "roles", "new")
-    assert [bool(item.problem) for item in account] == [True] * 4
+    assert folder and sum(bool(item.problem) for item in account) == 4
     assert {"D:\\x" in item.problem for item in account if item.where == "role.yaml"} == {True}
     assert (folder / "refs" / "高兴" / "a.wav").read_bytes() == b"broken"
 

@@ -149,6 +149,7 @@ def test_a_role_folder_with_commas_missing_is_repaired_and_read(tmp_path: Path) 
         "愤怒/001",
     )
     (folder / "BERT").mkdir()
+    (folder / "BERT/config.json").touch()
     (folder / "mei.ckpt").touch()
     role, changes = import_role(folder, tmp_path / "roles")
     assert (role.id, role.name) == ("银花", "银花")
@@ -165,6 +166,22 @@ def test_a_role_folder_with_commas_missing_is_repaired_and_read(tmp_path: Path) 
     assert {c.reference.language for c in role.clips} == {"zh"}
     assert "逗号" in told(changes, "config.json")[0].note
     assert [change.kind for change in changes if "001.wav" in change.source] == ["warning", "taken"]
+
+
+def test_an_empty_folder_is_no_classifier(tmp_path: Path) -> None:
+    folder = cabm(tmp_path / "x", '{"ref_audio": "reference.wav", "BERTmodel": "BERT/"}')
+    (folder / "BERT").mkdir()
+    role, changes = import_role(folder, tmp_path / "roles")
+    assert role.classifier_dir is None and "config.json" in told(changes, "BERTmodel")[0].note
+
+
+@pytest.mark.parametrize("inner", ["role", "."])
+def test_the_roles_in_a_folder_are_named(tmp_path: Path, inner: str) -> None:
+    for name in ("银花", "铃兰"):
+        cabm(tmp_path / "program" / inner / name, '{"ref_audio": "reference.wav"}')
+    with pytest.raises(SettingsError) as caught:
+        import_role(tmp_path / "program", tmp_path / "roles")
+    assert "银花" in str(caught.value) and "铃兰" in str(caught.value)
 
 
 def test_clips_may_lie_under_the_characters_name(tmp_path: Path) -> None:

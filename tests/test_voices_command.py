@@ -18,6 +18,8 @@ from fakes.role_packs import write_role
 from fakes.sovits_server import FakeSovits, pitch_hz, pitch_of
 
 from xiaozhi_persona.cli import main
+from xiaozhi_persona.commands.serve import _unreached_told, _unreached_voices
+from xiaozhi_persona.settings import Settings
 
 Run = Callable[..., tuple[int, str, str]]
 TEXT = "这是四秒钟的一句话，一共有十六个字。"
@@ -139,3 +141,18 @@ def test_a_server_that_cannot_speak_is_told_and_ends_with_1(run: Run) -> None:
 def test_wrong_use_is_told(run: Run, servers: list[str], arguments: list[str], told: str) -> None:
     code, _, err = run(servers, *arguments)
     assert code == 2 and told in err
+
+
+@pytest.mark.parametrize(("up", "told"), [(False, True), (True, False)])
+async def test_the_start_says_when_no_server_can_speak(up: bool, told: bool) -> None:
+    async with FakeSovits() as server:
+        servers = ["http://127.0.0.1:9", *[server.url] * up]
+        settings = Settings.model_validate(
+            {"tts": {"engine": "gpt_sovits"}, "gpt_sovits": {"servers": servers}}
+        )
+        unreached = await _unreached_voices(settings)
+    assert bool(unreached) == told
+    if unreached:
+        line = _unreached_told(settings, unreached)
+        assert "http://127.0.0.1:9" in line and "eSpeak" in line and "doctor" in line
+    assert await _unreached_voices(Settings()) == []

@@ -27,7 +27,7 @@ from xiaozhi_persona.bridge.client.sound import (
     Speaker,
     WavMicrophone,
 )
-from xiaozhi_persona.bridge.client.timeline import Timeline, TurnLog
+from xiaozhi_persona.bridge.client.timeline import Timeline, TurnEvent, TurnLog
 from xiaozhi_persona.bridge.client.uplink import Uplink
 from xiaozhi_persona.bridge.messages import (
     AudioParams,
@@ -50,8 +50,14 @@ from xiaozhi_persona.spine import Samples
 DEFAULT_AUDIO = AudioParams(DEFAULT_RATE_HZ, frame_ms=60)
 """What the firmware expects of a server whose hello does not say."""
 
+FEATURES = frozenset({"mcp"})
+"""What a device says that it can do."""
 HELLO_TIMEOUT_S = 10.0
 REPLY_TIMEOUT_S = 60.0
+WAITING_S = 10.0
+"""After so long without any answer `on_event` is told."""
+_NO_WORDS_S = 2.5
+"""How long words may still come after the server said that it heard none: of a later part of the recording."""
 
 _RECEIVED_KEPT = 20_000
 _TIMER_MARGIN_S = 0.001  # event loops may call a timer a clock tick early
@@ -73,7 +79,14 @@ class DeviceConnection:
     """A device that is connected. Made by `open`; used by one task at a time."""
 
     def __init__(
-        self, websocket: ClientConnection, url: str, mode: ListenMode, version: int, speaker: Speaker | None
+        self,
+        websocket: ClientConnection,
+        url: str,
+        mode: ListenMode,
+        version: int,
+        speaker: Speaker | None,
+        features: frozenset[str],
+        on_event: Callable[[TurnEvent], None],
     ) -> None:
         self.model = DeviceModel(mode)
         self.url = url
@@ -81,12 +94,14 @@ class DeviceConnection:
         self.server_hello: Hello | None = None
         self.received: deque[Received] = deque(maxlen=_RECEIVED_KEPT)
         """What the server sent, with times; the last 20,000 frames."""
+        self._features = features
+        self._on_event = on_event
         self._player = PacketPlayer(speaker) if speaker is not None else None
         self._refused_hello: Hello | None = None
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
-        self._turn = TurnLog("", typed=False, zero_at=self._now())
+        self._turn = TurnLog("", False, self._now())
         self._dropped_before = 0
         self._silence: asyncio.Task[None] | None = None
         self._link = Link(websocket, self._take, self._lose)
@@ -104,14 +119,16 @@ class DeviceConnection:
         token: str = "",
         speaker: Speaker | None = None,
         hello_timeout_s: float = HELLO_TIMEOUT_S,
+        features: frozenset[str] = FEATURES,
+        on_event: Callable[[TurnEvent], None] = lambda event: None,
     ) -> AsyncIterator[DeviceConnection]:
-        """Connect and exchange hellos; leaving the block closes the connection.
+        """Connect and exchange hellos; leaving the block closes the connection. `on_event` is told what happens.
 
         The device then is in connecting, where it refuses `tts start`, until the first `say` or `type_text`.
         Raises as `open_websocket` does, and ServiceTimeout or ServiceUnavailable when no usable hello comes.
         """
         websocket = await open_websocket(url, version, device_id, client_id, token)
-        device = cls(websocket, url, mode, version, speaker)
+        device = cls(websocket, url, mode, version, speaker, features, on_event)
         try:
             await device._exchange_hellos(hello_timeout_s)
             yield device
@@ -146,8 +163,11 @@ class DeviceConnection:
         microphone = WavMicrophone(sound) if isinstance(sound, np.ndarray) else sound
         await self._end_silence()
         self._begin_turn(name, typed=False)
+        self._turn.event("speaking", self._turn.zero_at, name)
         uplink = Uplink(self._send_packet, lambda: self.model.mic_open, self._note_speech)
-        if not await uplink.speak(microphone):
+        is_whole = await uplink.speak(microphone)
+        self._turn.spoken()
+        if not is_whole:
             return
         if self.model.mode == "manual":
             self.model.stop_listening(self._now())
@@ -159,6 +179,7 @@ class DeviceConnection:
         """Begin a turn: send `text` as typed, as py-xiaozhi does. Raises as `say` does."""
         self._begin_turn(text, typed=True)
         self.send(Listen("detect", text=text))
+        self._turn.event("typed", self._turn.zero_at, text)
 
     def abort(self, reason: str = "") -> None:
         """Interrupt the reply, as a button does, or with `device.WAKE_WORD`, as the wake word does.
@@ -172,11 +193,19 @@ class DeviceConnection:
         """Wait until the reply of this turn has been played, and return the turn.
 
         Raises ServiceTimeout (no answer, or one without end), ServiceUnavailable (connection lost before any
-        answer) and ServiceBroken (connection lost during the reply).
+        answer), ServiceBroken (connection lost during the reply) and ServiceRejected (no words were heard).
         """
-        turn = self._turn
-        await self._wait(lambda: self._is_over(turn), timeout_s)
+        turn, until = self._turn, self._now() + timeout_s
+        if not await self._wait(lambda: turn.answered or turn.no_words, min(WAITING_S, timeout_s)):
+            if not self.closed and timeout_s > WAITING_S:
+                turn.event("waiting", self._now())
+            await self._wait(lambda: turn.answered or turn.no_words, until - self._now())
+        if turn.no_words and not await self._wait(lambda: turn.answered, _NO_WORDS_S) and not self.closed:
+            turn.event("no_words", self._now())
+            raise failures.no_words(self.url)
+        await self._wait(lambda: self._is_over(turn), until - self._now())
         if turn.ends_at is not None:  # the rest of the playback is known, even with the connection gone
+            turn.event("played", turn.ends_at)
             turn.dropped_not_speaking = self.model.dropped_not_speaking - self._dropped_before
             return turn.timeline()
         raise failures.no_reply(self.url, self._ending, turn, timeout_s)
@@ -216,7 +245,7 @@ class DeviceConnection:
 
     async def _exchange_hellos(self, timeout_s: float) -> None:
         self.model.connect(self._now())
-        hello = Hello(self.version, features=frozenset({"mcp"}), audio=AudioParams(MIC_RATE_HZ, FRAME_MS))
+        hello = Hello(self.version, features=self._features, audio=AudioParams(MIC_RATE_HZ, FRAME_MS))
         self.send_frame(json.dumps(hello.fields()))
         if await self._wait(lambda: self.server_hello is not None, timeout_s):
             return
@@ -271,7 +300,10 @@ class DeviceConnection:
     def _play(self, at: float, packet: bytes) -> None:
         duration_s = packet_duration_s(packet)
         played = self.model.audio(at, packet, duration_s) if duration_s else None
-        if played is not None and self._player is not None:
+        if played is None:
+            return
+        self._turn.audio(played.at)
+        if self._player is not None:
             self._player.play(packet, played.at)
 
     # What goes out.
@@ -284,7 +316,7 @@ class DeviceConnection:
         interrupts = self.model.state == "speaking"
         if not (interrupts and self.model.mic_open):
             self.model.start_listening(now)
-        self._turn = TurnLog(asked, typed, zero_at=now, interrupts=interrupts)
+        self._turn = TurnLog(asked, typed, now, self._on_event, interrupts)
         self._dropped_before = self.model.dropped_not_speaking
         self._update()
 

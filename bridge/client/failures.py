@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from xiaozhi_persona.bridge.client.timeline import TurnLog
-from xiaozhi_persona.bridge.messages import Hello
-from xiaozhi_persona.errors import ServiceBroken, ServiceError, ServiceTimeout, ServiceUnavailable
+from xiaozhi_persona.bridge.messages import CONNECTED_AGAIN, Hello
+from xiaozhi_persona.errors import (
+    ServiceBroken,
+    ServiceError,
+    ServiceRejected,
+    ServiceTimeout,
+    ServiceUnavailable,
+)
 
 
 def no_hello(url: str, ending: str | None, refused: Hello | None, timeout_s: float) -> ServiceError:
@@ -22,8 +28,17 @@ def no_hello(url: str, ending: str | None, refused: Hello | None, timeout_s: flo
     return ServiceTimeout(f"{url} 连上了，但 {timeout_s:g} 秒内没有等到 hello。请确认对方是小智服务器")
 
 
+def no_words(url: str) -> ServiceError:
+    """The server has heard speech, and no words in it."""
+    return ServiceRejected(
+        f"{url} 听到了声音，但没有从录音里识别出文字。自带的语音识别只认识演示的句子，别的话要先设 asr.model"
+    )
+
+
 def no_reply(url: str, ending: str | None, turn: TurnLog, timeout_s: float) -> ServiceError:
     """No reply, or one without its end. `ending` as for no_hello()."""
+    if ending is not None and CONNECTED_AGAIN in ending:
+        return gone(url, ending, "")
     if ending is not None and turn.answered:
         return ServiceBroken(f"{url} 在回答中途断开了连接（{ending}）。请看服务器的日志")
     if ending is not None:
@@ -41,6 +56,13 @@ def no_reply(url: str, ending: str | None, turn: TurnLog, timeout_s: float) -> S
     )
 
 
+_AGAIN = (
+    "同一个设备编号在别处又连上来了，所以结束了这一个。要同时运行两个，给其中一个加 --device-id，写另一个编号"
+)
+
+
 def gone(url: str, ending: str, next_step: str) -> ServiceUnavailable:
     """The connection is not there any more."""
+    if CONNECTED_AGAIN in ending:
+        next_step = _AGAIN
     return ServiceUnavailable(f"{url} 断开了连接（{ending}）。{next_step}")

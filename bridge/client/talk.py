@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import platform
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from xiaozhi_persona.audio.wav import read_wav
-from xiaozhi_persona.bridge.client.connection import REPLY_TIMEOUT_S, DeviceConnection
+from xiaozhi_persona.bridge.client.connection import FEATURES, REPLY_TIMEOUT_S, DeviceConnection
 from xiaozhi_persona.bridge.client.sound import MIC_RATE_HZ, SPEECH_DBFS, WavSpeaker, is_speech
-from xiaozhi_persona.bridge.client.timeline import Timeline
-from xiaozhi_persona.bridge.messages import ListenMode
+from xiaozhi_persona.bridge.client.timeline import Timeline, TurnEvent
+from xiaozhi_persona.bridge.messages import NO_WORDS, ListenMode
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.spine import Samples
 
@@ -36,7 +37,7 @@ class TalkOptions:
 
     url: str
     wavs: tuple[Path, ...] = ()
-    """PCM WAV files of any rate, spoken first."""
+    """Recordings, spoken first."""
     texts: tuple[str, ...] = ()
     """Typed after that."""
     save: Path | None = None
@@ -51,13 +52,20 @@ class TalkOptions:
     """How long a turn may last from the end of the recording, or the sending of the text."""
 
 
-async def talk(options: TalkOptions, on_turn: Callable[[Timeline], None]) -> list[Timeline]:
+async def talk(
+    options: TalkOptions,
+    on_turn: Callable[[Timeline], None],
+    on_event: Callable[[TurnEvent], None] = lambda event: None,
+    typed: AsyncIterator[str] | None = None,
+) -> list[Timeline]:
     """Run the turns over one connection, each until its reply has been played; `on_turn` gets each at once.
 
-    What was played is saved even when a turn fails. Raises SettingsError (nothing to say, files that cannot be
-    read or written, no speech in a recording), and ServiceError as `DeviceConnection.open` and `reply` do.
+    `on_event` is told what happens while it happens. `typed` are texts that somebody types one after the other: then
+    a server that has closed the connection meanwhile, since nobody spoke for long, is connected to again. What was
+    played is saved even when a turn fails. Raises SettingsError (nothing to say, files that cannot be read or
+    written, no speech in a recording), and ServiceError as `DeviceConnection.open` and `reply` do.
     """
-    sounds = await asyncio.to_thread(_read, options)
+    sounds = [] if typed else await asyncio.to_thread(_read, options)
     speaker = WavSpeaker() if options.save is not None else None
     timelines: list[Timeline] = []
 
@@ -65,8 +73,8 @@ async def talk(options: TalkOptions, on_turn: Callable[[Timeline], None]) -> lis
         timelines.append(await device.reply(options.turn_timeout_s))
         on_turn(timelines[-1])
 
-    try:
-        async with DeviceConnection.open(
+    def connection() -> AbstractAsyncContextManager[DeviceConnection]:
+        return DeviceConnection.open(
             options.url,
             mode=options.mode,
             version=options.binary_version,
@@ -74,13 +82,26 @@ async def talk(options: TalkOptions, on_turn: Callable[[Timeline], None]) -> lis
             client_id=options.client_id or str(uuid.uuid5(uuid.NAMESPACE_OID, options.device_id)),
             token=options.token,
             speaker=speaker,
-        ) as device:
+            features=FEATURES | {NO_WORDS},
+            on_event=on_event,
+        )
+
+    try:
+        async with AsyncExitStack() as stack:
+            device = await stack.enter_async_context(connection())
             for path, samples in zip(options.wavs, sounds, strict=True):
                 await device.say(samples, path.name)
                 await end_turn(device)
             for text in options.texts:
                 device.type_text(text)
                 await end_turn(device)
+            if typed is not None:
+                async for text in typed:
+                    if device.closed:
+                        await stack.aclose()
+                        device = await stack.enter_async_context(connection())
+                    device.type_text(text)
+                    await end_turn(device)
     finally:
         if speaker is not None and options.save is not None:
             await asyncio.to_thread(_save, speaker, options.save)
@@ -89,7 +110,9 @@ async def talk(options: TalkOptions, on_turn: Callable[[Timeline], None]) -> lis
 
 def _read(options: TalkOptions) -> list[Samples]:
     if not options.wavs and not any(options.texts):
-        raise SettingsError("没有要说的话。请用 --wav 给出录音，或用 --text 给出文字")
+        raise SettingsError(
+            "没有要说的话。请用 --wav 给出录音，或用 --text 给出文字；在终端里都不写，就可以打字聊天"
+        )
     if not all(text.strip() for text in options.texts):
         raise SettingsError("--text 是空的。请给出文字")
     sounds = [read_wav(path, MIC_RATE_HZ) for path in options.wavs]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
-
-from rich.table import Table
-from rich.text import Text
+from typing import Any, Literal
 
 from xiaozhi_persona.bridge.client.device import Playback
 
@@ -74,28 +72,8 @@ class Timeline:
             "dropped_not_speaking": self.dropped_not_speaking,
         }
 
-    def table(self) -> Table:
-        """Return the turn for people, in order of time."""
-        rows: list[tuple[float | None, str, str]] = [
-            (0.0, "发出文字" if self.typed else "说完", self.asked),
-            (self.stt_ms, "听到的", self.heard or ""),
-            (self.tts_start_ms, "开始回答", ""),
-            (self.first_audio_ms, "第一声", ""),
-            *((s.at_ms, f"字幕（{s.emotion}）" if s.emotion else "字幕", s.text) for s in self.sentences),
-            (self.tts_stop_ms, "回答结束", ""),
-            (self.playback_end_ms, "放完", ""),
-        ]
-        table = Table(title_justify="left", caption_justify="left", caption=self._sound())
-        table.add_column("毫秒", justify="right")
-        table.add_column("事件")
-        table.add_column("内容", overflow="fold")
-        for at_ms, event, content in sorted(
-            (row for row in rows if row[0] is not None), key=lambda row: row[0] or 0.0
-        ):
-            table.add_row(f"{at_ms:.0f}", Text(event), Text(content))
-        return table
-
-    def _sound(self) -> str:
+    def sound(self) -> str:
+        """Say how the reply sounded: gaps and lost packets."""
         if self.first_audio_ms is None:
             sound = "没有收到能播放的声音"
         else:
@@ -105,20 +83,57 @@ class Timeline:
         return f"{sound}；丢包 {self.dropped} 个（队列满 {self.dropped_full}，不在播放时 {self.dropped_not_speaking}）"
 
 
+EventKind = Literal[
+    "speaking",
+    "spoken",
+    "typed",
+    "heard",
+    "no_words",
+    "waiting",
+    "start",
+    "first_audio",
+    "sentence",
+    "stop",
+    "played",
+]
+
+
+@dataclass(frozen=True)
+class TurnEvent:
+    """What happened in a turn, told when it happens.
+
+    speaking: a recording begins; spoken: it has been sent; typed: a text was sent; heard: the server understood it;
+    no_words: it understood none; waiting: it has been silent for long; start, first_audio, sentence, stop: of the
+    reply; played: its sound has ended.
+    """
+
+    kind: EventKind
+    at_ms: float
+    """As in Timeline."""
+    text: str = ""
+    emotion: str = ""
+    """Of a sentence."""
+
+
 @dataclass
 class TurnLog:
-    """Collects one turn as it happens; times are seconds of any one clock."""
+    """Collects one turn as it happens, and tells it; times are seconds of any one clock."""
 
     asked: str
     typed: bool
     zero_at: float
     """End of speech, or when the text was sent."""
+    tell: Callable[[TurnEvent], None] = lambda event: None
     interrupts: bool = False
     """The device was still speaking: up to `tts stop`, what is spoken belongs to the turn before."""
     stopped_at: float | None = None
     """When the reply ended with `tts stop`."""
     dropped_not_speaking: int = 0
+    no_words: bool = False
+    """The server has said that it heard no words; more of the recording may be on its way."""
     _playback: Playback = field(default_factory=Playback)
+    _sounds: bool = False
+    _spoken: bool = False
     _heard: tuple[float, str] | None = None
     _started_at: float | None = None
     _emotion: str = ""
@@ -127,7 +142,7 @@ class TurnLog:
     @property
     def answered(self) -> bool:
         """Whether the server reacted in any way."""
-        return self._heard is not None or self._started_at is not None
+        return (self._heard or self._started_at or self.stopped_at) is not None
 
     @property
     def ends_at(self) -> float | None:
@@ -136,9 +151,29 @@ class TurnLog:
             return None
         return max(self.stopped_at, self._playback.ends_at or self.stopped_at)
 
+    def event(self, kind: EventKind, at: float, text: str = "", emotion: str = "") -> None:
+        """Tell an event."""
+        if kind not in ("speaking", "typed"):
+            self.spoken()
+        self.tell(TurnEvent(kind, (at - self.zero_at) * 1000, text, emotion))
+
+    def spoken(self) -> None:
+        """Tell that the recording has been spoken: when it has been sent, or the server reacts to it before, since
+        its end is silence.
+        """
+        if not self.typed and not self._spoken:
+            self._spoken = True
+            self.tell(TurnEvent("spoken", 0.0, self.asked))
+
     def stt(self, at: float, text: str) -> None:
         """The server says what it heard; what it sends later under that name are its tools."""
-        self._heard = self._heard or (at, text)
+        if self._heard is not None:
+            return
+        if text:
+            self._heard = (at, text)
+            self.event("heard", at, text)
+        else:
+            self.no_words = True
 
     def face(self, emotion: str) -> None:
         """The face changes."""
@@ -149,11 +184,19 @@ class TurnLog:
         """The device begins to speak."""
         if self._started_at is None:
             self._started_at = at
+            self.event("start", at)
+
+    def audio(self, at: float) -> None:
+        """A packet of the reply plays."""
+        if not self.interrupts and not self._sounds:
+            self._sounds = True
+            self.event("first_audio", at)
 
     def sentence(self, at: float, text: str) -> None:
         """A subtitle came."""
         if not self.interrupts and text:
             self._sentences.append((at, text, self._emotion))
+            self.event("sentence", at, text, self._emotion)
 
     def tts_stop(self, at: float, playback: Playback) -> None:
         """The reply ends; `playback` is what the device makes of it."""
@@ -161,6 +204,7 @@ class TurnLog:
             self.interrupts = False
         elif self.stopped_at is None:
             self.stopped_at, self._playback = at, playback
+            self.event("stop", at)
 
     def timeline(self) -> Timeline:
         """Return the turn so far."""

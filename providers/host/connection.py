@@ -43,6 +43,11 @@ def is_chatting(connection: Any) -> bool:
     return any(_runs_chat(frames.get(thread.ident)) for thread in tuple(threads) if _is_alive(thread))
 
 
+def has_tools(connection: Any) -> bool:
+    """Whether the model that writes the reply may call tools."""
+    return bool(connection.intent_type == "function_call")
+
+
 def reads_config_from_console(connection: Any) -> bool:
     """Whether the settings come from the host's console (manager-api) rather than from its files."""
     return bool(getattr(connection, "read_config_from_api", False))

@@ -32,7 +32,7 @@ BACKUP = PurePosixPath("data/.config.yaml.xiaozhi-persona.bak")
 OUR_SETTINGS = OUR_FOLDER / "config.yaml"
 
 _OUR_SETTINGS_TEXT = """\
-# xiaozhi-persona 在小智服务端里的设置，写法同它自己的 config.yaml（xiaozhi-persona init 可写出每一项和说明）。
+# xiaozhi-persona 在小智服务端里的设置，写法同它自己的 config.yaml（那里有每一项的默认值和说明）。
 # data/.config.yaml 里所选的 TTS 一节写了的，以那里为准。
 # 在命令行里也可以用它：xiaozhi-persona doctor --config 本文件
 paths:

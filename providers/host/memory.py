@@ -16,6 +16,7 @@ from typing import Any
 import anyio
 from core.providers.memory.base import MemoryProviderBase
 
+from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.providers.host.character import give_character
 from xiaozhi_persona.providers.host.connection import (
@@ -55,11 +56,12 @@ class PersonaMemoryProvider(MemoryProviderBase):  # type: ignore[misc]
     def init_memory(self, role_id: str | None, llm: object, **kwargs: object) -> None:
         """Give the connection that is being set up a memory of its own. Never raises."""
         connection = calling_connection()
-        if connection is None or not role_id:
+        device_id = normal_id(str(role_id or ""))
+        if connection is None or not device_id:
             log.error("不知道是哪台设备，这次连接没有记忆。设备要带 device-id 连接。")
             return
         try:
-            connection.memory = ConnectionMemory(self.config, connection, str(role_id))
+            connection.memory = ConnectionMemory(self.config, connection, device_id)
         except Exception:
             log.exception("这次连接没有记忆")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import re
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from xiaozhi_persona.errors import PackageMissing, SettingsError
 _NAME = "xiaozhi-persona"
 _ENGINE = "funasr-onnx"
 _TIMEOUT_S = 1800
+_VERSION = re.compile(r"[\w.!+-]+")
 
 _LIST = """\
 import importlib.metadata, json, sys
@@ -45,7 +47,7 @@ def install_package(python: Path, *, asr: bool = False) -> str:
     held = "\n".join(
         f"{name}=={known}"
         for name, known in sorted(there.items())
-        if name.lower().replace("_", "-") != _NAME and re.fullmatch(r"[\w.!+-]+", known)
+        if name.lower().replace("_", "-") != _NAME and _VERSION.fullmatch(known)
     )
     with tempfile.TemporaryDirectory() as folder:
         constraints = Path(folder) / "host.txt"
@@ -114,6 +116,13 @@ def _look_at(python: Path) -> tuple[tuple[int, int], str, dict[str, str]]:
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S)
+        return subprocess.run(
+            command,
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+            encoding="utf-8",
+            errors="backslashreplace",
+            timeout=_TIMEOUT_S,
+        )
     except (OSError, subprocess.TimeoutExpired) as exc:
         raise SettingsError(f"运行不了 {command[0]}（{exc}）。请给出运行小智服务端的那个 Python。") from exc

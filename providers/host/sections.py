@@ -17,6 +17,7 @@ import yaml
 from pydantic import ValidationError
 
 from xiaozhi_persona.config import load_settings
+from xiaozhi_persona.device_ids import normal_keys
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.settings import AsrSettings, GptSovitsSettings, PathSettings, Settings, TtsSettings
 from xiaozhi_persona.yaml_files import explain, load_yaml
@@ -30,6 +31,7 @@ _OTHERS = (
 )
 """Keys of the host that are no parameters of GPT-SoVITS. `language` is the one in which the host's model replies."""
 
+_BETWEEN_WORDS = re.compile(r"[\s,，、;；]+")
 _log = logging.getLogger(__name__)
 
 
@@ -48,7 +50,7 @@ def door_settings(section: Mapping[str, Any], server_dir: Path, api: str = "") -
     if unknown:
         _log.warning("TTS 设置里的 %s 不认识，没有用它。", "、".join(map(str, unknown)))
     url = section.get("url")
-    servers = re.split(r"[\s,;]+", str(url).strip()) if url else settings.gpt_sovits.servers
+    servers = str(url).replace(",", " ").replace(";", " ").split() if url else settings.gpt_sovits.servers
     sovits = settings.gpt_sovits.model_dump() | {
         "servers": servers,
         "api": api or settings.gpt_sovits.api,
@@ -94,7 +96,7 @@ def _of_text(key: str, value: Any) -> Any:
     if not isinstance(value, str) or AsrSettings.model_fields[key].annotation is str:
         return value
     if key == "hotwords":
-        return re.split(r"[\s,，、;；]+", value.strip())
+        return _BETWEEN_WORDS.split(value.strip())
     with contextlib.suppress(yaml.YAMLError):  # what stays text is told as such
         return load_yaml(value)
     return value
@@ -124,5 +126,5 @@ def role_of(section: Mapping[str, Any]) -> dict[str, Any]:
             raise SettingsError(
                 f"role_of_device 应为“设备编号: 角色”，不能是 {of_device!r}。例如 {{'aa:bb:cc:dd:ee:ff': xiaoyu}}"
             )
-        found["role_of_device"] = {str(device): str(name) for device, name in of_device.items()}
+        found["role_of_device"] = normal_keys({str(device): str(name) for device, name in of_device.items()})
     return found

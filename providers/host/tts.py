@@ -9,25 +9,26 @@ import asyncio
 import contextlib
 import logging
 import queue
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 from core.providers.tts.base import TTSProviderBase
 from core.providers.tts.dto.dto import ContentType, InterfaceType, SentenceType, TTSMessageDTO
 
-from xiaozhi_persona.audio.opus import OpusDecoder
+from xiaozhi_persona.audio.opus import OpusDecoder, decoder_reset
 from xiaozhi_persona.audio.wav import wav_bytes
+from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.providers.host.character import give_character
-from xiaozhi_persona.providers.host.connection import calling_connection, is_chatting
+from xiaozhi_persona.providers.host.connection import calling_connection, has_tools, is_chatting
 from xiaozhi_persona.providers.host.logs import log_through_host
 from xiaozhi_persona.providers.host.loop import background_loop, submit
 from xiaozhi_persona.providers.host.outlet import KNOWS_SENTENCE_ID, HostOutlet, take_over_faces
 from xiaozhi_persona.providers.host.reply import Reply
 from xiaozhi_persona.providers.host.sections import door_settings
 from xiaozhi_persona.providers.host.voices import shared_voices
-from xiaozhi_persona.providers.speech.pipeline import SpeechPipeline
+from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, SpeechPipeline
 from xiaozhi_persona.settings import Settings, TtsSettings
 
 log = logging.getLogger(__name__)
@@ -52,9 +53,11 @@ class PersonaTts(TTSProviderBase):  # type: ignore[misc]
         self._settings = self._read(config)
         self._voices = shared_voices(self._settings)
         self._reply: Reply | None = None
+        self._is_quiet: Callable[[], bool] = lambda: True
+        """Whether the device's decoder stands in silence, as far as what we had played goes."""
         self._shows_faces = False
         connection = calling_connection()
-        self._device_id = str(getattr(connection, "device_id", None) or "")
+        self._device_id = normal_id(str(getattr(connection, "device_id", None) or ""))
         role = self._voices.casting.role(self._device_id)
         self.voice = f"{role.id}-{role.sheet.default_emotion or '中性'}"
         """Names the voice in the host's cache of wake word replies."""
@@ -68,11 +71,12 @@ class PersonaTts(TTSProviderBase):  # type: ignore[misc]
                 message = self.tts_text_queue.get(timeout=_PATIENCE_S)
             except queue.Empty:
                 self._end_turn_left_open()
-                continue
-            try:
-                self._take(message)
-            except Exception:
-                log.exception("这一段话说不了")
+            else:
+                try:
+                    self._take(message)
+                except Exception:
+                    log.exception("这一段话说不了")
+            self._stop_idle_model()
         self._drop_reply()
 
     def to_tts(self, text: str) -> list[bytes] | None:
@@ -115,13 +119,14 @@ class PersonaTts(TTSProviderBase):  # type: ignore[misc]
         elif message.content_type == ContentType.FILE:
             self._play(message.content_file)
         if message.sentence_type == SentenceType.LAST:
-            self._current(message.sentence_id).finish(ends_turn=True)
+            # Behind a file, or where the model may have called a tool, no words may be all there is to say.
+            may_be_silent = self._reply is None or has_tools(self.conn)
+            self._current(message.sentence_id).finish(ends_turn=True, may_be_silent=may_be_silent)
             self._reply = None
 
     def _begin(self, sentence_id: str) -> None:
         self._drop_reply()
         self.tts_audio_first_sentence = True
-        self.opus_encoder.reset_state()
         self._shows_faces = take_over_faces(self.conn) or self._shows_faces
         self._open(sentence_id)
 
@@ -133,10 +138,13 @@ class PersonaTts(TTSProviderBase):  # type: ignore[misc]
         """Play a file (music) after what was said before it."""
         reply, self._reply = self._reply, None
         if reply is not None:
-            reply.finish(ends_turn=False)
+            reply.finish(ends_turn=False, may_be_silent=True)
             while not reply.wait(_PATIENCE_S) and not self.conn.stop_event.is_set():
                 pass
         if file and Path(file).exists() and not self.conn.client_abort:
+            self.opus_encoder.reset_state()  # it encodes files only: each is a stream of its own
+            self.handle_opus(decoder_reset(FRAME_MS))
+            self._is_quiet = lambda: False
             self._process_audio_file_stream(file, callback=self.handle_opus)
 
     def _current(self, sentence_id: str) -> Reply:
@@ -147,8 +155,15 @@ class PersonaTts(TTSProviderBase):  # type: ignore[misc]
         self.current_sentence_id = sentence_id
         rate = self.conn.sample_rate
         outlet = HostOutlet(self.conn, self.tts_audio_queue, sentence_id, shows_faces=self._shows_faces)
-        self._reply = Reply(background_loop(), lambda: self._pipeline(rate), outlet)
-        return self._reply
+        self._reply = reply = Reply(
+            background_loop(),
+            lambda: self._pipeline(rate, apologizes=True),
+            outlet,
+            speech_timeout_s=self._settings.llm.speech_timeout_s,
+            after_cut=not self._is_quiet(),
+        )
+        self._is_quiet = lambda: reply.leaves_quiet
+        return reply
 
     def _drop_reply(self) -> None:
         reply, self._reply = self._reply, None
@@ -160,17 +175,23 @@ class PersonaTts(TTSProviderBase):  # type: ignore[misc]
         if self._reply is None or is_chatting(self.conn) or not self.tts_text_queue.empty():
             return
         log.warning("对话模型没有回答，这一轮到此为止。请看前面的日志里它的错误。")
-        if not self._reply.has_text:
-            self._reply.feed(self._settings.phrases.chat_failed)
-        self._reply.finish(ends_turn=True)
+        self._reply.finish(ends_turn=True, may_be_silent=False)
         self._reply = None
 
-    def _pipeline(self, sample_rate_hz: int) -> SpeechPipeline:
+    def _stop_idle_model(self) -> None:
+        """Have the host close the request of a model that was given up, once the device was told to stop."""
+        reply = self._reply
+        if reply and reply.gave_up and reply.wait(0) and not self.conn.client_is_speaking:
+            self.conn.client_abort = True  # until the next turn
+            self._reply = None
+
+    def _pipeline(self, sample_rate_hz: int, *, apologizes: bool = False) -> SpeechPipeline:
         return self._voices.pipeline(
             self._device_id,
             sample_rate_hz,
             self._respell,
             None if self.delete_audio_file else self.generate_filename,
+            apologizes=apologizes,
         )
 
     def _respell(self, text: str) -> str:

@@ -47,10 +47,13 @@ class Voices:
         sample_rate_hz: int,
         respell: Callable[[str], str] = str,
         keep_as: Callable[[], str] | None = None,
+        *,
+        apologizes: bool = False,
     ) -> SpeechPipeline:
         """Return a pipeline for one reply; call it on the loop.
 
         `respell` gives the spoken form of a sentence. `keep_as` names a WAV file for each sentence that is to be kept.
+        `apologizes`: for a reply that cannot be said.
         """
         if self._synthesizer is None:
             self._synthesizer, self._sovits = _open(self._settings)
@@ -59,6 +62,7 @@ class Voices:
             self.casting.emotion_choice(device_id),
             timeout_s=self._settings.sentence_timeout_s,
             sample_rate_hz=sample_rate_hz,
+            phrases=self._settings.phrases if apologizes else None,
         )
 
     async def aclose(self) -> None:

@@ -61,9 +61,10 @@ class OpenAiChatModel:
     ) -> AsyncGenerator[ChatDelta, None]:
         """Yield the reply's text as it comes, then the tool calls, each whole. Reasoning is left out.
 
-        `tools` are in OpenAI's form. `first_token_timeout_s` counts from the call to the first text or tool call, a
-        retry included, and `token_timeout_s` from one to the next: keep-alives and reasoning do not count. A refused
-        or dropped connection and the statuses 502 and 503 are tried once more, before the first token only.
+        `tools` are in OpenAI's form. `first_token_timeout_s` counts from the call to the first text, tool call or
+        reasoning, a retry included, and `token_timeout_s` from one to the next: keep-alives do not count. Reasoning
+        alone goes on for `speech_timeout_s` at most. A refused or dropped connection and the statuses 502 and 503 are
+        tried once more, before the first token only.
 
         Raises ServiceUnavailable (not reached, failed before the first token, empty reply), ServiceTimeout (nothing
         before the first token), ServiceRejected, and ServiceBroken: it broke off, fell silent or failed after the
@@ -112,6 +113,7 @@ class OpenAiChatModel:
             raise self._silent(reader) from exc
         async with contextlib.aclosing(response):
             chunks = response.aiter_bytes()
+            reasons_until = anyio.current_time() + self._settings.speech_timeout_s
             if not response.is_success:
                 raise await self._refusal(response, chunks, deadline)
             at_end = False
@@ -127,14 +129,17 @@ class OpenAiChatModel:
                     if not reader.finished:
                         raise
                     break
-                at_end, before = not data, (reader.pieces, reader.finished)
+                at_end, before, thoughts = not data, (reader.pieces, reader.finished), reader.thoughts
                 for text in reader.end() if at_end else reader.feed(data):
                     yield ChatDelta(text=text)
                 if reader.complaint:
                     raise self._failure(reader.complaint, reader)
+                now = anyio.current_time()
                 if (reader.pieces, reader.finished) != before:
-                    patience_s = TAIL_S if reader.finished else self._settings.token_timeout_s
-                    deadline = anyio.current_time() + patience_s
+                    deadline = now + (TAIL_S if reader.finished else self._settings.token_timeout_s)
+                    reasons_until = now + self._settings.speech_timeout_s
+                elif reader.thoughts != thoughts:
+                    deadline = min(max(deadline, now + self._settings.token_timeout_s), reasons_until)
         if not reader.finished or not reader.pieces:
             raise self._incomplete(reader)
         for call in reader.tool_calls():
@@ -200,14 +205,14 @@ class OpenAiChatModel:
                 f"对话模型 {self._place} 停了 {self._settings.token_timeout_s:g} 秒没有说下去。"
                 "请再问一次，常有时调大 llm.token_timeout_s。"
             )
-        limit = f"{self._settings.first_token_timeout_s:g} 秒"
-        if reader.thinking:
+        if reader.thoughts:
             return ServiceTimeout(
-                f"对话模型 {self._place} 想了 {limit}还没有开口。"
-                "在 llm.extra_body 里关掉思考，或调大 llm.first_token_timeout_s。"
+                f"对话模型 {self._place} 只思考，没有开口。"
+                "在 llm.extra_body 里关掉思考，或调大 llm.speech_timeout_s 和 llm.token_timeout_s。"
             )
         return ServiceTimeout(
-            f"对话模型 {self._place} 在 {limit}内没有回答。稍后再试，或调大 llm.first_token_timeout_s。"
+            f"对话模型 {self._place} 在 {self._settings.first_token_timeout_s:g} 秒内没有回答。"
+            "稍后再试，或调大 llm.first_token_timeout_s。"
         )
 
     def _incomplete(self, reader: CompletionReader) -> ServiceError:
@@ -219,7 +224,7 @@ class OpenAiChatModel:
             )
         if reader.finish_reason == "content_filter":
             return ServiceRejected(f"对话模型 {self._place} 的内容审查拦下了这句话。换一种说法再问。")
-        advice = "在 llm.extra_body 里关掉思考或调大 max_tokens" if reader.thinking else "检查 llm.model"
+        advice = "在 llm.extra_body 里关掉思考或调大 max_tokens" if reader.thoughts else "检查 llm.model"
         return ServiceUnavailable(f"对话模型 {self._place} 的回答是空的。再试一次，再不行就{advice}。")
 
     def _masked(self, reason: str) -> str:

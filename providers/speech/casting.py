@@ -5,7 +5,7 @@ from __future__ import annotations
 from xiaozhi_persona.memory.lore import LoreBook, LoreEntry, load_lore
 from xiaozhi_persona.providers.speech.classifier import EmotionClassifier
 from xiaozhi_persona.providers.speech.emotion_choice import EmotionChoice
-from xiaozhi_persona.roles.role import Role, load_role, sentences_of
+from xiaozhi_persona.roles.role import Role, role_of_settings, sentences_of
 from xiaozhi_persona.settings import Settings
 
 
@@ -15,7 +15,7 @@ class Casting:
     def __init__(self, settings: Settings) -> None:
         """Load the roles. Raises SettingsError for one that is not there or has mistakes."""
         names = {settings.role, *settings.role_of_device.values()}
-        roles = {name: load_role(name, settings.data_dir) for name in names}
+        roles = {name: role_of_settings(settings, name) for name in names}
         self._default = roles[settings.role]
         self._of_device = {device: roles[name] for device, name in settings.role_of_device.items()}
         self._classifiers = {
@@ -23,7 +23,7 @@ class Casting:
             for role in roles.values()
             if role.classifier_dir
         }
-        phrases = (settings.phrases.chat_failed, settings.phrases.not_understood)
+        phrases = settings.phrases.model_dump().values()
         self._lore = {
             role.id: LoreBook(
                 [

@@ -13,11 +13,13 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 
 import anyio
+import numpy as np
 
 from xiaozhi_persona.audio.opus import OpusEncoder
 from xiaozhi_persona.audio.resample import Framer, Resampler
 from xiaozhi_persona.errors import PersonaError, ServiceError, ServiceTimeout
 from xiaozhi_persona.providers.speech.emotion_choice import FIRST_SENTENCE_WAIT_S, EmotionChoice
+from xiaozhi_persona.settings import PhraseSettings
 from xiaozhi_persona.spine import Clip, PcmChunk, Samples, SpeechSynthesizer
 from xiaozhi_persona.tasks import cancel_and_wait
 from xiaozhi_persona.text.reply import ReplyReader
@@ -31,6 +33,9 @@ MAX_REPLY_CHARACTERS = 8000
 """A reply is cut off at the sentence that would go beyond this: half an hour of speech."""
 
 _SENTENCES_AHEAD = 2
+# How a stream must end so that a decoder is ready for the next one. Measured: after 20 ms, or at 1,000, not always.
+_QUIET_MS = 40
+_QUIET_LEVEL = 300
 _FIRST_FRAMES = 5  # encoded by themselves, so that speech begins before the rest is encoded
 _FRAMES_PER_STEP = 50  # 14 ms of encoding: long enough for a thread, short enough to share it
 
@@ -48,6 +53,8 @@ class Sentence:
     """When its first sound came, 0 before that."""
     source: str = ""
     """Who made its sound, as the synthesizer says."""
+    is_apology: bool = False
+    """Whether it is said in place of a reply that could not be."""
     _packets: asyncio.Queue[list[bytes] | None] = field(
         default_factory=asyncio.Queue
     )  # bounded by MAX_CHARACTERS
@@ -73,14 +80,21 @@ class SpeechPipeline:
         timeout_s: float,
         sample_rate_hz: int = SAMPLE_RATE_HZ,
         frame_ms: int = FRAME_MS,
+        phrases: PhraseSettings | None = None,
     ) -> None:
+        """With `phrases`, a reply of which nothing could be heard is followed by an apology."""
         self._synthesizer = synthesizer
         self._choice = choice
         self._timeout_s = timeout_s
         self._sample_rate_hz = sample_rate_hz
         self._reader = ReplyReader(choice.names)
         self._encoder = OpusEncoder(sample_rate_hz, frame_ms)
-        self._characters = 0
+        self._phrases = phrases
+        self._may_be_silent = False
+        self._has_sound = False  # whether there was anything to hear
+        self.characters = 0
+        """How many characters that can be spoken were fed. Those of a sentence count once it is whole."""
+        self._tail: Samples = np.zeros(1, np.int16)  # the end of what was encoded
         self._plays_until_s = 0.0  # when all that was synthesized so far has been played, if it plays at once
         self._segments: asyncio.Queue[Segment | None] = asyncio.Queue(MAX_REPLY_CHARACTERS + 1)
         self._sentences: asyncio.Queue[Sentence | None] = asyncio.Queue(_SENTENCES_AHEAD)
@@ -90,8 +104,9 @@ class SpeechPipeline:
         """Take the next piece of the reply, cut anywhere."""
         self._take(self._reader.feed(chunk))
 
-    def finish(self) -> None:
-        """The reply is complete."""
+    def finish(self, *, may_be_silent: bool = False) -> None:
+        """The reply is complete. `may_be_silent`: one without a word needs no apology."""
+        self._may_be_silent = may_be_silent
         try:
             self._take(self._reader.finish())
         finally:
@@ -100,7 +115,12 @@ class SpeechPipeline:
     @property
     def full(self) -> bool:
         """Whether the reply is as long as it may be: what is fed now is not spoken."""
-        return self._characters > MAX_REPLY_CHARACTERS
+        return self.characters > MAX_REPLY_CHARACTERS
+
+    @property
+    def ends_quietly(self) -> bool:
+        """Whether what was encoded last is silence, after which a decoder takes any other stream as it is."""
+        return max(int(self._tail.max()), -int(self._tail.min())) < _QUIET_LEVEL
 
     def __aiter__(self) -> AsyncIterator[Sentence]:
         return self
@@ -120,7 +140,7 @@ class SpeechPipeline:
         """Hand on what is to be spoken. Only that counts: a model may think for longer than it speaks."""
         for segment in segments:
             was_full = self.full
-            self._characters += len(segment.text)
+            self.characters += len(segment.text)
             if not self.full:
                 self._choice.begin(segment)
                 self._segments.put_nowait(segment)
@@ -128,27 +148,39 @@ class SpeechPipeline:
                 log.warning("回答超过 %d 字，后面的不说了", MAX_REPLY_CHARACTERS)
 
     async def _work(self) -> None:
-        try:
-            await self._synthesize_all()
-        except Exception:
-            log.exception("这个回答说不下去了")
+        for say in (self._say_reply, self._apologize):
+            try:
+                await say()
+            except Exception:
+                log.exception("这个回答说不下去了")
         await self._sentences.put(None)  # whatever happened: who iterates waits for it
 
-    async def _synthesize_all(self) -> None:
+    async def _say_reply(self) -> None:
         while (segment := await self._segments.get()) is not None:
-            playing_s = self._plays_until_s - time.monotonic()
-            clip = await self._choice.clip(segment, max(FIRST_SENTENCE_WAIT_S, playing_s))
-            sentence = Sentence(segment.text, clip)
-            await self._sentences.put(sentence)
-            sentence.requested_at_s = time.monotonic()
-            try:
-                await self._synthesize(sentence)
-            except PersonaError as exc:
-                log.warning("这一句合成不了，跳过：%s", exc)
-            except Exception:
-                log.exception("合成语音时出错，跳过这一句")
-            finally:
-                sentence._packets.put_nowait(None)
+            await self._say(segment)
+
+    async def _apologize(self) -> None:
+        if self._phrases is None or self._has_sound or (self._may_be_silent and not self.characters):
+            return
+        phrase = self._phrases.voice_failed if self.characters else self._phrases.chat_failed
+        reader = ReplyReader(self._choice.names)
+        for segment in (*reader.feed(phrase), *reader.finish()):
+            await self._say(segment, is_apology=True)
+
+    async def _say(self, segment: Segment, *, is_apology: bool = False) -> None:
+        playing_s = self._plays_until_s - time.monotonic()
+        clip = await self._choice.clip(segment, max(FIRST_SENTENCE_WAIT_S, playing_s))
+        sentence = Sentence(segment.text, clip, is_apology=is_apology)
+        await self._sentences.put(sentence)
+        sentence.requested_at_s = time.monotonic()
+        try:
+            await self._synthesize(sentence)
+        except PersonaError as exc:
+            log.warning("这一句合成不了，跳过：%s", exc)
+        except Exception:
+            log.exception("合成语音时出错，跳过这一句")
+        finally:
+            sentence._packets.put_nowait(None)
 
     async def _synthesize(self, sentence: Sentence) -> None:
         resampler, framer = Resampler(self._sample_rate_hz), Framer(self._encoder.frame_samples)
@@ -157,6 +189,7 @@ class SpeechPipeline:
             while (chunk := await self._next(chunks)) is not None:
                 if not sentence.first_audio_at_s:
                     sentence.first_audio_at_s, sentence.source = time.monotonic(), chunk.source
+                self._has_sound = self._has_sound or bool(chunk.samples.any())
                 await self._encode(framer.feed(resampler.feed(chunk)), sentence)
         await self._encode(framer.feed(resampler.finish()) + framer.finish(), sentence)
         if not sentence.first_audio_at_s:
@@ -186,4 +219,5 @@ class SpeechPipeline:
             start += step
 
     def _encode_frames(self, frames: list[Samples]) -> list[bytes]:
+        self._tail = frames[-1][-self._sample_rate_hz * _QUIET_MS // 1000 :]
         return [self._encoder.encode(frame) for frame in frames]

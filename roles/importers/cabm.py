@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from xiaozhi_persona.errors import SettingsError
-from xiaozhi_persona.roles.files import inside, is_absolute, read_text
+from xiaozhi_persona.roles.files import inside, is_absolute
 from xiaozhi_persona.roles.importers.draft import Draft, DraftClip, text
 from xiaozhi_persona.roles.references import sound_files, text_of_name
 from xiaozhi_persona.text.emotions import built_in_names
+from xiaozhi_persona.text_files import read_text
 
 _KNOWN = {"ref_audio", "ref_text", "ref_lang", "gpt", "sovits", "BERTmodel", "multiREF"}
 
@@ -78,7 +79,9 @@ def _take_path(draft: Draft, key: str, target: str, path: str) -> None:
     if not path:
         return
     here = draft.base / path.replace("\\", "/")
-    if not is_absolute(path) and here.exists():
+    if target == "classifier" and here.is_dir() and not (here / "config.json").is_file():
+        draft.tell(key, "warning", note=f"{path} 里没有 config.json，不是感情分类模型，没有用")
+    elif not is_absolute(path) and here.exists():
         draft.take(key, target, str(here), "没有复制；GPT-SoVITS 在别的机器时改成它那里的路径", "changed")
     elif target == "classifier":
         draft.tell(key, "warning", note=f"没有找到 {path}，不用感情分类模型")

@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from xiaozhi_persona.errors import SettingsError
-from xiaozhi_persona.roles.files import read_text
 from xiaozhi_persona.roles.importers.cabm import read_cabm
 from xiaozhi_persona.roles.importers.draft import Change, Draft, write_pack
 from xiaozhi_persona.roles.importers.moechat import is_moechat, read_moechat
 from xiaozhi_persona.roles.importers.xiaozhi import is_xiaozhi, read_xiaozhi
 from xiaozhi_persona.roles.role import Role
+from xiaozhi_persona.text_files import read_text
 from xiaozhi_persona.yaml_files import parse_mapping
 
 ImportKind = Literal["moechat", "cabm", "xiaozhi"]
 KINDS: tuple[ImportKind, ...] = get_args(ImportKind)
 
+_INNER_ROLES = ("*/config.json", "role/*/config.json", "*/info.yaml")
+"""Where the roles lie in the folder of the program that they are for."""
 _FILES = ("config.json", "info.yaml", "config.yaml", "data/.config.yaml")
 
 
@@ -59,5 +61,8 @@ def _file(path: Path) -> Path:
     if found:
         return found[0]
     if path.is_dir():
+        inner = sorted(file.parent for pattern in _INNER_ROLES for file in path.glob(pattern))
+        if inner:
+            raise SettingsError(f"{path} 里有几个角色，写出是哪一个：{'、'.join(map(str, inner[:20]))}")
         raise SettingsError(f"{path} 里没有 config.json、config.yaml 或 info.yaml。请写出是哪个文件。")
     raise SettingsError(f"没有 {path}。请检查路径。")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
+import io
 import sys
 import traceback
 
 import click
 
 from xiaozhi_persona import __version__
-from xiaozhi_persona.commands.lazy_group import LazyGroup
+from xiaozhi_persona.commands.lazy_group import LazyGroup, show_help_alone
 from xiaozhi_persona.errors import PersonaError, own_command
 
 COMMANDS = {
@@ -23,7 +23,8 @@ COMMANDS = {
     "install": "装进小智服务端（xiaozhi-esp32-server）",
     "uninstall": "从小智服务端里卸载",
     "doctor": "检查哪里有毛病，说下一步做什么",
-    "init": "写出一份 config.yaml",
+    "init": "写出你自己的设置文件",
+    "set": "写一项设置，或显示它",
 }
 
 
@@ -38,10 +39,7 @@ COMMANDS = {
 @click.pass_context
 def xiaozhi_persona(ctx: click.Context) -> int:
     """小智设备的声音、耳朵、记忆和性格。每个命令都可以加 --help。"""
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
-        return 2
-    return 0
+    return show_help_alone(ctx)
 
 
 def _in_chinese(exc: click.UsageError) -> str:
@@ -51,12 +49,26 @@ def _in_chinese(exc: click.UsageError) -> str:
         return f"缺少 {exc.param.get_error_hint(exc.ctx) if exc.ctx else exc.param.name}"
     if isinstance(exc, click.BadParameter) and exc.param and exc.ctx:
         return f"{exc.param.get_error_hint(exc.ctx)} 的值不对：{exc.message}"
-    unknown = re.match(r"No such command '(.+?)'", exc.message)
-    return f"没有命令 {unknown[1]}" if unknown else exc.format_message()
+    if exc.message.startswith("No such command '"):
+        name = exc.message.split("'")[1]
+        return f"没有命令 {name}"
+    return exc.format_message()
+
+
+def _set_output_encoding() -> None:
+    """Let the outputs take any character: a file or a pipe gets UTF-8, a terminal a ? for what it cannot show."""
+    for stream in (sys.stdout, sys.stderr):
+        if not isinstance(stream, io.TextIOWrapper):
+            continue
+        if stream.isatty():
+            stream.reconfigure(errors="replace")
+        else:  # half a character (a lone surrogate), which UTF-8 cannot hold, is written as its escape
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def main() -> None:
     """Run the command; errors end in one or two lines and exit code 1 (a failure) or 2 (wrong use or settings)."""
+    _set_output_encoding()
     try:
         code = xiaozhi_persona.main(prog_name=own_command(), standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

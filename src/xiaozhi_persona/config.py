@@ -1,4 +1,4 @@
-"""config.yaml: read and checked, overridden by the environment, and rendered with its comments."""
+"""The settings: read from their files and checked, overridden by the environment, and rendered with their comments."""
 
 from __future__ import annotations
 
@@ -13,37 +13,80 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.errors import SettingsError, own_command
 from xiaozhi_persona.settings import Settings
+from xiaozhi_persona.settings_files import DEFAULTS_NAME, OWN_NAME, find_files
+from xiaozhi_persona.text_files import read_text
 from xiaozhi_persona.yaml_files import allowed_values, explain, field_at, load_yaml, parse_mapping
 
-DEFAULT_FILE = Path("config.yaml")
 ENV_PREFIX = "XZP_"
 
+_Origins = dict[tuple[str, ...], str]
+"""Where the value of each key was read."""
 
-def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings from `file`, else from ./config.yaml where there is one, else take the defaults.
 
-    `XZP_SECTION__KEY` in the environment wins over the file; `${NAME}` in a text stands for that
+def load_settings(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from the files that settings_files.find_files() names, or take the defaults without any.
+
+    `XZP_SECTION__KEY` in the environment wins over the files; `${NAME}` in a text stands for that
     environment variable. Raises SettingsError that names file, key and what is allowed.
     """
     environ = os.environ if environ is None else environ
-    if file is None and DEFAULT_FILE.is_file():
-        file = DEFAULT_FILE
-    data = {} if file is None else _read(file)
-    origin = dict(_overrides(data, environ))
+    files = find_files(config)
+    data: dict[str, Any] = {}
+    origins: _Origins = {}
+    if config is not None and not config.is_file():
+        read_file(config)  # says what is wrong with it
+    for file in files.present:
+        _lay_over(data, read_file(file), str(file), origins)
+    origins |= dict(_overrides(data, environ))
     try:
-        settings = Settings.model_validate(_expand(data, environ, str(file or "环境变量")))
+        settings = Settings.model_validate(_expand(data, environ, origins))
     except ValidationError as exc:
-        raise SettingsError("\n".join(_explain(error, origin, file) for error in exc.errors()[:5])) from exc
-    return settings.at(file.resolve().parent if file else Path.cwd())
+        raise SettingsError("\n".join(_explain(error, origins) for error in exc.errors()[:5])) from exc
+    return settings.at(files.folder)
+
+
+def check_value(key: str, text: str) -> Any:
+    """Return the value of a setting that a person has written as text, such as `llm.base_url` or `bridge.http_port`.
+
+    Raises SettingsError that names the key and what is allowed.
+    """
+    path = tuple(key.split("."))
+    try:
+        value = _value_of(path, text)
+    except yaml.YAMLError as exc:
+        raise SettingsError(f"{key} 的值读不懂：{text!r}。列表写成 [甲, 乙]。") from exc
+    nested: Any = value
+    for part in reversed(path):
+        nested = {part: nested}
+    try:
+        Settings.model_validate(nested)
+    except ValidationError as exc:
+        raise SettingsError("\n".join(explain(error, Settings) for error in exc.errors())) from exc
+    return value
+
+
+def changed_keys(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a file that differ from the defaults, each with its value; a free mapping counts as one."""
+    defaults = Settings().model_dump(mode="json")
+    sections = {name for name in defaults if isinstance(getattr(Settings(), name), BaseModel)}
+    changed: dict[str, Any] = {}
+    for name, value in data.items():
+        if name in sections and isinstance(value, dict):
+            inner = {key: entry for key, entry in value.items() if entry != defaults[name].get(key)}
+            changed |= {f"{name}.{key}": entry for key, entry in inner.items() if entry is not None}
+        elif value != defaults.get(name):
+            changed[name] = value
+    return changed
 
 
 def render() -> str:
     """Return config.yaml: every setting with its default, its unit or range, and what it is for."""
     lines = [
-        "# xiaozhi-persona 的设置。每一项都可以删去，删去即为这里写的默认值。",
-        f"# 环境变量优先于本文件：{ENV_PREFIX}BRIDGE__HTTP_PORT=9003 就是 bridge.http_port；密钥可写成 ${{环境变量名}}。",
+        "# xiaozhi-persona 的全部设置，每一项的默认值和说明。请不要改这个文件，它会随项目更新；",
+        f"# 自己的设置写在旁边的 {OWN_NAME.as_posix()} 里，写法相同，只写要改的，或用命令 set 键 值。",
+        f"# 环境变量优先：{ENV_PREFIX}BRIDGE__HTTP_PORT=9003 就是 bridge.http_port；密钥可写成 ${{环境变量名}}。",
     ]
     for name, field in Settings.model_fields.items():
         default = field.get_default(call_default_factory=True)
@@ -57,6 +100,34 @@ def render() -> str:
     return "\n".join(lines) + "\n"
 
 
+def render_own() -> str:
+    """Return a data/.config.yaml that sets nothing: the settings that people change first, as comments."""
+    lines = [
+        f"# 你自己的设置，优先于 {DEFAULTS_NAME}。写法和它相同，只写要改的；每一项的默认值和说明在那里。",
+        "# 下面的例子去掉行首的“# ”就生效，一节的名字（如 llm:）也要去掉；也可以用命令：",
+        f"#   {own_command('set llm.base_url https://api.deepseek.com/v1')}",
+    ]
+    for name, keys in _CHANGED_FIRST.items():
+        field = Settings.model_fields[name]
+        section = type(field.get_default(call_default_factory=True))
+        block = [] if keys else _entry(name, field)
+        if keys:
+            block = [f"{name}:  # {section.__doc__}"]
+            block += [f"  {line}" for key in keys for line in _entry(key, section.model_fields[key])]
+        lines += ["", *(f"# {line}" for line in block)]
+    return "\n".join(lines) + "\n"
+
+
+_CHANGED_FIRST: dict[str, tuple[str, ...]] = {
+    "role": (),
+    "llm": ("base_url", "api_key", "model"),
+    "asr": ("model",),
+    "tts": ("engine",),
+    "gpt_sovits": ("servers",),
+}
+"""What people set first, by section."""
+
+
 def _entry(name: str, field: FieldInfo) -> list[str]:
     allowed = allowed_values(name, field)
     comment = f"{field.description}（{allowed}）" if allowed else str(field.description)
@@ -67,46 +138,61 @@ def _entry(name: str, field: FieldInfo) -> list[str]:
     return [f"# {comment}", f"{name}: {value.removesuffix('...' + chr(10)).strip()}"]
 
 
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as exc:
-        raise SettingsError(f"没有设置文件 {file}。运行 xiaozhi-persona init 可写出一份。") from exc
-    except UnicodeDecodeError as exc:
-        raise SettingsError(f"{file} 不是 UTF-8 编码（{exc}）。请另存为 UTF-8。") from exc
-    except OSError as exc:
-        raise SettingsError(f"读不了 {file}（{exc.strerror}）。请检查路径和权限。") from exc
-    return parse_mapping(text, file)
+def read_file(file: Path) -> dict[str, Any]:
+    """Return what stands in a settings file, as it is written there. Raises SettingsError."""
+    if not file.exists():
+        raise SettingsError(f"没有设置文件 {file}。运行 {own_command('init')} 可写出一份。")
+    return parse_mapping(read_text(file), file)
+
+
+def _lay_over(
+    data: dict[str, Any], above: dict[str, Any], place: str, origins: _Origins, path: tuple[str, ...] = ()
+) -> None:
+    """Put the values of `above`, which were read at `place`, into `data`; what both have as keys and values is joined."""
+    for key, value in above.items():
+        inner, here = data.get(key), (*path, key)
+        if isinstance(value, dict) and isinstance(inner, dict):
+            data[key] = inner = dict(inner)
+            _lay_over(inner, value, place, origins, here)
+        else:
+            data[key] = value
+            origins[here] = place
 
 
 def _overrides(data: dict[str, Any], environ: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Write the values of XZP_ variables into `data`; yield (key path, variable) of each."""
+    """Write the values of XZP_ variables into `data`; yield (key path, where it was read) of each."""
     for variable in sorted(environ):
         if not variable.upper().startswith(ENV_PREFIX):
             continue
         path = tuple(variable[len(ENV_PREFIX) :].lower().split("__"))
-        field, target = field_at(Settings, path), data
+        target = data
         for key in path[:-1]:
             inner = target.get(key)
             target[key] = inner = dict(inner) if isinstance(inner, dict) else {}
             target = inner
         text = environ[variable]
         try:
-            target[path[-1]] = text if field is None or field.annotation is str else load_yaml(text)
+            target[path[-1]] = _value_of(path, text)
         except yaml.YAMLError as exc:
             raise SettingsError(f"环境变量 {variable} 的值读不懂：{text!r}。列表写成 [甲, 乙]。") from exc
-        yield path, variable
+        yield path, f"环境变量 {variable}"
+
+
+def _value_of(path: tuple[str, ...], text: str) -> Any:
+    """Return the value that a text means for the setting at `path`. Raises yaml.YAMLError."""
+    field = field_at(Settings, path)
+    return text if field is None or field.annotation is str else load_yaml(text)
 
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
-def _expand(value: Any, environ: Mapping[str, str], place: str, path: str = "") -> Any:
-    """Put environment variables where `${NAME}` stands; `path` is the key of `value`, `place` where it was read."""
+def _expand(value: Any, environ: Mapping[str, str], origins: _Origins, path: tuple[str, ...] = ()) -> Any:
+    """Put environment variables where `${NAME}` stands; `path` is the key of `value`."""
     if isinstance(value, dict):
-        return {key: _expand(inner, environ, place, f"{path}.{key}") for key, inner in value.items()}
+        return {key: _expand(inner, environ, origins, (*path, key)) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_expand(inner, environ, place, f"{path}.{i}") for i, inner in enumerate(value)]
+        return [_expand(inner, environ, origins, (*path, str(i))) for i, inner in enumerate(value)]
     if not isinstance(value, str):
         return value
 
@@ -114,18 +200,20 @@ def _expand(value: Any, environ: Mapping[str, str], place: str, path: str = "") 
         name = match[1]
         if name not in environ:
             raise SettingsError(
-                f"{place}：{path[1:]} 用到环境变量 ${{{name}}}，但没有设置它。先运行：export {name}=..."
+                f"{_place(path, origins)}：{'.'.join(map(str, path))} 用到环境变量 ${{{name}}}，但没有设置它。先运行：export {name}=..."
             )
         return environ[name]
 
     return _VARIABLE.sub(look_up, value)
 
 
-def _explain(error: Any, origin: Mapping[tuple[str, ...], str], file: Path | None) -> str:
+def _explain(error: Any, origins: _Origins) -> str:
     """Turn one finding of pydantic into: where, which key, what is allowed."""
-    path = tuple(str(part) for part in error["loc"])
-    place = next(
-        (f"环境变量 {name}" for key, name in origin.items() if all(map(operator.eq, path, key))),
-        str(file or "默认设置"),
+    return f"{_place(tuple(str(part) for part in error['loc']), origins)}：{explain(error, Settings)}"
+
+
+def _place(path: tuple[str, ...], origins: _Origins) -> str:
+    """Return where the value at `path`, or one in it or around it, was read: of several, the one that wins."""
+    return next(
+        (place for key, place in reversed(origins.items()) if all(map(operator.eq, path, key))), "默认设置"
     )
-    return f"{place}：{explain(error, Settings)}"

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticKnownError
+
+from xiaozhi_persona.device_ids import normal_id, normal_keys
+from xiaozhi_persona.errors import SettingsError
 
 
 class Section(BaseModel):
@@ -25,13 +36,25 @@ class Section(BaseModel):
         return value
 
 
+def _ids_in_one_form(of_device: dict[str, str]) -> dict[str, str]:
+    try:
+        return normal_keys(of_device)
+    except SettingsError as exc:
+        raise ValueError(str(exc)) from exc
+
+
+def _owners_in_one_form(of_device: dict[str, str]) -> dict[str, str]:
+    """An owner may be named by the id of a device of his."""
+    return _ids_in_one_form({device: normal_id(owner) for device, owner in of_device.items()})
+
+
 class PathSettings(Section):
     """路径"""
 
     data: str = Field(
         "./data",
         min_length=1,
-        description="数据文件夹：导入的角色、记忆、模型、缓存。相对路径从本文件所在的文件夹算起",
+        description="数据文件夹：导入的角色、记忆、模型、缓存。相对路径从 config.yaml 所在的文件夹算起",
     )
 
 
@@ -58,6 +81,22 @@ class BridgeSettings(Section):
     )
     token: str = Field("", description="设备要出示的令牌，由 OTA 发给设备；留空为不检查。可写成 ${环境变量}")
     binary_version: Literal[1, 2, 3] = Field(1, description="让设备使用的二进制协议版本")
+    allowed_origins: list[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*://[^/\s*]+/?$")]] = (
+        Field(
+            [],
+            description="除了本程序自己的网页，还让哪些网页连接，写浏览器地址栏里的协议、主机和端口；小智服务端的测试网页通常是 http://127.0.0.1:8006（或把 127.0.0.1 换成 localhost），它还要 ids_in_url。设备不是网页，不用写",
+        )
+    )
+    ids_in_url: bool = Field(
+        False,
+        description="也认 WebSocket 地址里写的 device-id、client-id 和 authorization。网页只能这样报上编号，但地址会留在浏览器和代理的记录里",
+    )
+    connections_per_address: int = Field(
+        64,
+        ge=1,
+        le=512,
+        description="一个地址最多同时有几条连接，本机的不限；很多设备经同一个代理或 Docker 的网关连来时调大。总共最多 512 条",
+    )
 
 
 class SessionSettings(Section):
@@ -65,7 +104,7 @@ class SessionSettings(Section):
 
     wake_words: list[str] = Field(
         ["你好小智", "小智小智", "小智", "你好小明", "嘿你好呀", "hi esp", "hi lily", "hey wanda", "jarvis"],
-        description="唤醒词。设备上报的文字是其中之一时只算唤醒，其他文字当作打字输入",
+        description="唤醒词。设备上报的文字是其中之一时只算唤醒，其他文字当作打字输入；话筒打开之前报上来的，别的词也只算唤醒",
     )
     start_gap_ms: int = Field(
         150, ge=0, le=2000, description="tts start 到第一包声音至少相隔的时间，设备要用它切换状态"
@@ -171,8 +210,14 @@ class LlmSettings(Section):
         description="随请求发出的其他参数，如 {temperature: 0.7, enable_thinking: false}",
     )
     connect_timeout_s: float = Field(5.0, ge=0.5, le=60.0, description="连接的时限")
-    first_token_timeout_s: float = Field(15.0, ge=1.0, le=120.0, description="等第一个字的时限")
-    token_timeout_s: float = Field(10.0, ge=1.0, le=120.0, description="两段文字之间的时限")
+    first_token_timeout_s: float = Field(15.0, ge=1.0, le=120.0, description="等第一个字或第一段思考的时限")
+    token_timeout_s: float = Field(10.0, ge=1.0, le=120.0, description="两段文字或思考之间的时限")
+    speech_timeout_s: float = Field(
+        60.0,
+        ge=5.0,
+        le=100.0,
+        description="多久没有写出能说的话就不等了：思考、空白、表情都不算；设备在 120 秒没有消息时会当连接已死",
+    )
     history_turns: int = Field(10, ge=0, le=100, description="带上最近几轮对话")
 
 
@@ -212,6 +257,10 @@ class GptSovitsSettings(Section):
     )
     gpt_weights: str = Field("", description="默认的 GPT 权重，写服务器上的路径；角色没有自己的权重时用它")
     sovits_weights: str = Field("", description="默认的 SoVITS 权重，写服务器上的路径")
+    server_dirs: dict[str, str] = Field(
+        {},
+        description="角色包在 GPT-SoVITS 那台机器上的文件夹，服务器不在本机时要写，如 {xiaoyu: 'D:\\voices\\xiaoyu'}；voices send 会写好",
+    )
     parameters: dict[str, Any] = Field(
         {},
         description="默认的合成参数，两种接口的键名都可以用，如 {top_k: 15, temperature: 1.0, ref_audio_path: 参考音频, prompt_text: 它的文字, prompt_lang: zh}",
@@ -245,12 +294,21 @@ class MemorySettings(Section):
     lore_tokens: int = Field(400, ge=0, le=8000, description="世界书最多占提示词的多少 token")
     lore_messages: int = Field(4, ge=0, le=50, description="除了问题，世界书还看最近几条消息里的词")
 
+    _one_form = field_validator("owners")(_owners_in_one_form)
+
+    def owner_of(self, name: str) -> str:
+        """Return whose memory a device uses, or the owner who is named himself."""
+        name = normal_id(name)
+        return self.owners.get(name, name)
+
 
 class PhraseSettings(Section):
     """出错时说的话"""
 
     not_understood: str = Field("[困惑]抱歉，我没有听清。", description="语音识别出错时")
+    not_heard: str = Field("[困惑]我没有听到你说话。", description="按住说话，却没有听出话来时")
     chat_failed: str = Field("[悲伤]抱歉，我现在连不上大脑，请稍后再试。", description="对话模型没有回答时")
+    voice_failed: str = Field("[悲伤]抱歉，我现在说不出话来。", description="有回答，却一句也合成不了时")
 
 
 class Settings(Section):
@@ -258,7 +316,7 @@ class Settings(Section):
 
     role: str = Field("default", min_length=1, description="角色；命令 roles list 列出现有的")
     role_of_device: dict[str, str] = Field(
-        {}, description="个别设备用另外的角色，写设备编号（MAC 地址，小写），如 {'aa:bb:cc:dd:ee:ff': xiaoyu}"
+        {}, description="个别设备用另外的角色，写设备编号（MAC 地址），如 {'aa:bb:cc:dd:ee:ff': xiaoyu}"
     )
     paths: PathSettings = Field(default_factory=PathSettings)
     log: LogSettings = Field(default_factory=LogSettings)
@@ -272,6 +330,8 @@ class Settings(Section):
     gpt_sovits: GptSovitsSettings = Field(default_factory=GptSovitsSettings)
     memory: MemorySettings = Field(default_factory=MemorySettings)
     phrases: PhraseSettings = Field(default_factory=PhraseSettings)
+
+    _one_form = field_validator("role_of_device")(_ids_in_one_form)
 
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
 

@@ -80,6 +80,8 @@ class OpenAiServer:
     raw: bytes | Sequence[bytes] = b""
     content_type: str = "text/event-stream"
     keep_alive_s: float = 0.02
+    thoughts: int = 0
+    """How many pieces of reasoning come before the reply, one every `keep_alive_s`."""
 
     def __post_init__(self) -> None:
         self.url = ""
@@ -155,6 +157,9 @@ class OpenAiServer:
             await response.write(_event({"error": {"message": self.reason, "code": self.code}}))
             return response
         await response.write(_event(_chunk({"role": "assistant", "content": ""})))
+        for _ in range(self.thoughts):
+            await response.write(_event(_chunk({"content": None, "reasoning_content": "hm"})))
+            await asyncio.sleep(self.keep_alive_s)
         for number, piece in enumerate([] if mode == "empty" else pieces):
             if number == 1:
                 if mode == "break":

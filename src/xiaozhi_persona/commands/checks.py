@@ -1,14 +1,14 @@
-"""The findings of `doctor`: what was looked at, what is wrong, what to do; as a table or as JSON lines."""
+"""The findings of `doctor`: what was looked at, what is wrong, what to do; printed as they come, or as JSON lines."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+import click
 
 from xiaozhi_persona.commands.common import print_json
 from xiaozhi_persona.errors import own_command
@@ -20,6 +20,9 @@ _MARKS: dict[Status, tuple[str, str]] = {
     "warning": ("!", "yellow"),
     "error": ("✗", "red"),
 }
+
+_FIGURES = re.compile(r"\d+(\.\d+)?")
+_MAX_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -41,19 +44,38 @@ def failed(what: str, exc: Exception, status: Status = "error") -> Check:
     return Check(status, what, found + stop, step or f"照上面说的改好，再运行一次 {own_command('doctor')}。")
 
 
-def print_checks(checks: Sequence[Check], *, as_json: bool) -> int:
-    """Print all checks and their sum; return how many are errors."""
-    errors, warnings = (sum(check.status == status for check in checks) for status in ("error", "warning"))
-    if as_json:
-        for check in checks:
+async def print_checks(checks: AsyncIterator[Check], *, as_json: bool) -> int:
+    """Print each check when it is known, and their sum; return how many are errors."""
+    counts: Counter[Status] = Counter()
+    async for check in checks:
+        counts[check.status] += 1
+        if as_json:
             print_json(asdict(check))
+            continue
+        mark, color = _MARKS[check.status]
+        click.echo(f"{click.style(mark, fg=color)} {check.what}：{check.found}")
+        if check.step:
+            click.echo(f"  → {check.step}")
+    errors, warnings = counts["error"], counts["warning"]
+    if as_json:
         print_json({"errors": errors, "warnings": warnings})
-        return errors
-    table = Table("", "检查", "结果", show_lines=False)
-    table.columns[1].overflow = table.columns[2].overflow = "fold"
-    for check in checks:
-        found = check.found + (f"\n→ {check.step}" if check.step else "")
-        table.add_row(Text(*_MARKS[check.status]), Text(check.what), Text(found))
-    Console().print(table)
-    Console().print(f"{errors} 个要修（✗），{warnings} 处注意（!）" if errors or warnings else "都好")
+    else:
+        click.echo(f"{errors} 个要修（✗），{warnings} 处注意（!）" if errors or warnings else "都好")
     return errors
+
+
+def grouped(findings: Iterable[tuple[str, str, str]]) -> Iterator[tuple[str, str]]:
+    """Bring findings together that say the same of several places.
+
+    Each is (place, what was found, the next step), where figures in what was found may differ; yields what was found
+    with the places, and the step of the first.
+    """
+    groups: dict[str, list[tuple[str, str, str]]] = {}
+    for finding in findings:
+        groups.setdefault(_FIGURES.sub("#", finding[1]), []).append(finding)
+    for (place, found, step), *others in groups.values():
+        if not others:
+            yield f"{place}：{found}", step
+            continue
+        places = "、".join([place, *(other[0] for other in others)][:_MAX_NAMED])
+        yield f"{found}（{places}{' 等' if len(others) >= _MAX_NAMED else ''} {len(others) + 1} 处）", step

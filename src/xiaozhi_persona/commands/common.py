@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from xiaozhi_persona.config import DEFAULT_FILE, load_settings
+from xiaozhi_persona import settings_files
+from xiaozhi_persona.config import changed_keys, load_settings, read_file
+from xiaozhi_persona.log_lines import LimitedHandler
 from xiaozhi_persona.settings import Settings
+from xiaozhi_persona.settings_files import find_files
+from xiaozhi_persona.text_files import stream_lines
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-
-_PROJECT = "XIAOZHI_PERSONA_PROJECT"
-"""The environment variable in which run.py, started from anywhere, names the folder of its settings."""
 
 
 def common_options(function: _Command) -> _Command:
@@ -26,7 +26,11 @@ def common_options(function: _Command) -> _Command:
     for option in (
         click.option("--debug", is_flag=True, help="出错时显示细节，日志最详细"),
         click.option("--json", "as_json", is_flag=True, help="结果以 JSON 行输出"),
-        click.option("--config", type=click.Path(path_type=Path), help="设置文件，默认 ./config.yaml"),
+        click.option(
+            "--config",
+            type=click.Path(path_type=Path),
+            help="设置文件，默认 config.yaml 和旁边的 data/.config.yaml",
+        ),
     ):
         function = option(function)
     return function
@@ -34,12 +38,16 @@ def common_options(function: _Command) -> _Command:
 
 def prepare(config: Path | None, debug: bool) -> Settings:
     """Load the settings and start the log, which goes to the standard error output."""
-    file = default_file()
-    settings = load_settings(config or (file if file.is_file() else None))
+    settings = load_settings(config)
+    files = find_files(config)
+    for file in files.of_the_host:
+        click.echo(f"{file} 是小智服务端的设置，不是本程序的：没有用它", err=True)
+    if not files.present:
+        click.echo(f"没有找到 config.yaml，用默认设置；数据在 {settings.data_dir}", err=True)
     level = "debug" if debug else settings.log.level
     logging.basicConfig(
         level=logging.WARNING,
-        stream=sys.stderr,
+        handlers=[LimitedHandler(sys.stderr)],
         format="%(asctime)s %(levelname)s %(message)s",
         datefmt="%H:%M:%S",
     )
@@ -49,12 +57,25 @@ def prepare(config: Path | None, debug: bool) -> Settings:
     return settings
 
 
-def default_file() -> Path:
-    """Return the settings file that is meant where none is named; it need not be there."""
-    return Path(os.environ.get(_PROJECT, "")) / DEFAULT_FILE
+def settings_line(settings: Settings, config: Path | None) -> str:
+    """Return in one line which files the settings come from and where the data lies."""
+    files = "、".join(map(str, find_files(config).present)) or "默认值"
+    return f"设置：{files}；数据：{settings.data_dir}"
+
+
+def edited_settings(config: Path | None) -> list[str]:
+    """Return the settings that were written into the project's config.yaml, where an update would collide with them."""
+    file = find_files(config).defaults
+    if file is None or file.absolute().parent != settings_files.project_folder():
+        return []
+    return list(changed_keys(read_file(file)))
 
 
 def print_json(data: Any) -> None:
-    """Print one line of JSON. Half a character (a lone surrogate), which UTF-8 cannot hold, is written as its escape."""
-    line = json.dumps(data, ensure_ascii=False)
-    click.echo(line.encode("utf-8", "backslashreplace").decode("utf-8"))
+    """Print one line of JSON."""
+    click.echo(json.dumps(data, ensure_ascii=False))
+
+
+def input_lines() -> Iterator[str]:
+    """Yield the lines of the standard input as they come. Raises SettingsError for what is no text."""
+    return stream_lines(sys.stdin.buffer, "标准输入")

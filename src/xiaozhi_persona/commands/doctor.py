@@ -10,17 +10,19 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import click
 
-from xiaozhi_persona.commands.checks import Check, failed, print_checks
-from xiaozhi_persona.commands.common import common_options, default_file, prepare
+from xiaozhi_persona.commands.checks import Check, failed, grouped, print_checks
+from xiaozhi_persona.commands.common import common_options, edited_settings, prepare, settings_line
 from xiaozhi_persona.errors import PersonaError, SettingsError, own_command, pip_install
+from xiaozhi_persona.memory.roster import stored_memories
 from xiaozhi_persona.roles.check import MAX_SAMPLES_16K, MIN_SAMPLES_16K, check_clips, check_sheet
-from xiaozhi_persona.roles.role import Role, load_role
+from xiaozhi_persona.roles.role import Role, role_of_settings
 from xiaozhi_persona.settings import Settings
+from xiaozhi_persona.settings_files import find_files
 
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 13)
 """What the tests run on."""
@@ -49,45 +51,46 @@ def command(host: Path | None, python: Path | None, config: Path | None, as_json
 
         logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
         checking = check_host(host, python)
-    # What goes wrong is in the table.
+    # What goes wrong is among the findings.
     logging.getLogger("xiaozhi_persona").setLevel(logging.DEBUG if debug else logging.ERROR)
-    checks = asyncio.run(checking)
-    sys.exit(1 if print_checks(checks, as_json=as_json) else 0)
+    sys.exit(1 if asyncio.run(print_checks(checking, as_json=as_json)) else 0)
 
 
-async def check_roles(settings: Settings) -> tuple[list[Check], set[str]]:
+async def check_roles(settings: Settings, apis: set[str]) -> AsyncIterator[Check]:
     """Check the roles that the settings name, each with its clips at every server.
 
-    Returns what was found, and the APIs of the servers that were seen (v1, v2).
+    Adds to `apis` those of the servers that were seen (v1, v2).
     """
     from xiaozhi_persona.commands.doctor_voices import check_voices
 
-    checks, roles = [], []
+    roles = []
     for name in dict.fromkeys([settings.role, *settings.role_of_device.values()]):
         try:
-            roles.append(load_role(name, settings.data_dir))
+            roles.append(role_of_settings(settings, name))
         except PersonaError as exc:
-            checks.append(failed(f"角色 {name}", exc))
-    voices, apis = await check_voices(settings, roles)
-    for role in roles:
-        checks += _role(role, apis)
-    return checks + voices, apis
+            yield failed(f"角色 {name}", exc)
+    async for check in check_voices(settings, roles, apis):
+        yield check
+    for role in roles:  # how long a clip may be depends on the servers
+        for check in _role(role, apis):
+            yield check
 
 
-async def _check(settings: Settings, config: Path | None) -> list[Check]:
-    checks = [
-        _settings_file(config or default_file()),
-        _python(),
-        _guarded("libopus", _libopus),
-        await _espeak(settings),
-        await _recognizer(settings),
-        _guarded("端点检测（VAD）", lambda: _vad(settings)),
-        await _chat_model(settings),
-        await asyncio.to_thread(_port, settings, "websocket_port"),
-        await asyncio.to_thread(_port, settings, "http_port"),
-        _data_folder(settings),
-    ]
-    return checks + (await check_roles(settings))[0]
+async def _check(settings: Settings, config: Path | None) -> AsyncIterator[Check]:
+    yield _settings_files(settings, config)
+    yield _python()
+    yield _guarded("libopus", _libopus)
+    yield _data_folder(settings)
+    yield await asyncio.to_thread(_memories, settings)
+    bridge = await asyncio.to_thread(_running_bridge, settings)
+    for key in ("websocket_port", "http_port"):
+        yield await asyncio.to_thread(_port, settings, key, bridge)
+    yield await _espeak(settings)
+    yield _guarded("端点检测（VAD）", lambda: _vad(settings))
+    yield await _recognizer(settings)
+    yield await _chat_model(settings)
+    async for check in check_roles(settings, set()):
+        yield check
 
 
 def _guarded(what: str, check: Callable[[], Check]) -> Check:
@@ -97,12 +100,15 @@ def _guarded(what: str, check: Callable[[], Check]) -> Check:
         return failed(what, exc)
 
 
-def _settings_file(file: Path) -> Check:
-    """Which file it is: another folder has other settings, and another memory."""
-    if file.is_file():
-        return Check("ok", "设置", str(file.absolute()))
-    step = "到项目文件夹里运行，或加上 --config 文件。"
-    return Check("warning", "设置", f"{Path.cwd()} 里没有 {file}，用的是默认设置", step)
+def _settings_files(settings: Settings, config: Path | None) -> Check:
+    """Which files they are: another folder has other settings, and another memory."""
+    line = settings_line(settings, config).removeprefix("设置：")
+    if edited := edited_settings(config):
+        step = f"运行 {own_command('set --move')}，搬到 data/.config.yaml，git pull 才不会冲突。"
+        return Check("warning", "设置", f"{line}；config.yaml 里改过 {'、'.join(edited)}", step)
+    if find_files(config).present:
+        return Check("ok", "设置", line)
+    return Check("warning", "设置", line, "到项目文件夹里运行，或加上 --config 文件。")
 
 
 def _python() -> Check:
@@ -170,7 +176,7 @@ async def _chat_model(settings: Settings) -> Check:
 
     what, llm = "对话模型", settings.llm
     if not llm.base_url:
-        step = "在 config.yaml 的 llm 里写 base_url、api_key、model。"
+        step = "在 data/.config.yaml 的 llm 里写 base_url、api_key、model。"
         return Check("warning", what, "自带的离线应答，只会简单的话", step)
     began, first_s = time.monotonic(), 0.0
     try:
@@ -197,8 +203,8 @@ def _vad(settings: Settings) -> Check:
     return Check("ok", what, model.name)
 
 
-def _port(settings: Settings, key: str) -> Check:
-    """Whether the bridge could listen at a port: tried, not asked."""
+def _port(settings: Settings, key: str, bridge: str) -> Check:
+    """Whether the bridge could listen at a port: tried, not asked. `bridge` tells of the one that runs, if any."""
     port, host = getattr(settings.bridge, key), settings.bridge.host
     what = f"端口 {port}"
     try:
@@ -211,22 +217,37 @@ def _port(settings: Settings, key: str) -> Check:
     except PermissionError as exc:
         return Check("error", what, f"不许用（{exc.strerror}）", f"把 bridge.{key} 改成 1024 以上的。")
     except OSError as exc:
-        if key == "http_port" and _is_our_bridge(host, port):
-            return Check("ok", what, "桥正在这里运行")
-        found = f"{host} 上用不了（{exc.strerror or exc}）"
-        step = f"桥已经在运行就不用管；不然关掉占着它的程序，或改 bridge.{key}。"
-        return Check("warning", what, found, step)
+        if bridge:
+            return Check("ok", what, bridge)
+        found = f"{host} 上用不了（{exc.strerror or exc}），占着它的不是本程序的桥"
+        return Check("warning", what, found, f"关掉占着它的程序，或改 bridge.{key}。")
     return Check("ok", what, f"空着，桥可以用（bridge.{key}）")
 
 
-def _is_our_bridge(host: str, port: int) -> bool:
+def _running_bridge(settings: Settings) -> str:
+    """Say that the bridge of these settings runs, "" where it does not: its health check answers."""
     import httpx
 
+    host, port = settings.bridge.host, settings.bridge.http_port
     with contextlib.suppress(httpx.HTTPError, ValueError):
         name = "127.0.0.1" if host in ("0.0.0.0", "::") else host
         health = httpx.get(f"http://{name}:{port}/health", timeout=1.0, trust_env=False).json()
-        return isinstance(health, dict) and {"status", "version", "devices"} <= set(health)
-    return False
+        if isinstance(health, dict) and {"status", "version", "devices"} <= set(health):
+            return f"桥正在这里运行（{health['version']}，连着 {health['devices']} 台设备）"
+    return ""
+
+
+def _memories(settings: Settings) -> Check:
+    """Whose memories there are. They are only read: a bridge may be writing to them."""
+    memories = stored_memories(settings.memory_dir)
+    step = "重启桥，它会把坏的移到一旁，能读的写进新的。"
+    for one in memories:
+        if one.problem:
+            return Check("error", "记忆", f"{one.folder} 读不了（{one.problem}）", step)
+    turns = sum(one.turns for one in memories)
+    return Check(
+        "ok", "记忆", f"{len(memories)} 份，一共 {turns} 条谈话" if memories else "还没有，设备说过话就有"
+    )
 
 
 def _data_folder(settings: Settings) -> Check:
@@ -245,7 +266,8 @@ def _data_folder(settings: Settings) -> Check:
 
 def _role(role: Role, apis: set[str]) -> Iterator[Check]:
     """Yield the errors of `roles check` and the number of its warnings; api.py alone takes clips of any length."""
-    what, warnings, errors = f"角色 {role.id}", 0, 0
+    what, warnings = f"角色 {role.id}", 0
+    errors: list[tuple[str, str, str]] = []
     reports = check_clips(role)
     findings = [(report, finding) for report in reports for finding in report.findings]
     for report, finding in [*findings, *((None, finding) for finding in check_sheet(role))]:
@@ -254,10 +276,11 @@ def _role(role: Role, apis: set[str]) -> Iterator[Check]:
         if finding.level == "warning" or (is_length and "api_v2" in finding.message and "v2" not in apis):
             warnings += 1
             continue
-        errors += 1
         found, stop, step = finding.message.partition("。")
         step = step.strip() or f"运行 {own_command(f'roles check {role.id}')} 看全部。"
-        yield Check("error", what, f"{finding.where}：{found}{stop}", step)
+        errors.append((finding.where, found + stop, step))
+    for found, step in grouped(errors):
+        yield Check("error", what, found, step)
     if warnings:
         step = f"运行 {own_command(f'roles check {role.id}')}"
         yield Check("warning", what, f"{warnings} 处可能不好听", step)

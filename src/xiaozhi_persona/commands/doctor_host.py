@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from xiaozhi_persona.commands.checks import Check, failed
+from xiaozhi_persona.commands.checks import Check, Status, failed, grouped
 from xiaozhi_persona.commands.doctor import check_roles
 from xiaozhi_persona.commands.doctor_host_asr import check_ears
 from xiaozhi_persona.commands.doctor_host_memory import check_choice, check_stored
@@ -36,7 +35,7 @@ _SENTENCE = "现在是{time}，我能说话了。"
 """Its time makes it new, so that it comes from no cache."""
 
 
-async def check_host(path: Path, python: Path | None) -> list[Check]:
+async def check_host(path: Path, python: Path | None) -> AsyncIterator[Check]:
     """Check the host at `path`: its Python, the doors, what its settings choose, memory, recognizer, roles, voices.
 
     `python` is the host's interpreter, None to look for it.
@@ -44,39 +43,50 @@ async def check_host(path: Path, python: Path | None) -> list[Check]:
     try:
         host = await asyncio.to_thread(survey, path)
     except PersonaError as exc:
-        return [failed("小智服务端", exc)]
+        yield failed("小智服务端", exc)
+        return
+    yield _server(host)
     again = f"运行 {own_command(f'install {path}')}"
     if not any((host.server / door.path).is_file() for door in DOORS):
-        return [_server(host), Check("error", "安装", "还没有装进它", again)]
-    checks = [
-        _server(host),
-        *await check_python(host.server, python),
-        _ffmpeg(),
-        *(_door(door, host.server, again) for door in DOORS),
-    ]
+        yield Check("error", "安装", "还没有装进它", again)
+        return
+    for check in await check_python(host.server, python):
+        yield check
+    yield _ffmpeg()
+    for check in _doors(host.server, again):
+        yield check
     try:
         base_settings(host.server)
     except PersonaError as exc:  # all that follows would only say so again
-        return [*checks, failed("设置", exc)]
+        yield failed("设置", exc)
+        return
     stored = await asyncio.to_thread(lambda: [*check_stored(host.server)])
     if host.uses_console:
-        return checks + stored + await _with_console(host, again)
+        for check in stored:
+            yield check
+        async for check in _with_console(host, again):
+            yield check
+        return
     try:
         config = await asyncio.to_thread(_read_config, host.server)
         name, section = _tts_section(config)
     except SettingsError as exc:
-        return [*checks, failed("设置", exc)]
-    checks += [_template(config, host.server, again), *check_choice(config, again), *stored]
-    checks += await check_ears(config, host.server, python, again)
+        yield failed("设置", exc)
+        return
+    for check in (_template(config, host.server, again), *check_choice(config, again), *stored):
+        yield check
+    for check in await check_ears(config, host.server, python, again):
+        yield check
     type = str(section.get("type", name))
     if type not in _APIS:
-        found = f"TTS 用的是 {name}（type: {type}），不是本程序的"
-        return [*checks, Check("error", "设置", found, again)]
-    checks.append(Check("ok", "设置", f"TTS 用 {name}（type: {type}）"))
+        yield Check("error", "设置", f"TTS 用的是 {name}（type: {type}），不是本程序的", again)
+        return
+    yield Check("ok", "设置", f"TTS 用 {name}（type: {type}）")
     if "language" in section:
         found = f"{name} 里有 language，小智会当作回答用的语言（{section['language']}）"
-        checks.append(Check("warning", "设置", found, "删去它；要说的语言写 text_lang 或 text_language。"))
-    return checks + await _voices(section, type, name, host.server)
+        yield Check("warning", "设置", found, "删去它；要说的语言写 text_lang 或 text_language。")
+    async for check in _voices(section, type, name, host.server):
+        yield check
 
 
 def _server(host: Host) -> Check:
@@ -96,29 +106,41 @@ def _ffmpeg() -> Check:
     return Check("ok", "ffmpeg", found)
 
 
-def _door(door: Door, server_dir: Path, again: str) -> Check:
-    what, file = f"文件 {door.path}", server_dir / door.path
+def _doors(server_dir: Path, again: str) -> Iterator[Check]:
+    """Yield what is found of the files that install puts there; those of which the same is found, together."""
+    found: dict[Status, list[tuple[str, str, str]]] = {"ok": [], "error": []}
+    for door in DOORS:
+        status, *told = _door(door, server_dir, again)
+        found[status].append((str(door.path), told[0], told[1]))
+    for status, findings in found.items():
+        for text, step in grouped(findings):
+            yield Check(status, "文件", text, step)
+
+
+def _door(door: Door, server_dir: Path, again: str) -> tuple[Status, str, str]:
+    """Return the status of a file, what was found, and the next step."""
     try:
-        content = file.read_bytes()
+        content = (server_dir / door.path).read_bytes()
     except FileNotFoundError:
-        return Check("error", what, "没有", again)
+        return "error", "没有", again
     except OSError as exc:
-        return Check("error", what, f"读不了（{exc.strerror}）", "检查它的权限。")
+        return "error", f"读不了（{exc.strerror}）", "检查它的权限。"
     if content == door.text().encode("utf-8"):
-        return Check("ok", what, "是现在这个版本的")
+        return "ok", "是现在这个版本的", ""
     if is_ours(content):
-        return Check("error", what, "是别的版本写的，或者改过", again)
-    return Check("error", what, "不是本程序的", f"{again} --replace，原来的会留着，uninstall 时放回去。")
+        return "error", "是别的版本写的，或者改过", again
+    return "error", "不是本程序的", f"{again} --replace，原来的会留着，uninstall 时放回去。"
 
 
-async def _with_console(host: Host, again: str) -> list[Check]:
+async def _with_console(host: Host, again: str) -> AsyncIterator[Check]:
     """Check what can be seen where the settings stand in the console: our own folder, and its servers and roles."""
-    step = f"{again}，它会列出要在网页上做的事"
-    checks = [Check("warning", "设置", "用的是智控台的，从这里看不到", step)]
+    yield Check("warning", "设置", "用的是智控台的，从这里看不到", f"{again}，它会列出要在网页上做的事")
     if not (host.server / PROMPT_FILE).is_file():
-        checks.append(Check("error", "提示词模板", f"没有 {PROMPT_FILE}", again))
+        yield Check("error", "提示词模板", f"没有 {PROMPT_FILE}", again)
     settings = base_settings(host.server)
-    return checks + (await check_roles(settings))[0] if settings.gpt_sovits.servers else checks
+    if settings.gpt_sovits.servers:
+        async for check in check_roles(settings, set()):
+            yield check
 
 
 def _read_config(server_dir: Path) -> dict[str, Any]:
@@ -147,7 +169,7 @@ def _template(config: Mapping[str, Any], server_dir: Path, again: str) -> Check:
         text = (server_dir / name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         return Check("error", what, f"读不了 {name}（{getattr(exc, 'strerror', None) or exc}）", again)
-    if not re.search(r"<memory>.*?</memory>", text, re.DOTALL):
+    if "</memory>" not in text.partition("<memory>")[2]:
         step = "在它的末尾加上一行 <memory> 和一行 </memory>。"
         return Check("error", what, f"{name} 里没有 <memory>，记忆进不了对话", step)
     if "base_prompt" not in text:
@@ -158,28 +180,32 @@ def _template(config: Mapping[str, Any], server_dir: Path, again: str) -> Check:
     return Check("ok", what, name)
 
 
-async def _voices(section: Mapping[str, Any], type: str, name: str, server_dir: Path) -> list[Check]:
+async def _voices(section: Mapping[str, Any], type: str, name: str, server_dir: Path) -> AsyncIterator[Check]:
     """Check the servers and roles of the section, then say one sentence as the door does."""
+    apis: set[str] = set()
     try:
         settings = door_settings(section, server_dir, _APIS[type])
         if not written_addresses(settings.gpt_sovits):
             step = (
                 f"在 data/.config.yaml 的 TTS.{name} 里写 url: http://192.168.1.9:9880/tts（你的 GPT-SoVITS）"
             )
-            return [Check("error", f"设置 {name}", "没有写 GPT-SoVITS 的地址", step)]
+            yield Check("error", f"设置 {name}", "没有写 GPT-SoVITS 的地址", step)
+            return
         # With the API found out by itself, a server of the other kind is told by its kind.
         free = settings.gpt_sovits.model_copy(update={"api": "auto"})
-        checks, apis = await check_roles(settings.model_copy(update={"gpt_sovits": free}))
+        async for check in check_roles(settings.model_copy(update={"gpt_sovits": free}), apis):
+            yield check
     except PersonaError as exc:
-        return [failed(f"设置 {name}", exc)]
+        yield failed(f"设置 {name}", exc)
+        return
     if apis and _APIS[type] not in apis:
         seen = "api_v2.py" if "v2" in apis else "api.py"
         step = f"在 data/.config.yaml 的 TTS.{name} 里写 type: {_TYPES[min(apis)]}"
-        checks.append(Check("error", f"设置 {name}", f"type 是 {type}，而服务器是 {seen}", step))
+        yield Check("error", f"设置 {name}", f"type 是 {type}，而服务器是 {seen}", step)
     try:
-        return [*checks, await _sentence(settings)]
+        yield await _sentence(settings)
     except PersonaError as exc:
-        return [*checks, failed("从头到尾说一句", exc)]
+        yield failed("从头到尾说一句", exc)
 
 
 async def _sentence(settings: Settings) -> Check:

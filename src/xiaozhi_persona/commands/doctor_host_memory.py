@@ -11,13 +11,15 @@ from typing import Any
 import yaml
 
 from xiaozhi_persona.commands.checks import Check, failed
-from xiaozhi_persona.errors import PersonaError, own_command
+from xiaozhi_persona.device_ids import normal_id
+from xiaozhi_persona.errors import PersonaError, SettingsError, own_command
 from xiaozhi_persona.memory import diary, schema
 from xiaozhi_persona.memory.store import FILE, OwnerStore, owner_folder
 from xiaozhi_persona.providers.host.doors import DOORS
 from xiaozhi_persona.providers.host.sections import DATA, base_settings
 from xiaozhi_persona.providers.host.tool_names import TOOL_FILE, TOOL_NAMES
 from xiaozhi_persona.settings import Settings
+from xiaozhi_persona.text_files import read_text
 from xiaozhi_persona.yaml_files import load_yaml
 
 _TYPE = next(door.type for door in DOORS if door.kind == "Memory")
@@ -72,12 +74,12 @@ def check_stored(server_dir: Path) -> Iterator[Check]:
             continue
         devices = [device for device, name in settings.memory.owners.items() if name == owner]
         found.append(f"{owner}{f'（设备 {_some(devices)}）' if devices else ''} {turns} 条")
-        if owner in settings.memory.owners:
+        if normal_id(owner) in settings.memory.owners:
             step = f"要留着它，在 {DATA}/config.yaml 的 memory.owners 里去掉 {owner}；不要了就不用管。"
             yield Check(
                 "warning",
                 f"记忆 {owner}",
-                f"这台设备已经算作 {settings.memory.owners[owner]}，它自己的用不上了",
+                f"这台设备已经算作 {settings.memory.owner_of(owner)}，它自己的用不上了",
                 step,
             )
     yield Check("ok", "已有的记忆", _some(found) if found else "还没有，设备说过话就有")
@@ -117,8 +119,8 @@ def _old_memory(settings: Settings, server_dir: Path) -> Iterator[Check]:
     if not file.is_file():
         return
     try:
-        content = load_yaml(file.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
+        content = load_yaml(read_text(file))
+    except (SettingsError, yaml.YAMLError) as exc:
         yield Check(
             "warning", f"原来的记忆 {_OLD}", f"读不了：{' '.join(str(exc).split())}", "不要它就不用管。"
         )
@@ -137,7 +139,7 @@ def _old_memory(settings: Settings, server_dir: Path) -> Iterator[Check]:
 
 
 def _is_imported(settings: Settings, device: str) -> bool:
-    file = owner_folder(settings.memory_dir, settings.memory.owners.get(device, device)) / FILE
+    file = owner_folder(settings.memory_dir, settings.memory.owner_of(device)) / FILE
     source = f"host-{device}-"  # as memory/importers.py names what it takes from there
     with contextlib.suppress(sqlite3.Error):
         if file.is_file():

@@ -18,6 +18,8 @@ from xiaozhi_persona.roles.references import RoleClip
 from xiaozhi_persona.roles.role import Role
 from xiaozhi_persona.roles.sound import read_clip
 
+_WINDOWS = re.compile(r"[A-Za-z]:|\\\\")
+
 
 def reason_of(
     problem: ServiceError, clip: RoleClip | None, utterance: Utterance, role: Role, url: str, api: str
@@ -48,19 +50,17 @@ def clip_name(clip: RoleClip, role: Role) -> str:
 
 
 def _path_step(path: str, clip: RoleClip | None, role: Role, url: str) -> str:
-    is_windows = bool(re.match(r"[A-Za-z]:|\\\\", path))
+    is_windows = bool(_WINDOWS.match(path))
     is_relative = not is_windows and not path.startswith("/")
     if _is_here(httpx.URL(url).host) and is_windows != (os.name == "nt") and not is_relative:
         system, here = ("Windows", "Linux 或 macOS") if is_windows else ("Linux", "Windows")
-        return f"{path} 是 {system} 的路径，而服务器就在这台 {here} 机器上：删去 role.yaml 的 server_dir。"
+        return f"{path} 是 {system} 的路径，而服务器就在这台 {here} 机器上：删去 gpt_sovits.server_dirs.{role.id}（或 role.yaml 的 server_dir）。"
     if clip and clip.file and not role.sheet.server_dir:
-        there = "D:\\voices\\" + role.id
         return (
-            f"{path} 是这台机器上的路径。把 {role.folder} 复制到服务器，"
-            f"在 role.yaml 写它在那里的文件夹，如 server_dir: {there}"
+            f"{path} 是这台机器上的路径。运行 {own_command(f'voices send {role.id}')}，照它说的解压到服务器。"
         )
     if clip and clip.file:
-        return f"问的是 {path}：核对 role.yaml 的 server_dir，或把文件放到那里。"
+        return f"问的是 {path}：再运行 {own_command(f'voices send {role.id}')}，核对解压的地方。"
     if is_relative:
         return f"{path} 是相对路径，从服务器的文件夹算起；改成完整的路径。"
     return f"核对 {path}，它要是 GPT-SoVITS 那台机器上的路径。"
@@ -85,7 +85,7 @@ def _is_here(host: str) -> bool:
         if ipaddress.ip_address(host).is_loopback:
             return True
     with contextlib.suppress(ImportError):
-        from xiaozhi_persona.bridge.http_api import lan_addresses
+        from xiaozhi_persona.bridge.own_names import lan_addresses
 
         return host in {address.ip for address in lan_addresses()}
     return False

@@ -15,8 +15,9 @@ from typing import Any
 
 import anyio
 import httpx
+from anyio.streams.memory import MemoryObjectSendStream
 
-from xiaozhi_persona.commands.checks import Check, failed
+from xiaozhi_persona.commands.checks import Check, failed, grouped
 from xiaozhi_persona.commands.doctor_references import clip_name, reason_of
 from xiaozhi_persona.commands.voice_servers import (
     DEFAULT_PORT,
@@ -37,6 +38,7 @@ from xiaozhi_persona.roles.references import RoleClip
 from xiaozhi_persona.roles.role import Role
 from xiaozhi_persona.settings import GptSovitsSettings, Settings
 from xiaozhi_persona.spine import Clip
+from xiaozhi_persona.tasks import cancel_and_wait
 
 PATIENCE_S = 30.0
 """How long one sentence may take here; longer than in a talk, to see the difference between slow and broken."""
@@ -50,8 +52,8 @@ _SENTENCES = {
 }
 
 
-async def check_voices(settings: Settings, roles: Sequence[Role]) -> tuple[list[Check], set[str]]:
-    """Check every server with every role; return what was found, and the APIs that were seen (v1, v2).
+async def check_voices(settings: Settings, roles: Sequence[Role], apis: set[str]) -> AsyncIterator[Check]:
+    """Check every server with every role, all servers at the same time; add to `apis` those seen (v1, v2).
 
     The first of `roles` comes last at each server, so that its weights are left there.
     """
@@ -60,34 +62,56 @@ async def check_voices(settings: Settings, roles: Sequence[Role]) -> tuple[list[
     if not written:
         found = "没有写服务器的地址"
         step = "在 gpt_sovits.servers 里写上，如 [http://192.168.1.9:9880]，并设 tts.engine: gpt_sovits。"
-        return [Check("error" if is_used else "warning", "GPT-SoVITS", found, step)], set()
-    checks = []
+        yield Check("error" if is_used else "warning", "GPT-SoVITS", found, step)
+        return
     if not is_used:
         step = "要用它说话，设 tts.engine: gpt_sovits。"
-        checks.append(Check("warning", "GPT-SoVITS", "写了地址，但 tts.engine 是 espeak，没有用它", step))
-    results = await asyncio.gather(*(_check_address(place, settings, roles) for place in written))
-    return checks + [check for found, _ in results for check in found], {api for _, api in results if api}
+        yield Check("warning", "GPT-SoVITS", "写了地址，但 tts.engine 是 espeak，没有用它", step)
+    sending, receiving = anyio.create_memory_object_stream[Check](0)
+
+    async def look(place: Address, told: MemoryObjectSendStream[Check]) -> None:
+        with told:
+            async for check in _check_address(place, settings, roles, apis):
+                await told.send(check)
+
+    with sending:
+        looking = [
+            asyncio.create_task(look(place, sending.clone()), name="doctor-server") for place in written
+        ]
+    try:
+        with receiving:
+            async for check in receiving:
+                yield check
+        await asyncio.gather(*looking)
+    finally:
+        for task in looking:
+            await cancel_and_wait(task)
 
 
 async def _check_address(
-    place: Address, settings: Settings, roles: Sequence[Role]
-) -> tuple[list[Check], str]:
+    place: Address, settings: Settings, roles: Sequence[Role], apis: set[str]
+) -> AsyncIterator[Check]:
     sovits = settings.gpt_sovits
     if not place.url:
-        return [failed(f"地址 {place.written}", SettingsError(place.problem))], ""
+        yield failed(f"地址 {place.written}", SettingsError(place.problem))
+        return
     what = f"GPT-SoVITS {httpx.URL(place.url).netloc.decode('ascii')}"
     found = await look_at(place.url, sovits.connect_timeout_s)
-    checks = [await _reached(what, place, found, sovits)]
-    if checks[0].status == "error":
-        return checks, ""
+    reached = await _reached(what, place, found, sovits)
+    yield reached
+    if reached.status == "error":
+        return
     async with _one_server(place.url, sovits) as server:
         try:
             api = (await server.dialect(anyio.current_time() + PATIENCE_S)).api
         except ServiceError as exc:
-            return [*checks, failed(what, exc)], found.dialect.api if found.dialect else ""
+            apis.update([found.dialect.api] if found.dialect else [])
+            yield failed(what, exc)
+            return
+        apis.add(api)
         for role in reversed(roles):
             async for check in _check_role(server, role, found.url, api, sovits):
-                checks.append(dataclasses.replace(check, what=f"{what} {check.what}"))
+                yield dataclasses.replace(check, what=f"{what} {check.what}")
             if server.last_failure:
                 break
         changing = [role for role in roles if _weights(role, sovits) != Weights()]
@@ -97,8 +121,7 @@ async def _check_address(
         step = (
             "桥或小智服务端正在用这台服务器时，请重启它。" if held else "重启 GPT-SoVITS 就回到它启动时的。"
         )
-        checks.append(Check("warning", what, f"检查时换过权重，{now}", step))
-    return checks, api
+        yield Check("warning", what, f"检查时换过权重，{now}", step)
 
 
 async def _reached(what: str, place: Address, found: Found, sovits: GptSovitsSettings) -> Check:
@@ -181,7 +204,7 @@ async def _check_role(
         yield failed(f"{what} 的设置" if isinstance(exc, SettingsError) else f"{what} 的权重", exc)
         return
     good: set[str] = set()
-    bad: dict[tuple[str, str], list[str]] = {}
+    bad: list[tuple[str, str, str]] = []
     for clip, utterance in utterances:
         problem = await _try(server, dataclasses.replace(utterance, streaming_mode=0))
         if isinstance(problem, failures.DOWN):
@@ -192,10 +215,9 @@ async def _check_role(
             good.add(utterance.ref_audio_path)
         else:
             name = clip_name(clip, role) if clip else utterance.ref_audio_path or "（没有）"
-            bad.setdefault(reason_of(problem, clip, utterance, role, url, api), []).append(name)
-    for (found, step), names in bad.items():
-        more = f" 等 {len(names)} 段" if len(names) > 3 else ""
-        yield Check("error", f"{what} 参考音频", f"{found}（{'、'.join(names[:3])}{more}）", step)
+            bad.append((name, *reason_of(problem, clip, utterance, role, url, api)))
+    for told, step in grouped(bad):
+        yield Check("error", f"{what} 参考音频", told, step)
     if good and role.clips:
         yield Check("ok", what, f"{len(good)} 段参考音频能用" + ("" if bad else "，没有不能用的"))
     utterance = utterance_of(sentence, ClipChooser(role, reply=0).clip(None), sovits, defaults)

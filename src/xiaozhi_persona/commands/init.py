@@ -1,4 +1,4 @@
-"""`xiaozhi-persona init`: a config.yaml with every setting, its default and what it is for."""
+"""`xiaozhi-persona init`: a data/.config.yaml with the settings that people change first."""
 
 from __future__ import annotations
 
@@ -6,26 +6,21 @@ from pathlib import Path
 
 import click
 
-from xiaozhi_persona.commands.common import common_options, default_file, print_json
-from xiaozhi_persona.config import render
-from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.commands.common import common_options, print_json
+from xiaozhi_persona.commands.own_settings import own_file, write_own
+from xiaozhi_persona.config import render_own
+from xiaozhi_persona.settings_files import find_files
 
 
 @click.command("init")
 @common_options
 def command(config: Path | None, as_json: bool, debug: bool) -> None:
-    """写出一份 config.yaml，里面有每一项设置的默认值和说明。已有的文件不会改动。"""
-    file = config or default_file()
-    try:
-        with file.open("x", encoding="utf-8") as output:
-            output.write(render())
-    except FileExistsError as exc:
-        raise SettingsError(
-            f"已经有 {file}，没有改动它。要一份新的，先把它移走，或用 --config 写到别处。"
-        ) from exc
-    except OSError as exc:
-        raise SettingsError(f"写不了 {file}：{exc}。用 --config 换一个能写的地方。") from exc
+    """写出你自己的设置文件 data/.config.yaml，里面是人们最先要改的几项。已有的文件不会改动。"""
+    file = own_file(find_files(config))
+    is_new = not file.exists()
+    if is_new:
+        write_own(file, render_own())
     if as_json:
-        print_json({"file": str(file)})
+        print_json({"file": str(file), "new": is_new})
     else:
-        click.echo(f"已写出 {file}")
+        click.echo(f"已写出 {file}" if is_new else f"已经有 {file}，没有改动它")

@@ -33,3 +33,11 @@ class LazyGroup(click.Group):
         """Write the list of `--help`."""
         with formatter.section("命令"):
             formatter.write_dl(list(self._purposes.items()))
+
+
+def show_help_alone(ctx: click.Context) -> int:
+    """Show the help of a group that was called without a subcommand; return the exit code."""
+    if ctx.invoked_subcommand is not None:
+        return 0
+    click.echo(ctx.get_help())
+    return 2

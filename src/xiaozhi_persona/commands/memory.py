@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from xiaozhi_persona.commands.lazy_group import LazyGroup
+from xiaozhi_persona.commands.lazy_group import LazyGroup, show_help_alone
 
 _SUBCOMMANDS = {
+    "owners": "有谁的记忆",
     "when": "一句话里的时间指的是哪一段",
     "add": "记下一句话",
     "import": "导入 JSONL，或别的程序的记忆",
@@ -25,6 +26,9 @@ _SUBCOMMANDS = {
     cls=LazyGroup,
     purposes=_SUBCOMMANDS,
     module_prefix="xiaozhi_persona.commands.memory_",
+    invoke_without_command=True,
 )
-def command() -> None:
+@click.pass_context
+def command(ctx: click.Context) -> int:
     """记忆：查看、导入、改正、忘掉。"""
+    return show_help_alone(ctx)

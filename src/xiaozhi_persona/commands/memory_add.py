@@ -28,7 +28,7 @@ from xiaozhi_persona.spine import Turn
 @common_options
 def command(
     text: str,
-    owner: str,
+    owner: str | None,
     who: Literal["user", "assistant"],
     at: datetime,
     speaker: str,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -11,21 +10,28 @@ from typing import Any, Literal, TypeVar
 
 import click
 
-from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.errors import PersonaError, SettingsError
 from xiaozhi_persona.memory.readonly import lacks_last_turns, readable_copy
-from xiaozhi_persona.memory.store import FILE, PENDING, DamagedStore, OwnerStore, owner_folder, set_aside
+from xiaozhi_persona.memory.roster import StoredMemory, stored_memories
+from xiaozhi_persona.memory.spellings import adopted_folder
+from xiaozhi_persona.memory.store import DamagedStore, OwnerStore, set_aside
 from xiaozhi_persona.memory.transfer import parse_time
 from xiaozhi_persona.settings import Settings
 
+NONE_YET = "{} 里还没有谁的记忆。设备说过话就有；在项目文件夹里运行，或用 --config 指明设置文件。"
+Purpose = Literal["read", "change", "make"]
+"""What a memory is opened for. Only `make` makes one where there is none."""
+
 _BUSY_MS = 5000
+_MAX_LISTED = 8
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def owner_option(function: _Command) -> _Command:
-    """Add --owner."""
-    return click.option("--owner", required=True, help="谁的记忆：设备的 id，或 memory.owners 里的主人")(
-        function
-    )
+    """Add --owner, which owner_of() reads."""
+    return click.option(
+        "--owner", help="谁的记忆：设备的 id，或 memory.owners 里的主人；只有一份记忆时可以不写"
+    )(function)
 
 
 def now_option(function: _Command) -> _Command:
@@ -47,41 +53,60 @@ def read_time(text: str | None) -> datetime:
         ) from exc
 
 
-def folder_of(settings: Settings, owner: str) -> Path:
-    """Return where the memory of an owner, or of a device's owner, lies."""
-    return owner_folder(settings.memory_dir, settings.memory.owners.get(owner, owner))
+def owner_of(settings: Settings, given: str | None, purpose: Purpose = "read") -> str:
+    """Return the id of the owner that --owner names, by itself or by a device; of the only memory without it.
+
+    Raises PersonaError that lists whose memories there are, for one that has none (unless to `make` it), and
+    SettingsError without --owner where there is not just one.
+    """
+    if given is not None:
+        owner = settings.memory.owner_of(given)
+        if purpose == "make" or any(adopted_folder(settings.memory_dir, owner).glob("*")):
+            return owner
+    there = [one for one in stored_memories(settings.memory_dir) if one.owner_id]
+    if given is None and len(there) == 1:
+        return there[0].owner_id
+    if given is None and purpose == "make" and not there:
+        raise SettingsError("还没有谁的记忆。用 --owner 说明记给谁：设备的 id，或 memory.owners 里的主人。")
+    if not there:
+        raise PersonaError(NONE_YET.format(settings.memory_dir))
+    listed = "、".join(_shown(one, settings) for one in there[:_MAX_LISTED])
+    if len(there) > _MAX_LISTED:
+        listed += f" 等 {len(there)} 份，用 memory owners 看全部"
+    if given is None:
+        raise SettingsError(f"有几份记忆，用 --owner 说明是谁的：{listed}")
+    raise PersonaError(f"还没有“{given}”的记忆。有的是：{listed}")
+
+
+def devices_of(settings: Settings, owner: str) -> list[str]:
+    """Return the devices that the settings give to an owner."""
+    return [device for device, name in settings.memory.owners.items() if name == owner]
+
+
+def _shown(one: StoredMemory, settings: Settings) -> str:
+    devices = devices_of(settings, one.owner_id)
+    return one.owner_id + (f"（设备 {'、'.join(devices)}）" if devices else "")
 
 
 @contextlib.contextmanager
-def opened(
-    settings: Settings, owner: str, purpose: Literal["read", "change", "make"] = "read"
-) -> Iterator[OwnerStore]:
-    """Open the memory of an owner, or of a device's owner. A damaged one is set aside and a new one begun.
+def opened(settings: Settings, given: str | None, purpose: Purpose = "read") -> Iterator[OwnerStore]:
+    """Open the memory that --owner names. A damaged one is set aside and a new one begun. Raises as owner_of().
 
-    Where there is none, only `make` makes one; else an empty one is lent, of which nothing stays. To `read` a
-    memory that lacks its last turns, because its folder is read-only, a copy with them is lent.
+    To `read` a memory that lacks its last turns, because its folder is read-only, a copy with them is lent.
     """
-    name = settings.memory.owners.get(owner, owner)
-    folder = folder_of(settings, owner)
+    owner = owner_of(settings, given, purpose)
+    folder = adopted_folder(settings.memory_dir, owner)
     with contextlib.ExitStack() as stack:
-        if purpose != "make" and not has_memory(folder):
-            click.echo(f"还没有“{owner}”的记忆。看看 --owner 有没有写错。", err=True)
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xiaozhi-persona-")))
-        store = stack.enter_context(contextlib.closing(_open(folder, name)))
+        store = stack.enter_context(contextlib.closing(_open(folder, owner)))
         if purpose == "read" and lacks_last_turns(store):
             click.echo(f"{folder} 只能读，最近的话还在日志里没有合并，这次读的是临时的副本。", err=True)
-            store = stack.enter_context(readable_copy(folder, name))
+            store = stack.enter_context(readable_copy(folder, owner))
         if not store.readonly and (store.index_state != "ok" or store.has_pending()):
             if store.index_state != "ok":
                 store.rebuild()
             store.append([])
         yield store
         store.sync()
-
-
-def has_memory(folder: Path) -> bool:
-    """Whether there is a memory in an owner's folder, or turns that wait to be written to it."""
-    return any((folder / name).exists() for name in (FILE, PENDING))
 
 
 def _open(folder: Path, name: str) -> OwnerStore:

@@ -16,7 +16,7 @@ from xiaozhi_persona.memory.transfer import export_lines
 @owner_option
 @click.option("--out", type=click.Path(path_type=Path), help="写到这个文件，默认写到标准输出")
 @common_options
-def command(owner: str, out: Path | None, config: Path | None, as_json: bool, debug: bool) -> None:
+def command(owner: str | None, out: Path | None, config: Path | None, as_json: bool, debug: bool) -> None:
     """导出为 JSONL，可以用 memory import 再导入。"""
     settings = prepare(config, debug)
     with opened(settings, owner) as store:

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.memory_common import now_option, opened, owner_option
+from xiaozhi_persona.commands.tables import print_table
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.memory import diary, facts
 from xiaozhi_persona.memory.forget import forget_facts, scrub
@@ -28,7 +27,7 @@ from xiaozhi_persona.memory.forget import forget_facts, scrub
 )
 @common_options
 def command(
-    owner: str,
+    owner: str | None,
     now: datetime,
     everything: bool,
     correct: tuple[str, str] | None,
@@ -61,20 +60,22 @@ def command(
     if not known:
         click.echo("（还没有记住什么事实）")
         return
-    table = Table("编号", "谁", "什么", "值", "从", "到", "出自")
+    rows = []
     for fact in known:
         data = _json(fact, now)
         when = f" {data['starts'][:16].replace('T', ' ')}" if data["starts"] else ""
-        table.add_row(
-            str(fact.id),
-            fact.subject,
-            fact.attribute,
-            f"{fact.value}{when}",
-            (data["valid_from"] or "")[:10],
-            (data["valid_to"] or "")[:10],
-            fact.source[:12] or "手工",
+        rows.append(
+            [
+                str(fact.id),
+                fact.subject,
+                fact.attribute,
+                f"{fact.value}{when}",
+                (data["valid_from"] or "")[:10],
+                (data["valid_to"] or "")[:10],
+                fact.source[:12] or "手工",
+            ]
         )
-    Console().print(table)
+    print_table(["编号", "谁", "什么", "值", "从", "到", "出自"], rows, wraps=("值",), right=("编号",))
 
 
 def _json(fact: facts.Fact, now: datetime) -> dict[str, Any]:

@@ -8,17 +8,21 @@ from pathlib import Path
 import click
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
-from xiaozhi_persona.commands.memory_common import folder_of, now_option, opened, owner_option, read_time
+from xiaozhi_persona.commands.memory_common import now_option, opened, owner_of, owner_option, read_time
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.memory import diary, facts
 from xiaozhi_persona.memory.forget import (
     Forgotten,
+    Marked,
     forget_all,
-    forget_facts,
-    forget_mention,
-    forget_range,
+    forget_marked,
+    mark_facts,
+    mark_mention,
+    mark_range,
     scrub,
+    told_by,
 )
-from xiaozhi_persona.memory.store import DamagedStore, OwnerStore, delete_owner
+from xiaozhi_persona.memory.store import DamagedStore, OwnerStore, delete_owner, owner_folder
 from xiaozhi_persona.memory.time_words import find_ranges
 
 
@@ -36,7 +40,7 @@ from xiaozhi_persona.memory.time_words import find_ranges
 @click.option("--yes", is_flag=True, help="不再问一遍")
 @common_options
 def command(
-    owner: str,
+    owner: str | None,
     now: datetime,
     when: str | None,
     start: str | None,
@@ -56,20 +60,24 @@ def command(
         raise SettingsError("说明忘掉什么：--when、--from、--about、--fact、--all 中的一个。")
     if end and not start:
         raise SettingsError("--to 要和 --from 一起用：从什么时间起说的。")
-    folder = folder_of(settings, owner)
-    if not any(folder.glob("*")):
-        raise SettingsError(f"还没有“{owner}”的记忆，没有可忘的。看看 --owner 有没有写错。")
-    if not yes and not as_json:
-        click.confirm("忘掉的找不回来，确定吗？", abort=True)
+    owner = owner_of(settings, owner)
+    asks = not yes and not as_json
     try:
         with opened(settings, owner, "change") as store:
-            gone = forget_all(store) if everything else _forget(store, now, when, start, end, about, fact_ids)
+            store.append([])  # takes in what waits to be written
+            marked = None if everything else _marked(store, now, when, start, end, about, fact_ids)
+            turns, known = _counts(store, marked)
+            if asks and (turns or known):
+                click.confirm(f"要忘掉 {turns} 条谈话和 {known} 件事实，找不回来，确定吗？", abort=True)
+            gone = forget_marked(store, marked) if marked else forget_all(store)
             scrub(store)
     except DamagedStore:
         if not everything:
             raise
+        if asks:
+            click.confirm("数据库坏了，数不出有多少。全部删掉，找不回来，确定吗？", abort=True)
         gone = Forgotten()
-        delete_owner(folder)
+        delete_owner(owner_folder(settings.memory_dir, owner))
     if as_json:
         print_json({"turns": gone.turns, "facts": gone.facts})
         return
@@ -77,7 +85,7 @@ def command(
     click.echo(f"全部忘掉了：{what}" if everything else f"忘掉了 {what}")
 
 
-def _forget(
+def _marked(
     store: OwnerStore,
     now: datetime,
     when: str | None,
@@ -85,17 +93,24 @@ def _forget(
     end: str | None,
     about: str | None,
     fact_ids: tuple[int, ...],
-) -> Forgotten:
+) -> Marked:
     if when:
         ranges = find_ranges(when, now.replace(tzinfo=None))
         if not ranges:
             raise SettingsError(f"{when!r} 里没有听出时间。可以用 --from 和 --to 写明。")
-        parts = [
-            forget_range(store, part.start.replace(tzinfo=now.tzinfo), part.end.replace(tzinfo=now.tzinfo))
-            for part in ranges
-        ]
-        return Forgotten(sum(part.turns for part in parts), sum(part.facts for part in parts))
+        marked = Marked()
+        for part in ranges:
+            local = (part.start.replace(tzinfo=now.tzinfo), part.end.replace(tzinfo=now.tzinfo))
+            marked += mark_range(store.writer, *local)
+        return marked
     if start:
         last = read_time(end) if end else now
-        return forget_range(store, read_time(start), last)
-    return forget_mention(store, about) if about else forget_facts(store, fact_ids)
+        return mark_range(store.writer, read_time(start), last)
+    return mark_mention(store.writer, about) if about else mark_facts(store.writer, fact_ids)
+
+
+def _counts(store: OwnerStore, marked: Marked | None) -> tuple[int, int]:
+    """Return how many turns and facts, at most, would be forgotten; None stands for all."""
+    if marked is None:
+        return diary.count(store.writer), len(facts.everything(store.writer))
+    return len(set(marked.seqs)), len({*marked.fact_ids, *told_by(store.writer, marked.seqs)})

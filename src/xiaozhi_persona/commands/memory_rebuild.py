@@ -14,7 +14,7 @@ from xiaozhi_persona.commands.memory_common import opened, owner_option
 @click.command("rebuild")
 @owner_option
 @common_options
-def command(owner: str, config: Path | None, as_json: bool, debug: bool) -> None:
+def command(owner: str | None, config: Path | None, as_json: bool, debug: bool) -> None:
     """由谈话记录重建全文索引和日期索引。"""
     settings = prepare(config, debug)
     with opened(settings, owner, "change") as store:

@@ -20,7 +20,9 @@ from xiaozhi_persona.memory.transfer import turn_json
 @owner_option
 @now_option
 @common_options
-def command(text: str, owner: str, now: datetime, config: Path | None, as_json: bool, debug: bool) -> None:
+def command(
+    text: str, owner: str | None, now: datetime, config: Path | None, as_json: bool, debug: bool
+) -> None:
     """一个问题会让它想起什么：和对话模型看到的一样。"""
     settings = prepare(config, debug)
     draft = Draft()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from xiaozhi_persona.commands.common import common_options, prepare, print_json
+from xiaozhi_persona.commands.common import common_options, input_lines, prepare, print_json
 from xiaozhi_persona.commands.memory_common import opened, owner_option
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.memory import diary, text_index
@@ -27,7 +26,7 @@ from xiaozhi_persona.memory.words import query_terms
 @common_options
 def command(
     text: str | None,
-    owner: str,
+    owner: str | None,
     k: int,
     jsonl: bool,
     neighbours: bool,
@@ -51,7 +50,7 @@ def command(
             if not hits:
                 click.echo("（没有找到）")
             return
-        for number, line in enumerate(sys.stdin, 1):
+        for number, line in enumerate(input_lines(), 1):
             if not line.strip():
                 continue
             try:

@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
-from xiaozhi_persona.commands.memory_common import folder_of, has_memory, opened, owner_option
+from xiaozhi_persona.commands.memory_common import opened, owner_option
 from xiaozhi_persona.memory import diary, facts, text_index
 from xiaozhi_persona.memory.diary import DAY_MS
+from xiaozhi_persona.memory.store import owner_folder
 
 _PLOT_DAYS = 60
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -19,16 +20,17 @@ _BARS = " ▁▂▃▄▅▆▇█"
 @click.command("stats")
 @owner_option
 @common_options
-def command(owner: str, config: Path | None, as_json: bool, debug: bool) -> None:
+def command(owner: str | None, config: Path | None, as_json: bool, debug: bool) -> None:
     """有多少谈话、事实和日子，占多大地方，索引好不好，每天多少条。"""
     settings = prepare(config, debug)
-    folder = folder_of(settings, owner)
     with opened(settings, owner) as store:
+        folder = owner_folder(settings.memory_dir, store.owner_id)
         db = store.writer
         days = dict(db.execute("select day, turns from day order by day").fetchall())
         known = facts.everything(db)
-        sizes = store.sizes() if has_memory(folder) else {}
+        sizes = store.sizes()
         data = {
+            "owner": store.owner_id,
             "turns": diary.count(db),
             "facts": sum(fact.valid_to_ms is None for fact in known),
             "facts_past": sum(fact.valid_to_ms is not None for fact in known),
@@ -44,6 +46,7 @@ def command(owner: str, config: Path | None, as_json: bool, debug: bool) -> None
     if as_json:
         print_json({**data, "turns_per_day": {_date(day): turns for day, turns in days.items()}})
         return
+    click.echo(f"主人 {data['owner']}")
     span = f"（{data['first_day']} 到 {data['last_day']}）" if days else ""
     click.echo(f"谈话 {data['turns']} 条，{len(days)} 天{span}")
     click.echo(f"事实 {data['facts']} 件，另有 {data['facts_past']} 件不再成立")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import click
 
-from xiaozhi_persona.commands.common import common_options, print_json
+from xiaozhi_persona.commands.common import common_options, input_lines, print_json
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.memory.time_words import TimeRange, find_ranges
 
@@ -61,12 +60,11 @@ def _answer_lines(now: datetime) -> None:
 
 
 def _write(lines: list[str]) -> None:
-    # Half a character (a lone surrogate) is no UTF-8: it is written as its escape.
-    click.echo("\n".join(lines).encode("utf-8", "backslashreplace").decode("utf-8"))
+    click.echo("\n".join(lines))
 
 
 def _answers(now: datetime) -> Iterator[str]:
-    for number, line in enumerate(sys.stdin.buffer, 1):
+    for number, line in enumerate(input_lines(), 1):
         if not line.strip():
             continue
         try:

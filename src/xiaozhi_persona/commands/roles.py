@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import Any, cast
 
 import click
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
+from xiaozhi_persona.commands.tables import Cell, print_table
 from xiaozhi_persona.errors import PersonaError, own_command
 from xiaozhi_persona.roles.check import ClipReport, Finding, check_clips, check_sheet
 from xiaozhi_persona.roles.fix import Mended, fix_role
 from xiaozhi_persona.roles.importers.kinds import KINDS, ImportKind, import_role
-from xiaozhi_persona.roles.role import PACKS, Role, load_role, role_folders
+from xiaozhi_persona.roles.role import PACKS, Role, role_folders, role_of_settings
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Recollection
 
@@ -43,23 +42,28 @@ def command(ctx: click.Context, config: Path | None, as_json: bool, debug: bool)
 def list_roles(config: Path | None, as_json: bool, debug: bool) -> None:
     """列出现有的角色。"""
     settings = prepare(config, debug)
-    table = _table("角色", "名字", "参考音频", "感情标签", "在哪里")
+    rows, errors = [], {}
     for role_id, folder in role_folders(settings.data_dir).items():
         try:
-            role = load_role(role_id, settings.data_dir)
+            role = role_of_settings(settings, role_id)
         except PersonaError as exc:
             row: dict[str, Any] = {"id": role_id, "error": str(exc)}
-            _row(table, role_id, "读不了", "", "", str(exc))
+            errors[role_id] = str(exc)
+            rows.append([role_id, "读不了", "", "", ""])
         else:
             bundled = folder.parent == PACKS
             row = {"id": role_id, "name": role.name, "clips": len(role.clips), "tags": role.tags}
             row |= {"bundled": bundled, "folder": str(folder)}
             tags = "、".join(role.tags) if role.clips else "全部"
-            _row(table, role_id, role.name, str(len(role.clips)), tags, "自带" if bundled else str(folder))
+            place = "自带" if bundled else str(folder)
+            rows.append([role_id, role.name, str(len(role.clips)), tags, place])
         if as_json:
             print_json(row)
     if not as_json:
-        Console().print(table)
+        columns = ["角色", "名字", "参考音频", "感情标签", "在哪里"]
+        print_table(columns, rows, wraps=("感情标签",), right=("参考音频",))
+        for role_id, error in errors.items():
+            click.echo(f"{role_id} 读不了：{error}")
 
 
 @command.command("show")
@@ -67,7 +71,7 @@ def list_roles(config: Path | None, as_json: bool, debug: bool) -> None:
 @common_options
 def show(role_id: str, config: Path | None, as_json: bool, debug: bool) -> None:
     """显示一个角色的设定、参考音频和提示词。"""
-    role = load_role(role_id, prepare(config, debug).data_dir)
+    role = role_of_settings(prepare(config, debug), role_id)
     prompt = role.system_prompt(datetime.now().astimezone(), Recollection())
     if as_json:
         clips = [{"emotion": clip.name, **asdict(clip.reference)} for clip in role.clips]
@@ -87,15 +91,18 @@ def show(role_id: str, config: Path | None, as_json: bool, debug: bool) -> None:
         if text:
             click.echo(f"{title}：{text}")
     if role.clips:
-        table = _table("感情", "表情", "参考音频", "语言", "文字", "辅助")
+        rows = []
         for clip in role.clips:
             face = clip.emotion.face if clip.emotion else "neutral"
             ref = clip.reference
             path = ref.path
             if clip.file and not role.sheet.server_dir:
                 path = clip.file.relative_to(role.folder).as_posix()
-            _row(table, clip.name or "默认", face, path, ref.language, ref.text, str(len(ref.aux_paths)))
-        Console().print(table)
+            rows.append(
+                [clip.name or "默认", face, path, ref.language, ref.text, str(len(ref.aux_paths) or "")]
+            )
+        columns = ["感情", "表情", "参考音频", "语言", "文字", "辅助"]
+        print_table(columns, rows, wraps=("文字",), right=("辅助",))
     click.echo(f"\n提示词：\n{prompt}")
 
 
@@ -105,7 +112,7 @@ def show(role_id: str, config: Path | None, as_json: bool, debug: bool) -> None:
 def check(role_id: str | None, config: Path | None, as_json: bool, debug: bool) -> None:
     """检查角色的参考音频能不能用；ID 默认取设置里的 role。有错误时退出码为 1。"""
     settings = prepare(config, debug)
-    role = load_role(role_id or settings.role, settings.data_dir)
+    role = role_of_settings(settings, role_id or "")
     reports, others = check_clips(role), list(check_sheet(role))
     findings = [finding for report in reports for finding in report.findings] + others
     errors = sum(finding.level == "error" for finding in findings)
@@ -128,18 +135,21 @@ def check(role_id: str | None, config: Path | None, as_json: bool, debug: bool) 
 def fix(role_id: str, name: str | None, config: Path | None, as_json: bool, debug: bool) -> None:
     """把参考音频剪到 3 到 10 秒、转换格式、听写缺的文字，存成一个新角色；原来的不动。"""
     settings = prepare(config, debug)
-    role = load_role(role_id, settings.data_dir)
+    role = role_of_settings(settings, role_id)
     folder, mended = asyncio.run(_fix(role, settings, name or f"{role.id}-fixed"))
     if as_json:
         for item in mended:
             print_json(asdict(item))
-        print_json({"role": folder.name, "folder": str(folder)})
+        print_json({"role": folder.name, "folder": str(folder)} if folder else {"role": role.id})
         return
-    table = _table("音频", "做了什么", "还要做什么")
-    for item in mended:
-        _row(table, item.where, "；".join(item.done) or "没有改", item.problem)
-    Console().print(table)
-    click.echo(f"已存成角色 {folder.name}：{folder}\n再检查一遍：{own_command(f'roles check {folder.name}')}")
+    rows = [[item.where, "；".join(item.done) or "没有改", item.problem] for item in mended]
+    print_table(["音频", "做了什么", "还要做什么"], rows, wraps=("做了什么", "还要做什么"))
+    if folder is None:
+        click.echo(f"没有能替你改的，没有另存角色。检查：{own_command(f'roles check {role.id}')}")
+    else:
+        click.echo(
+            f"已存成角色 {folder.name}：{folder}\n再检查一遍：{own_command(f'roles check {folder.name}')}"
+        )
 
 
 @command.command("import")
@@ -158,14 +168,12 @@ def import_command(
             print_json(asdict(change))
         print_json({"role": role.id, "folder": str(role.folder), "clips": len(role.clips)})
         return
-    table = _table("原来的", "", "写到", "说明")
-    for change in changes:
-        _row(table, change.source, _KIND_NAMES[change.kind], change.target, change.note)
-    Console().print(table)
+    rows = [[change.source, _KIND_NAMES[change.kind], change.target, change.note] for change in changes]
+    print_table(["原来的", "", "写到", "说明"], rows, wraps=("说明",))
     click.echo(f"已导入角色 {role.id}：{role.folder}\n检查参考音频：{own_command(f'roles check {role.id}')}")
 
 
-async def _fix(role: Role, settings: Settings, name: str) -> tuple[Path, list[Mended]]:
+async def _fix(role: Role, settings: Settings, name: str) -> tuple[Path | None, list[Mended]]:
     """Mend with the configured recognizer; the embedded one knows a few sentences only and would write nonsense."""
     roles_dir = settings.data_dir / "roles"
     if settings.asr.has_embedded_model:
@@ -205,34 +213,23 @@ def _report_json(report: ClipReport) -> dict[str, Any]:
 
 
 def _print_reports(role: Role, reports: list[ClipReport], findings: list[Finding]) -> None:
-    table = _table("感情", "音频", "秒", "采样率", "音量", "文字", "")
+    rows: list[list[Cell]] = []
     for report in reports:
         sound, levels = report.sound, sorted(finding.level for finding in report.findings)
-        _row(
-            table,
-            report.clip.name or "默认",
-            report.where,
-            f"{sound.seconds:.2f}" if sound else "",
-            str(sound.sample_rate_hz) if sound else "",
-            f"{sound.level_dbfs:.0f} dB" if sound else "",
-            "（辅助）" if report.is_aux else report.clip.reference.text,
-            mark=levels[0] if levels else "",
+        rows.append(
+            [
+                report.clip.name or "默认",
+                report.where,
+                f"{sound.seconds:.2f}" if sound else "",
+                str(sound.sample_rate_hz) if sound else "",
+                f"{sound.level_dbfs:.0f} dB" if sound else "",
+                "（辅助）" if report.is_aux else report.clip.reference.text,
+                Text(*_MARKS[levels[0] if levels else ""]),
+            ]
         )
     if reports:
-        Console().print(table)
+        columns = ["感情", "音频", "秒", "采样率", "音量", "文字", ""]
+        print_table(columns, rows, wraps=("文字",), right=("秒", "采样率", "音量"))
     for finding in findings:
         word, color = _MARKS[finding.level]
         click.echo(f"{click.style(word, fg=color)} {finding.where}：{finding.message}")
-
-
-def _table(*columns: str) -> Table:
-    table = Table()
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _row(table: Table, *cells: str, mark: str | None = None) -> None:
-    """Add a row of texts, in which rich finds no markup of its own, with a mark at its end where one is given."""
-    marks = [] if mark is None else [Text(*_MARKS[mark])]
-    table.add_row(*map(Text, cells), *marks)

@@ -14,16 +14,22 @@ import time
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from xiaozhi_persona.bridge.client.talk import TalkOptions, talk
-from xiaozhi_persona.bridge.http_api import OTA_PATH, LanAddress, lan_addresses
+from xiaozhi_persona.bridge.http_api import OTA_PATH
+from xiaozhi_persona.bridge.own_names import LanAddress, lan_addresses
 from xiaozhi_persona.bridge.parts import Parts, build_parts
 from xiaozhi_persona.bridge.server import WEBSOCKET_PATH, Bridge
 from xiaozhi_persona.bridge.turn import TurnTimeline
-from xiaozhi_persona.commands.common import common_options, prepare, print_json
-from xiaozhi_persona.commands.talk import print_turn, print_turn_json
+from xiaozhi_persona.commands.common import (
+    common_options,
+    edited_settings,
+    prepare,
+    print_json,
+    settings_line,
+)
+from xiaozhi_persona.commands.tables import print_table
+from xiaozhi_persona.commands.talk import print_event, print_turn, print_turn_json
 from xiaozhi_persona.errors import PersonaError, ServiceUnavailable, SettingsError, own_command
 from xiaozhi_persona.settings import Settings
 
@@ -49,6 +55,13 @@ def command(demo: bool, once: bool, config: Path | None, as_json: bool, debug: b
             update={"host": "127.0.0.1", "websocket_port": 0, "http_port": 0, "websocket_url": ""}
         )
         settings = settings.model_copy(update={"bridge": bridge})
+    if not as_json:
+        click.echo(settings_line(settings, config))
+        if edited := edited_settings(config):
+            told = "、".join(edited)
+            click.echo(
+                f"config.yaml 里改过：{told}。它会随 git pull 更新；运行 {own_command('set --move')} 搬到 data/.config.yaml"
+            )
     with contextlib.suppress(asyncio.CancelledError):
         asyncio.run(_serve(settings, demo, once, as_json))
 
@@ -56,7 +69,7 @@ def command(demo: bool, once: bool, config: Path | None, as_json: bool, debug: b
 async def _serve(settings: Settings, demo: bool, once: bool, as_json: bool) -> None:
     _stop_on_signals()
     started = time.monotonic()
-    parts = await build_parts(settings)
+    parts, unreached = await asyncio.gather(build_parts(settings), _unreached_voices(settings))
 
     def on_turn(timeline: TurnTimeline) -> None:
         if as_json:
@@ -69,10 +82,10 @@ async def _serve(settings: Settings, demo: bool, once: bool, as_json: bool) -> N
                 {"listening": bridge.websocket_port, "http": bridge.http_port, "ready_s": round(ready_s, 2)}
             )
         else:
-            _print_parts(parts)
+            _print_parts(parts, settings, unreached)
         if demo:
             try:
-                await _demo(bridge, settings, as_json)
+                await _demo(bridge, settings, unreached, as_json)
             except PersonaError as exc:
                 if once:
                     raise
@@ -84,7 +97,18 @@ async def _serve(settings: Settings, demo: bool, once: bool, as_json: bool) -> N
         await asyncio.Event().wait()
 
 
-async def _demo(bridge: Bridge, settings: Settings, as_json: bool) -> None:
+async def _unreached_voices(settings: Settings) -> list[str]:
+    """Return the addresses of the GPT-SoVITS servers where nothing listens; [] when it is not used or any can speak."""
+    if settings.tts.engine != "gpt_sovits":
+        return []
+    from xiaozhi_persona.commands.voice_servers import look_at, written_addresses
+
+    urls = [place.url for place in written_addresses(settings.gpt_sovits) if place.url]
+    found = await asyncio.gather(*(look_at(url, settings.gpt_sovits.connect_timeout_s) for url in urls))
+    return [] if any(server.is_reached for server in found) else urls
+
+
+async def _demo(bridge: Bridge, settings: Settings, unreached: list[str], as_json: bool) -> None:
     """Let a simulated device say a sentence in the embedded voice, and show what came back."""
     from xiaozhi_persona.audio.wav import write_wav
     from xiaozhi_persona.providers.tts.espeak import EspeakSynthesizer
@@ -103,7 +127,8 @@ async def _demo(bridge: Bridge, settings: Settings, as_json: bool) -> None:
         options = TalkOptions(
             url, wavs=(wav,), save=reply, device_id=DEMO_DEVICE, token=settings.bridge.token
         )
-        (turn,) = await talk(options, print_turn_json if as_json else print_turn)
+        showing = (print_turn_json,) if as_json else (print_turn, print_event)
+        (turn,) = await talk(options, *showing)
     if not turn.heard:
         raise ServiceUnavailable(
             f"演示的那句话没有听出来。看上面的日志，或运行 {own_command('doctor')} 找原因。"
@@ -112,16 +137,20 @@ async def _demo(bridge: Bridge, settings: Settings, as_json: bool) -> None:
         click.echo(f"它听到的回答存在 {reply}")
         if how := _how_to_hear(reply):
             click.echo(f"听一听：{how}")
+        if unreached:
+            click.echo(f"GPT-SoVITS 没有开口：{_unreached_told(settings, unreached)}")
 
 
-def _print_parts(parts: Parts) -> None:
-    table = Table(title="用到的部件", title_justify="left")
-    table.add_column("部件")
-    table.add_column("现在是", overflow="fold")
-    table.add_column("换成更好的", overflow="fold")
-    for row in parts.described:
-        table.add_row(*row)
-    Console().print(table)
+def _unreached_told(settings: Settings, urls: list[str]) -> str:
+    speaker = "由备用的 eSpeak 说" if settings.tts.fallback == "espeak" else "没有声音"
+    return f"连不上 {'、'.join(urls)}，{speaker}；运行 {own_command('doctor')} 看原因"
+
+
+def _print_parts(parts: Parts, settings: Settings, unreached: list[str]) -> None:
+    columns = ["部件", "现在是", "换成更好的"]
+    print_table(columns, parts.described, wraps=columns[1:], title="用到的部件")
+    if unreached:
+        click.echo(f"语音合成：{_unreached_told(settings, unreached)}")
 
 
 def _print_addresses(bridge: Bridge, settings: Settings) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import time
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
@@ -14,9 +13,9 @@ from typing import Any
 import click
 import numpy as np
 
-from xiaozhi_persona.commands.common import common_options, prepare, print_json
+from xiaozhi_persona.commands.common import common_options, input_lines, prepare, print_json
 from xiaozhi_persona.errors import ServiceUnavailable, SettingsError, own_command
-from xiaozhi_persona.roles.role import Role, load_role
+from xiaozhi_persona.roles.role import Role, role_of_settings
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Samples
 
@@ -44,13 +43,13 @@ def command(
     settings = prepare(config, debug)
     if role:
         settings = settings.model_copy(update={"role": role})
-    chosen = load_role(settings.role, settings.data_dir)
+    chosen = role_of_settings(settings)
     if jsonl:
         if not dry_run or text is not None:
             raise SettingsError(
                 "--jsonl 要和 --dry-run 一起用，文字从标准输入读：speak --dry-run --jsonl < 文件"
             )
-        for answer in _sentences_of_lines(sys.stdin, chosen):
+        for answer in _sentences_of_lines(input_lines(), chosen):
             print_json(answer)
     elif text is None:
         raise SettingsError(f"要说什么？例如：{own_command('speak 【高兴】今天真好！')}")

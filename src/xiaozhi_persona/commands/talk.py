@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sys
+import threading
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import cast
 
 import click
-from rich.console import Console
+from rich.cells import set_cell_size
 
+from xiaozhi_persona.bridge.client.connection import WAITING_S
 from xiaozhi_persona.bridge.client.talk import TalkOptions, talk
-from xiaozhi_persona.bridge.client.timeline import Timeline
+from xiaozhi_persona.bridge.client.timeline import EventKind, Timeline, TurnEvent
 from xiaozhi_persona.bridge.messages import LISTEN_MODES, ListenMode
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
+from xiaozhi_persona.text.emotions import built_in_names
+
+_EVENTS: dict[EventKind, str] = {
+    "spoken": "说完",
+    "typed": "发出文字",
+    "heard": "听到的",
+    "no_words": "没有听出话来",
+    "waiting": f"{WAITING_S:g} 秒了，还没有回答，继续等",
+    "start": "开始回答",
+    "first_audio": "第一声",
+    "sentence": "字幕",
+    "stop": "回答结束",
+    "played": "放完",
+}
+_WORD_CELLS = 18
 
 
 @click.command("talk")
@@ -22,7 +42,7 @@ from xiaozhi_persona.commands.common import common_options, prepare, print_json
     "wavs",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="把这个 WAV 当作话筒里的声音，可多次",
+    help="把这个录音（WAV、MP3 等）当作话筒里的声音，可多次",
 )
 @click.option("--text", "texts", multiple=True, help="打字代替说话，可多次")
 @click.option("--save", type=click.Path(path_type=Path), help="把听到的回答存成 WAV")
@@ -55,9 +75,9 @@ def command(
     as_json: bool,
     debug: bool,
 ) -> None:
-    """当一台设备，连到 URL（默认本机的桥）说话，打印每一轮的时间线。小智服务器也可以连。
+    """当一台设备，连到 URL（默认本机的桥）说话，边说边打印每一步的时间。小智服务器也可以连。
 
-    不需要声卡：--wav 的文件当作话筒，--save 的文件当作喇叭。先说完所有 --wav，再发 --text。
+    不需要声卡：--wav 的文件当作话筒，--save 的文件当作喇叭。先说完所有 --wav，再发 --text。两样都不写，就在终端里打字聊天，Ctrl+D 结束。
     """
     settings = prepare(config, debug)
     options = TalkOptions(
@@ -71,14 +91,82 @@ def command(
         turn_timeout_s=timeout_s,
         **({"device_id": device_id} if device_id else {}),
     )
-    asyncio.run(talk(options, print_turn_json if as_json else print_turn))
-    if save and not as_json:
+    chats = not wavs and not texts and sys.stdin.isatty()
+    if as_json:
+        asyncio.run(talk(options, print_turn_json, typed=typed_lines("") if chats else None))
+        return
+    click.echo(f"设备 {options.device_id} 连接 {options.url}")
+    if chats:
+        click.echo("打字聊天，Ctrl+D 结束。")
+        asyncio.run(talk(options, print_latency, print_subtitle, typed_lines("你：")))
+    else:
+        asyncio.run(talk(options, print_turn, print_event))
+    if save and save.exists():
         click.echo(f"回答已存到 {save}")
 
 
+async def typed_lines(prompt: str) -> AsyncGenerator[str, None]:
+    """Yield what is typed, line by line, without empty ones, until Ctrl+D. Each is asked for when the last was used."""
+    loop = asyncio.get_running_loop()
+    while True:
+        line: asyncio.Future[str | None] = loop.create_future()
+        # A thread that nobody waits for at the end: nothing can interrupt it while it reads.
+        reading = threading.Thread(
+            target=_read_line, args=(prompt, loop, line), name="typed-line", daemon=True
+        )
+        reading.start()
+        text = await line
+        reading.join()
+        if text is None:
+            return
+        if text.strip():
+            yield text.strip()
+
+
+def _read_line(prompt: str, loop: asyncio.AbstractEventLoop, line: asyncio.Future[str | None]) -> None:
+    try:
+        text: str | None = input(prompt)
+    except EOFError:
+        print(end="\n" if prompt else "")
+        text = None
+
+    def tell() -> None:
+        if not line.cancelled():
+            line.set_result(text)
+
+    with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+        loop.call_soon_threadsafe(tell)
+
+
+def print_event(event: TurnEvent) -> None:
+    """Print what happened, with its time: a line of the timeline."""
+    if event.kind == "speaking":
+        click.echo(f"          正在说：{event.text}")
+        return
+    word = _EVENTS[event.kind] + (f"（{event.emotion}）" if event.emotion else "")
+    click.echo(f"{event.at_ms:>7.0f} 毫秒  {set_cell_size(word, _WORD_CELLS)}  {event.text}".rstrip())
+
+
 def print_turn(timeline: Timeline) -> None:
-    """Print a turn for people."""
-    Console().print(timeline.table())
+    """Print how a turn sounded, below its events."""
+    click.echo(f"              {timeline.sound()}")
+
+
+def print_subtitle(event: TurnEvent) -> None:
+    """Print what a person in a typed chat wants to see: the sentences, each with its feeling."""
+    if event.kind == "sentence":
+        emotion = built_in_names().get(event.emotion)
+        click.echo(f"它{f'（{emotion.label}）' if emotion else ''}：{event.text}")
+    elif event.kind == "waiting":
+        click.echo(_EVENTS["waiting"])
+
+
+def print_latency(timeline: Timeline) -> None:
+    """Print how long it took until the reply was heard."""
+    if timeline.first_audio_ms is None:
+        click.echo("（没有声音）")
+    else:
+        click.echo(f"（{timeline.first_audio_ms / 1000:.1f} 秒出声）")
 
 
 def print_turn_json(timeline: Timeline) -> None:

@@ -13,12 +13,11 @@ from typing import Any
 
 import click
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from xiaozhi_persona.commands.common import print_json
-from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.commands.tables import print_table
 from xiaozhi_persona.settings import Settings
+from xiaozhi_persona.text_files import read_text
 
 _ENGINES = ("funasr_onnx", "funasr", "funasr_server")
 _COLUMNS = {
@@ -38,12 +37,6 @@ def compare_models(
     models: Sequence[str], files: Sequence[Path], settings: Settings, config: Path | None, as_json: bool
 ) -> int:
     """Run each model in a process of its own, which shows its memory, and print a table; return the exit code."""
-    table = Table(
-        title=f"{len(files)} 段录音", title_justify="left", caption=_CAPTION, caption_justify="left"
-    )
-    table.add_column("模型", overflow="fold")
-    for title in _COLUMNS.values():
-        table.add_column(title, justify="right")
     texts = {str(file): text for file in files if (text := _text_beside(file)) is not None}
     rows = []
     for model in models:
@@ -51,9 +44,13 @@ def compare_models(
         rows.append(row)
         if as_json:
             print_json({"model": model, **row})
-        table.add_row(model, *(_shown(row.get(key)) for key in _COLUMNS))
     if not as_json:
-        Console().print(table)
+        cells = [
+            [model, *(_shown(row.get(key)) for key in _COLUMNS)]
+            for model, row in zip(models, rows, strict=True)
+        ]
+        names = [*_COLUMNS.values()]
+        print_table(["模型", *names], cells, right=names, title=f"{len(files)} 段录音", caption=_CAPTION)
     for model, row in zip(models, rows, strict=True):
         if "error" in row:
             click.echo(f"{model}：{row['error']}", err=True)
@@ -133,10 +130,7 @@ def _shown(value: float | None) -> str:
 
 def _text_beside(file: Path) -> str | None:
     beside = file.with_suffix(".txt")
-    try:
-        return beside.read_text(encoding="utf-8-sig") if beside.is_file() else None
-    except (OSError, UnicodeDecodeError) as exc:
-        raise SettingsError(f"读不了 {beside}（{exc}）。请另存为 UTF-8 的文字文件。") from exc
+    return read_text(beside) if beside.is_file() else None
 
 
 def _letters(text: str) -> str:

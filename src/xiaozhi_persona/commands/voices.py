@@ -12,18 +12,17 @@ from typing import Any
 
 import click
 import numpy as np
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from xiaozhi_persona.audio.wav import write_wav
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
+from xiaozhi_persona.commands.tables import print_table
 from xiaozhi_persona.commands.voice_servers import look_at, written_addresses
+from xiaozhi_persona.commands.voices_send import send
 from xiaozhi_persona.errors import PersonaError, SettingsError
 from xiaozhi_persona.providers.tts.gpt_sovits import GptSovitsSynthesizer
 from xiaozhi_persona.providers.tts.gpt_sovits.pool import addresses
 from xiaozhi_persona.roles.clips import ClipChooser
-from xiaozhi_persona.roles.role import Role, load_role, role_folders
+from xiaozhi_persona.roles.role import Role, role_folders, role_of_settings
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Clip, Samples
 from xiaozhi_persona.text.reply import ReplyReader
@@ -44,6 +43,9 @@ def command(ctx: click.Context, config: Path | None, as_json: bool, debug: bool)
     ctx.default_map = dict.fromkeys(command.commands, {key: value for key, value in given.items() if value})
 
 
+command.add_command(send)
+
+
 @command.command("list")
 @common_options
 def list_voices(config: Path | None, as_json: bool, debug: bool) -> None:
@@ -55,22 +57,30 @@ def list_voices(config: Path | None, as_json: bool, debug: bool) -> None:
         for row in [*servers, *roles]:
             print_json(row)
         return
-    table = _table("服务器", "接口", "句内分块（方式 2、3）", "角色没有权重时用", "出了什么错")
+    rows, errors = [], {}
     for row in servers:
         chunks = {True: "会", False: "不会", None: ""}[row["chunked_modes"]]
         weights = "\n".join(filter(None, row["weights"].values())) or "它启动时的"
         kind = _KINDS[row["api"] or ""] if row["reachable"] else "连不上"
-        _row(table, row["server"], kind, chunks, weights, row["failure"] or "")
+        rows.append([row["server"], kind, chunks, weights])
+        if row["failure"]:
+            errors[row["server"]] = row["failure"]
     if servers:
-        Console().print(table)
+        columns = ["服务器", "接口", "句内分块（方式 2、3）", "角色没有权重时用"]
+        print_table(columns, rows, wraps=columns[2:])
     else:
         click.echo("没有 GPT-SoVITS 服务器。在 gpt_sovits.servers 里写上，如 [http://192.168.1.9:9880]。")
-    table = _table("角色", "名字", "参考音频", "权重")
+    rows = []
     for row in roles:
         clips = "、".join(f"{name} {count}" for name, count in row.get("references", {}).items())
         weights = "\n".join(filter(None, row.get("weights", {}).values()))
-        _row(table, row["role"], row.get("name", "读不了"), row.get("error") or clips or "没有", weights)
-    Console().print(table)
+        if "error" in row:
+            errors[row["role"]] = row["error"]
+            rows.append([row["role"], "读不了", "", ""])
+        else:
+            rows.append([row["role"], row["name"], clips or "没有", weights])
+    print_table(["角色", "名字", "参考音频", "权重"], rows, wraps=("参考音频", "权重"))
+    _print_errors(errors)
 
 
 @command.command("test")
@@ -83,7 +93,7 @@ def test(
 ) -> None:
     """让每台服务器各说一句，看多久出声、比说话快多少。有一台说不出时退出码为 1。"""
     settings = prepare(config, debug)
-    role = load_role(role_id or settings.role, settings.data_dir)
+    role = role_of_settings(settings, role_id or "")
     rows = asyncio.run(_test(settings, role, text, out))
     if as_json:
         for row in rows:
@@ -117,7 +127,7 @@ async def _servers(settings: Settings) -> list[dict[str, Any]]:
 
 def _role_row(role_id: str, settings: Settings) -> dict[str, Any]:
     try:
-        role = load_role(role_id, settings.data_dir)
+        role = role_of_settings(settings, role_id)
     except PersonaError as exc:
         return {"role": role_id, "error": str(exc)}
     return {
@@ -184,7 +194,7 @@ async def _speak(settings: Settings, url: str, text: str, clip: Clip) -> tuple[d
 
 
 def _print_test(rows: list[dict[str, Any]]) -> None:
-    table = _table("服务器", "多久出声", "采样率", "声音", "全部用时", "实时率", "")
+    cells, errors = [], {}
     for row in rows:
         figures = [""] * 5
         if "rtf" in row:
@@ -195,18 +205,16 @@ def _print_test(rows: list[dict[str, Any]]) -> None:
                 f"{row['total_s']:.2f} 秒",
                 f"{row['rtf']:.2f}",
             ]
-        _row(table, row["server"], *figures, row.get("error") or row.get("file", "好"))
-    Console().print(table)
+        cells.append([row["server"], *figures, "没说出来" if "error" in row else row.get("file", "好")])
+        if "error" in row:
+            errors[row["server"]] = row["error"]
+    columns = ["服务器", "多久出声", "采样率", "声音", "全部用时", "实时率", ""]
+    print_table(columns, cells, right=columns[1:6])
+    _print_errors(errors)
     if any(row.get("rtf", 0) >= 1 for row in rows):
         click.echo("实时率超过 1：说话会断断续续。换快一些的显卡，或把 gpt_sovits.streaming_mode 设为 fast。")
 
 
-def _table(*columns: str) -> Table:
-    table = Table()
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _row(table: Table, *cells: str) -> None:
-    table.add_row(*map(Text, cells))  # rich finds no markup of its own in a Text
+def _print_errors(errors: dict[str, str]) -> None:
+    for what, error in errors.items():
+        click.echo(f"{what}：{error}")

@@ -1,0 +1,47 @@
+"""The ids of devices in one form: clients write the same MAC address in several ways."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+
+from xiaozhi_persona.errors import SettingsError
+
+MAX_LENGTH = 256
+"""Characters. A MAC has 17, a UUID 36."""
+
+_MAC = re.compile(r"(?:[0-9a-f]{2}[-:.]?){5}[0-9a-f]{2}")
+
+
+def normal_id(text: str) -> str:
+    """Return an id in the form in which it is compared and kept; "" for one of which nothing is left.
+
+    A MAC address, in any case, with `-`, `:`, `.` or nothing between its digits, becomes aa:bb:cc:dd:ee:ff. Any other
+    id keeps its letters (NFC), without what cannot be printed and without spaces around it.
+    """
+    text = "".join(c for c in unicodedata.normalize("NFC", text) if c.isprintable()).strip()[:MAX_LENGTH]
+    plain = text.lower()
+    if _MAC.fullmatch(plain):
+        digits = re.sub("[-:.]", "", plain)
+        return ":".join(digits[i : i + 2] for i in range(0, 12, 2))
+    return text
+
+
+def spellings(normal: str) -> list[str]:
+    """Return how clients may write an id beside its normal form: none for what is no MAC address."""
+    if not _MAC.fullmatch(normal):
+        return []
+    digits = normal.replace(":", "")
+    pairs, fours = normal.split(":"), [digits[i : i + 4] for i in range(0, 12, 4)]
+    lower = [":".join(pairs), "-".join(pairs), ".".join(pairs), digits, ".".join(fours)]
+    return [form for form in [*lower, *(text.upper() for text in lower)] if form != normal]
+
+
+def normal_keys(of_device: Mapping[str, str]) -> dict[str, str]:
+    """Return a mapping of the settings with ids in one form. Raises SettingsError for a device that stands twice."""
+    found: dict[str, str] = {}
+    for written, value in of_device.items():
+        if found.setdefault(normal_id(written), value) != value:
+            raise SettingsError(f"每台设备只能写一次，{normal_id(written)} 写了两次，值还不一样。请删去一个")
+    return found
