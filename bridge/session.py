@@ -35,7 +35,7 @@ from xiaozhi_persona.bridge.messages import (
     decode_device_message,
 )
 from xiaozhi_persona.bridge.parts import Parts
-from xiaozhi_persona.bridge.turn import Turn, TurnTimeline
+from xiaozhi_persona.bridge.turn import MAX_TYPED_CHARACTERS, Turn, TurnTimeline
 from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.memory.passing import PassingMemory
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, SAMPLE_RATE_HZ
@@ -101,6 +101,7 @@ class Session:
         self._turn_task: asyncio.Task[None] | None = None
         self._active_at_s = time.monotonic()
         self._leaving: asyncio.Task[None] | None = None  # set when the device has connected again
+        self._opening: asyncio.Task[None] | None = None  # of the memory, ahead of the first question
         self._complained: set[str] = set()
         self._wake_words = {_plain(word) for word in settings.session.wake_words}
 
@@ -127,6 +128,8 @@ class Session:
             await cancel_and_wait(watch)
             await self._drop_typed()
             await self._cancel_turn()
+            if self._opening:
+                await cancel_and_wait(self._opening)
             if self._leaving:
                 await cancel_and_wait(self._leaving)
 
@@ -233,7 +236,9 @@ class Session:
             memory = PassingMemory(2 * self._settings.llm.history_turns)
             self._parts = dataclasses.replace(self._parts, memory=memory)
             self.log.info("设备没有报上编号，这次连接没有记忆")
-        await self._parts.memory.open(Owner(self.device_id))
+        # A question need not wait for it.
+        opening = self._parts.memory.open(Owner(self.device_id))
+        self._opening = asyncio.create_task(opening, name="session-open")
 
     async def _start_listening(self, mode: ListenMode) -> None:
         await self._drop_typed()  # it was the wake word that opened the microphone
@@ -267,7 +272,7 @@ class Session:
         """
         await self._drop_typed()
         woken = time.monotonic() - self._unasked_sound_at_s < WAKE_WORD_S
-        if not text.strip() or woken or _plain(text) in self._wake_words:
+        if not text.strip() or woken or _plain(text[:MAX_TYPED_CHARACTERS]) in self._wake_words:
             return
         if self._mode is None:
             self._typed = asyncio.create_task(self._begin_typed(text.strip()), name="session-typed")

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio
@@ -25,8 +25,12 @@ from xiaozhi_persona.spine import Turn as Said
 from xiaozhi_persona.tasks import cancel_and_wait
 from xiaozhi_persona.text.emotions import FACES
 
-_WRITE_FIRST_S = 0.02
-"""How long the chat model waits for the user's words to be written; they go on being written while it answers."""
+MAX_TYPED_CHARACTERS = 1000
+"""What is typed beyond this is not taken: nobody says as much at one go, and all of it would stand in every prompt."""
+
+_WRITE_FIRST_S = 0.2
+"""How long the chat model waits for the user's words to be written, so that it does not promise to remember what could
+not be; they go on being written while it answers."""
 
 
 @dataclass
@@ -84,10 +88,12 @@ class Turn:
         self._pacer = Pacer(FRAME_MS, settings.session.lead_packets)
         self._speaking_since_s = time.monotonic()
         self._packets_sent = 0
+        self._is_cut = False  # whether what was typed was too long
+        self._notes = ""  # what we say beside the answer, which is no part of it
         self._face = ""
         self._label = ""
         self._said: list[str] = []
-        self._writing: asyncio.Task[None] | None = None  # the user's words
+        self._writing: asyncio.Task[str] | None = None  # the user's words
         self._off_record = (
             False  # what is said is no part of the conversation: not heard, the memory's answer
         )
@@ -115,7 +121,7 @@ class Turn:
     async def _answer(self, heard: Samples | str) -> None:
         try:
             transcript = (
-                Transcript(heard)
+                self._typed(heard)
                 if isinstance(heard, str)
                 else await self._parts.recognizer.transcribe(heard)
             )
@@ -157,6 +163,11 @@ class Turn:
         await self._play_out(pipeline)
         await self._stop_speaking()
 
+    def _typed(self, text: str) -> Transcript:
+        """Return what is taken of a typed text; that it was cut is said before the answer."""
+        self._is_cut = len(text) > MAX_TYPED_CHARACTERS
+        return Transcript(text[:MAX_TYPED_CHARACTERS])
+
     async def _write(self, transcript: Transcript | None, pipeline: SpeechPipeline) -> None:
         """Feed the pipeline with the reply; where nothing comes of it, the pipeline apologizes."""
         phrases = self._settings.phrases
@@ -185,11 +196,15 @@ class Turn:
             parts.memory.remember(self._owner, [said]), name=f"remember-{self.timeline.turn_id}"
         )
         await asyncio.wait({self._writing}, timeout=_WRITE_FIRST_S)
+        if self._writing.done():
+            remembered = replace(remembered, notice=self._writing.result())
         messages = [
             Message("system", parts.casting.role(self._link.device_id).system_prompt(now, remembered)),
             *(Message(item.who, item.text) for item in remembered.items),
             Message("user", transcript.text),
         ]
+        if self._is_cut:
+            self._note(self._settings.phrases.too_long, pipeline)
         limit_s = self._settings.llm.speech_timeout_s
         try:
             with anyio.fail_after(limit_s) as waiting:
@@ -209,6 +224,15 @@ class Turn:
                 f"对话模型 {limit_s:g} 秒没有写出能说的话。"
                 "在 llm.extra_body 里关掉思考，常有时调大 llm.speech_timeout_s。"
             ) from exc
+        await asyncio.wait({self._writing}, timeout=_WRITE_FIRST_S)
+        if not remembered.notice and self._writing.done() and self._writing.result():
+            # It was not known, and the answer may promise to remember.
+            self._note(self._settings.phrases.not_kept, pipeline)
+
+    def _note(self, phrase: str, pipeline: SpeechPipeline) -> None:
+        """Say something of ours beside the answer."""
+        self._notes += phrase
+        pipeline.feed(f"\n{phrase}\n")
 
     async def _speak(self, sentence: Sentence) -> None:
         self.timeline.mark("first_sentence_ms")
@@ -238,6 +262,8 @@ class Turn:
             self._face = sentence.clip.face
             await self._link.send(Face(self._face, FACES[self._face]))
         await self._link.send(Tts("sentence_start", sentence.subtitle))
+        if sentence.subtitle in self._notes:
+            return
         tag = "" if sentence.clip.emotion == self._label else f"【{sentence.clip.emotion}】"
         self._label = sentence.clip.emotion
         if not sentence.is_apology:

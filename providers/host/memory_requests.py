@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.memory import diary, requests, spoken
 from xiaozhi_persona.memory.requests import Choice
 from xiaozhi_persona.providers.host.conversation import Conversation, Exchange
@@ -90,6 +91,8 @@ class MemoryRequests:
                     return await self._forget(what, confirmed, exchange, was_missed, now)
                 off = _text(arguments.get("recording")).lower() not in _RESUME
                 return await self._off_record(off, exchange, now)
+        except PersonaError as exc:
+            return Answer(self._memory.sorry(exc, notes=name == "note"))
         except Exception as exc:
             log.exception("记忆的工具出错：%s", type(exc).__name__)
             return Answer(_BROKEN)

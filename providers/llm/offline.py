@@ -11,6 +11,7 @@ from datetime import date, datetime
 from itertools import cycle
 from typing import Any
 
+from xiaozhi_persona.memory.unwritten import cause_told
 from xiaozhi_persona.providers.llm.offline_facts import FACTS, Fact, asked_for, known, said_back, told_in
 from xiaozhi_persona.providers.llm.offline_recall import (
     LONGEST_CHARACTERS,
@@ -70,6 +71,7 @@ class _Conversation:
         system = "\n".join(message.content for message in messages if message.role == "system")
         self._question = messages[-1].content[:LONGEST_CHARACTERS].strip(_AROUND) if messages else ""
         self._english = bool(_LATIN.search(self._question)) and not _HAN.search(self._question)
+        self._not_kept = cause_told(system)
         self._now = _time_in(system)
         self._today: date = self._now.date()
         self._me = role_name(system) or "小智"
@@ -80,7 +82,11 @@ class _Conversation:
         """Return the reply, which says at most once in the conversation that there are better chat models."""
         text = self._whole_reply()
         if any(hint in reply for hint in (OFFLINE, OFFLINE_EN) for reply in self._replies):
-            text = re.sub(rf"\s*【\w+】(?:{re.escape(OFFLINE)}|{re.escape(OFFLINE_EN)})", "", text)
+            text = _HINT.sub("", text)
+        if self._not_kept and ("记住了" in text or "I will remember" in text):
+            if self._english:
+                return "【悲伤】I am sorry, I cannot keep that: my memory cannot be written to."
+            return f"【悲伤】抱歉，{self._not_kept}，这句话我没能记住。"
         return text
 
     def _whole_reply(self) -> str:
@@ -251,6 +257,7 @@ _ABOUT_WORDS = re.compile(
     re.I,
 )
 _NAME: Fact = FACTS[0]
+_HINT = re.compile(rf"\s*【\w+】(?:{re.escape(OFFLINE)}|{re.escape(OFFLINE_EN)})")
 _LATIN = re.compile("[A-Za-z]")
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _KNOWS_ME = re.compile("记得我(?:吗|么|不|是谁|$)|认识我|remember me", re.I)

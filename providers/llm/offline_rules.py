@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from xiaozhi_persona.memory.patterns import followed, pattern
 
-OFFLINE = "我是自带的离线应答，在 config.yaml 的 llm.base_url 填上对话模型，就能聊得更多。"
-OFFLINE_EN = "I am the built-in offline answerer. Set a chat model in config.yaml under llm.base_url to talk about more."
+OFFLINE = "我是自带的离线应答，在设置的 llm.base_url 填上对话模型，就能聊得更多。"
+OFFLINE_EN = "I am the built-in offline answerer. Set a chat model in the settings under llm.base_url to talk about more."
 
 STORY = (
     "【中性】从前，山脚下住着一只怕黑的小萤火虫。【悲伤】每到晚上，伙伴们都出去玩，只有它躲在叶子底下掉眼泪。"

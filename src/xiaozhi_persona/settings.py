@@ -219,6 +219,9 @@ class LlmSettings(Section):
         description="多久没有写出能说的话就不等了：思考、空白、表情都不算；设备在 120 秒没有消息时会当连接已死",
     )
     history_turns: int = Field(10, ge=0, le=100, description="带上最近几轮对话")
+    history_chars: int = Field(
+        8000, ge=200, le=1_000_000, description="带上的对话一共最多多少字，先留最近的；一句话最多占一半"
+    )
 
 
 class TtsSettings(Section):
@@ -309,6 +312,12 @@ class PhraseSettings(Section):
     not_heard: str = Field("[困惑]我没有听到你说话。", description="按住说话，却没有听出话来时")
     chat_failed: str = Field("[悲伤]抱歉，我现在连不上大脑，请稍后再试。", description="对话模型没有回答时")
     voice_failed: str = Field("[悲伤]抱歉，我现在说不出话来。", description="有回答，却一句也合成不了时")
+    not_kept: str = Field(
+        "刚才的话我没能记下来，存记忆的磁盘有问题。", description="回答之后才知道话没有写进记忆时"
+    )
+    too_long: str = Field(
+        "这段话太长了，我只看了前面的一千个字。", description="打字超过一千个字时，在回答之前说"
+    )
 
 
 class Settings(Section):
