@@ -80,8 +80,12 @@ class BridgeSettings(Section):
         description="告诉设备的 WebSocket 地址，如 ws://192.168.1.5:8000/xiaozhi/v1/；留空时取设备访问 OTA 所用的主机名",
     )
     token: str = Field("", description="设备要出示的令牌，由 OTA 发给设备；留空为不检查。可写成 ${环境变量}")
+    admit: Literal["lan", "paired", "open"] = Field(
+        "lan",
+        description="让哪些设备用。lan：本地网络来的都行，有了记忆就认准它，换了别的来冒充的用另一份记忆，要批准；外面来的先配对。paired：都先配对（推荐），设备说出六位数字，用命令 devices approve 批准。open：谁都行",
+    )
     binary_version: Literal[1, 2, 3] = Field(1, description="让设备使用的二进制协议版本")
-    allowed_origins: list[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*://[^/\s*]+/?$")]] = (
+    allowed_origins: list[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*://[^/\s*]*/?$")]] = (
         Field(
             [],
             description="除了本程序自己的网页，还让哪些网页连接，写浏览器地址栏里的协议、主机和端口；小智服务端的测试网页通常是 http://127.0.0.1:8006（或把 127.0.0.1 换成 localhost），它还要 ids_in_url。设备不是网页，不用写",
@@ -306,7 +310,7 @@ class MemorySettings(Section):
 
 
 class PhraseSettings(Section):
-    """出错时说的话"""
+    """出错和配对时说的话"""
 
     not_understood: str = Field("[困惑]抱歉，我没有听清。", description="语音识别出错时")
     not_heard: str = Field("[困惑]我没有听到你说话。", description="按住说话，却没有听出话来时")
@@ -317,6 +321,16 @@ class PhraseSettings(Section):
     )
     too_long: str = Field(
         "这段话太长了，我只看了前面的一千个字。", description="打字超过一千个字时，在回答之前说"
+    )
+    pairing: str = Field(
+        "这台设备还没有配对，配对码是{code}。请在服务器上批准它。",
+        pattern=r"^[^{}]*\{code\}[^{}]*$",
+        description="还没有配对的设备问什么都这样回答，要有 {code}",
+    )
+    pairing_again: str = Field(
+        "我不确定你是不是原来那台设备，先用新的记忆。配对码是{code}。",
+        pattern=r"^[^{}]*\{code\}[^{}]*$",
+        description="编号有记忆而 Client-Id 不同的设备，第一次回答之前这样说，要有 {code}",
     )
 
 

@@ -14,7 +14,7 @@ import click
 from rich.cells import set_cell_size
 
 from xiaozhi_persona.bridge.client.connection import WAITING_S
-from xiaozhi_persona.bridge.client.talk import TalkOptions, talk
+from xiaozhi_persona.bridge.client.talk import TalkOptions, kept_client_id, talk
 from xiaozhi_persona.bridge.client.timeline import EventKind, Timeline, TurnEvent
 from xiaozhi_persona.bridge.messages import LISTEN_MODES, ListenMode
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
@@ -87,6 +87,7 @@ def command(
         save=save,
         mode=cast(ListenMode, mode),
         binary_version=int(protocol),
+        client_id=kept_client_id(settings.data_dir),
         token=settings.bridge.token if token is None else token,
         turn_timeout_s=timeout_s,
         **({"device_id": device_id} if device_id else {}),
