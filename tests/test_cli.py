@@ -336,6 +336,7 @@ def started(*arguments: str, **environ: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_sigterm_ends_serve_cleanly() -> None:
+    Path("config.yaml").touch()  # without one it says that it uses the defaults
     http_port = free_port()
     ports = {"XZP_BRIDGE__WEBSOCKET_PORT": str(free_port()), "XZP_BRIDGE__HTTP_PORT": str(http_port)}
     with started("serve", "--json", XZP_BRIDGE__HOST="127.0.0.1", **ports) as process:

@@ -527,7 +527,7 @@ def test_the_tests_are_all_run_and_what_failed_is_named(
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
         ["mypy", "-p", "xiaozhi_persona"],
-        ["pytest", "-rs", "-n", "4", "--dist", "loadfile", "-k", "vad"],
+        ["pytest", "-rfEs", "-n", "4", "--dist", "loadfile", "-k", "vad"],
     ]
     commands.exit_code = 1
     assert run.main(["test"]) == "没有通过：ruff、ruff format、mypy、pytest"
