@@ -60,6 +60,8 @@ TORCH_CONSTRAINTS = ".ci/torch-constraints.txt"
 TORCH = "torch==2.13.0+cpu"
 TORCH_TESTS = "tests/test_asr_torch.py"
 
+OWN_SETTINGS = ROOT / "data" / ".config.yaml"
+
 
 def main(arguments):
     try:
@@ -127,6 +129,10 @@ def start(arguments):
     """
     command = [str(PROGRAM)] + arguments
     environment = dict(os.environ, XIAOZHI_PERSONA_COMMAND=typed(), XIAOZHI_PERSONA_PROJECT=str(ROOT))
+    if arguments[:1] == ["serve"] and not OWN_SETTINGS.exists():
+        subprocess.call(
+            [str(PROGRAM), "init"], env=environment, stdout=2
+        )  # the settings that people change first
     if not WINDOWS:
         os.execve(command[0], command, environment)
     child = subprocess.Popen(command, env=environment)  # there exec would give the prompt back at once
@@ -282,7 +288,7 @@ def run_tests(more):
         ("ruff format", ["ruff", "format", "--check", "."]),
         ("mypy", ["mypy", "-p", "xiaozhi_persona"]),
         # Most of the time is real-time waiting: more processes than cores; a file stays in one of them.
-        ("pytest", ["pytest", "-rs", "-n", "4", "--dist", "loadfile"] + more),
+        ("pytest", ["pytest", "-rfEs", "-n", "4", "--dist", "loadfile"] + more),
     ]
     failed = []
     for name, command in checks:

@@ -54,9 +54,11 @@ TONE = (np.sin(np.arange(24000) * 2 * np.pi * 440 / 24000) * 8000).astype(np.int
 
 async def measure(turns: int, listeners: int, folder: Path) -> list[TurnTimeline]:
     """Run `turns` turns of one device while `listeners` others listen."""
-    settings = Settings.model_validate({"session": {"start_gap_ms": 0, "stop_margin_ms": 0}})
+    settings = Settings.model_validate(
+        {"session": {"start_gap_ms": 0, "stop_margin_ms": 0}, "paths": {"data": str(folder)}}
+    )
     bridge_settings = settings.bridge.model_copy(
-        update={"host": "127.0.0.1", "websocket_port": 0, "http_port": 0}
+        update={"host": "127.0.0.1", "websocket_port": 0, "http_port": 0, "admit": "open"}
     )
     settings = settings.model_copy(update={"bridge": bridge_settings})
     engines = InstantEngines()

@@ -18,9 +18,9 @@ BODY_TIMEOUT_S = 10.0
 KEEP_ALIVE_S = 30.0
 """How long after a request was answered the answer must have gone out and the head of another one come."""
 
-_LINGER_S = (
-    1.0  # what goes on being sent after it was refused is read for so long, lest a reset drop the answer
-)
+_LINGER_S = 1.0
+"""How long the rest of a refused body is read: closed with something unread, the answer would be lost in a reset."""
+
 _SHUTDOWN_S = 2.0
 
 _log = logging.getLogger(__name__)

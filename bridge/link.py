@@ -60,6 +60,8 @@ class Link:
         self.binary_version = 1
         self.wants_no_words = False
         """Whether it is told when speech was heard and no words in it: NO_WORDS."""
+        self.mid_stream = False
+        """Whether the device's decoder may stand amid the speech of a reply, which was cut if another one begins."""
         self.sent_at_s = time.monotonic()
         """When the device was last sent anything; it counts from there whether the connection lives."""
 
@@ -74,6 +76,7 @@ class Link:
 
     async def send_packet(self, packet: bytes, timestamp_ms: int) -> None:
         """Send an Opus packet. Raises ProtocolError when it does not fit the binary version."""
+        self.mid_stream = True
         await self._send(pack(packet, self.binary_version, timestamp_ms))
 
     async def _send(self, frame: str | bytes) -> None:

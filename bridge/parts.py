@@ -75,6 +75,7 @@ async def build_parts(settings: Settings) -> Parts:
             settings.memory_dir,
             role_of=lambda owner: (casting.role(owner.id).name, casting.lore(owner.id)),
             recent_turns=2 * settings.llm.history_turns,
+            recent_chars=settings.llm.history_chars,
             on_forget=sovits.clear_cache if sovits else None,
         )
         stack.push_async_callback(memory.aclose)

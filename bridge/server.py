@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
-import hmac
 import http
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -12,16 +12,22 @@ from urllib.parse import urlsplit
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
-from xiaozhi_persona.bridge.credentials import CredentialsReader, bare_token
+from xiaozhi_persona.bridge.admission.addresses import source_of
+from xiaozhi_persona.bridge.admission.admission import REFUSALS, Admission
+from xiaozhi_persona.bridge.admission.devices import Waiting
+from xiaozhi_persona.bridge.credentials import CredentialsReader
 from xiaozhi_persona.bridge.http_api import make_app
 from xiaozhi_persona.bridge.http_server import serve_http
 from xiaozhi_persona.bridge.listening import Connections
 from xiaozhi_persona.bridge.origins import REFUSAL, Origins
+from xiaozhi_persona.bridge.ota import Ota
 from xiaozhi_persona.bridge.own_names import OwnNames
 from xiaozhi_persona.bridge.parts import Parts
 from xiaozhi_persona.bridge.session import Session
 from xiaozhi_persona.bridge.turn import TurnTimeline
-from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.bridge.visit import Visit
+from xiaozhi_persona.errors import PersonaError, SettingsError
+from xiaozhi_persona.memory.spellings import is_remembered
 from xiaozhi_persona.settings import Settings
 
 WEBSOCKET_PATH = "/xiaozhi/v1/"
@@ -38,12 +44,16 @@ class Bridge:
         settings: Settings,
         parts: Parts,
         on_turn: Callable[[TurnTimeline], None] = lambda timeline: None,
+        on_code: Callable[[Waiting], None] = lambda waiting: None,
     ) -> None:
+        """`on_code` is called, in a thread, when a client waits to be approved that did not before."""
         self._settings = settings
         self._parts = parts
         self._on_turn = on_turn
+        self._on_code = on_code
         self._stack = AsyncExitStack()
-        self._origins = Origins(settings.bridge.allowed_origins, OwnNames())
+        self._own_names = OwnNames()
+        self._origins = Origins(settings.bridge.allowed_origins, self._own_names)
         self._credentials = CredentialsReader(settings.bridge.ids_in_url)
         self._sessions: set[Session] = set()
         self._connections = Connections(settings.bridge.connections_per_address)
@@ -55,6 +65,10 @@ class Bridge:
                 f"bridge.websocket_port 和 bridge.http_port 都是 {bridge.http_port}，要各用一个端口。请改其中一个。"
             )
         async with AsyncExitStack() as stack:
+            self.admission = await asyncio.to_thread(
+                Admission, bridge, self._settings.data_dir, self._has_memory, self._on_code
+            )
+            stack.push_async_callback(self.admission.aclose)
             try:
                 port = bridge.websocket_port
                 listener = stack.enter_context(self._connections.listen(bridge.host, port))
@@ -71,10 +85,10 @@ class Bridge:
                 )
                 port = bridge.http_port
                 listener = stack.enter_context(self._connections.listen(bridge.host, port))
-                self.http_port = self._origins.http_port = listener.getsockname()[1]
-                app = make_app(
-                    self._settings, self.websocket_port, self._origins, lambda: len(self._sessions)
-                )
+                self.http_port = listener.getsockname()[1]
+                self._origins.own_ports = {self.http_port, self.websocket_port}
+                ota = Ota(bridge, self.websocket_port, self._own_names, self.admission)
+                app = make_app(self._origins, ota, lambda: len(self._sessions))
                 await stack.enter_async_context(serve_http(app, listener, self._connections))
             except OSError as exc:
                 raise _cannot_listen(exc, bridge.host, port) from exc
@@ -91,20 +105,30 @@ class Bridge:
             return connection.respond(http.HTTPStatus.FORBIDDEN, REFUSAL)
         if urlsplit(request.path).path.rstrip("/") != WEBSOCKET_PATH.rstrip("/"):
             return connection.respond(http.HTTPStatus.NOT_FOUND, f"WebSocket 的路径是 {WEBSOCKET_PATH}\n")
-        token = bare_token(self._settings.bridge.token)
-        given = self._credentials.read(request).token
-        if token and not hmac.compare_digest(token.encode(), given.encode()):
-            return connection.respond(
-                http.HTTPStatus.UNAUTHORIZED, "令牌不对，见 config.yaml 的 bridge.token\n"
-            )
-        return None
+        try:
+            refusal = (await self._visit(connection, request).knock()).refusal
+        except PersonaError:
+            return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "现在不能接设备，原因见日志\n")
+        return connection.respond(*REFUSALS[refusal]) if refusal else None
+
+    def _visit(self, connection: ServerConnection, request: Request) -> Visit:
+        headers = request.headers
+        source = source_of(
+            connection.remote_address, headers.get_all("X-Forwarded-For"), headers.get_all("Forwarded")
+        )
+        given = self._credentials.read(request)
+        return Visit(self.admission, given, source, self._parts, self._settings)
+
+    def _has_memory(self, device_id: str) -> bool:
+        settings = self._settings
+        return is_remembered(settings.memory_dir, settings.memory.owner_of(device_id))
 
     async def _serve_device(self, websocket: ServerConnection) -> None:
         request = websocket.request
         assert request is not None
         self._connections.request_came(websocket.transport)
-        given = self._credentials.read(request)
-        session = Session(websocket, given, self._parts, self._settings, self._on_turn, self._end_former)
+        visit = self._visit(websocket, request)
+        session = Session(websocket, visit, self._parts, self._settings, self._on_turn, self._end_former)
         self._sessions.add(session)
         session.log.info("已连接")
         try:
@@ -114,12 +138,13 @@ class Bridge:
             await websocket.close(1011)
         finally:
             self._sessions.discard(session)
+            visit.leave()
             session.log.info("已断开")
 
     def _end_former(self, session: Session) -> None:
-        """End the connections that a device had before this one."""
+        """End the connections that the same device had before this one."""
         for other in self._sessions:
-            if other is not session and other.device_id == session.device_id:
+            if other is not session and session.key and other.key == session.key:
                 other.leave()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import math
 import time
 import unicodedata
@@ -17,7 +16,6 @@ from websockets.exceptions import ConnectionClosed
 from xiaozhi_persona.audio.opus import OpusDecoder, OpusError
 from xiaozhi_persona.bridge.binary import VERSIONS, unpack, version_of
 from xiaozhi_persona.bridge.clock import ConversationClock
-from xiaozhi_persona.bridge.credentials import Credentials
 from xiaozhi_persona.bridge.link import Link
 from xiaozhi_persona.bridge.messages import (
     CONNECTED_AGAIN,
@@ -35,9 +33,9 @@ from xiaozhi_persona.bridge.messages import (
     decode_device_message,
 )
 from xiaozhi_persona.bridge.parts import Parts
-from xiaozhi_persona.bridge.turn import Turn, TurnTimeline
-from xiaozhi_persona.device_ids import normal_id
-from xiaozhi_persona.memory.passing import PassingMemory
+from xiaozhi_persona.bridge.turn import MAX_TYPED_CHARACTERS, Turn, TurnTimeline
+from xiaozhi_persona.bridge.visit import Visit
+from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, SAMPLE_RATE_HZ
 from xiaozhi_persona.providers.vad.detector import SAMPLE_RATE_HZ as UPLINK_RATE_HZ
 from xiaozhi_persona.providers.vad.detector import VadStream
@@ -70,19 +68,19 @@ class Session:
     def __init__(
         self,
         websocket: ServerConnection,
-        given: Credentials,
+        visit: Visit,
         parts: Parts,
         settings: Settings,
         on_turn: Callable[[TurnTimeline], None],
-        on_named: Callable[[Session], None],
+        on_entered: Callable[[Session], None],
     ) -> None:
         self._websocket = websocket
-        self._given = given
-        self._on_named = on_named
+        self._visit = visit
+        self._on_entered = on_entered
         self._parts = parts
         self._settings = settings
         self._on_turn = on_turn
-        self._link = Link(websocket, normal_id(given.device_id), settings.session.stop_margin_ms)
+        self._link = Link(websocket, visit.device_id, settings.session.stop_margin_ms)
         self.log = self._link.log
         self._greeted = asyncio.Event()
         self._clock = ConversationClock()
@@ -101,13 +99,14 @@ class Session:
         self._turn_task: asyncio.Task[None] | None = None
         self._active_at_s = time.monotonic()
         self._leaving: asyncio.Task[None] | None = None  # set when the device has connected again
+        self._opening: asyncio.Task[None] | None = None  # of the memory, ahead of the first question
         self._complained: set[str] = set()
         self._wake_words = {_plain(word) for word in settings.session.wake_words}
 
     @property
-    def device_id(self) -> str:
-        """Which device it is, "" where it does not say, and before its hello where only that says it."""
-        return self._link.device_id
+    def key(self) -> str:
+        """The same for two connections of which the later one ends the former; "" for one that ends none."""
+        return self._visit.standing.key
 
     async def run(self) -> None:
         """Serve until the connection ends. Leaves nothing running."""
@@ -127,6 +126,8 @@ class Session:
             await cancel_and_wait(watch)
             await self._drop_typed()
             await self._cancel_turn()
+            if self._opening:
+                await cancel_and_wait(self._opening)
             if self._leaving:
                 await cancel_and_wait(self._leaving)
 
@@ -204,7 +205,7 @@ class Session:
             self._complain(f"不认识的消息类型 {message.type[:40]!r}")
 
     async def _greet(self, hello: Hello) -> None:
-        version = hello.version or self._given.binary_version
+        version = hello.version or self._visit.binary_version
         if version not in VERSIONS:
             self._complain(f"不认识的二进制协议版本 {version}")
             version = 1
@@ -212,6 +213,9 @@ class Session:
         if not hello.transport and hello.audio is None:
             self._link.stop_margin_ms = max(self._link.stop_margin_ms, _WEB_PAGE_STOP_MARGIN_MS)
         self._link.wants_no_words = NO_WORDS in hello.features
+        is_first = not self._greeted.is_set()
+        if is_first and not await self._enter(hello):
+            return
         audio = AudioParams(SAMPLE_RATE_HZ, FRAME_MS)
         await self._link.send(Hello(version=version, session_id=self._link.session_id, audio=audio))
         self._takes_sound = hello.audio is None or hello.audio.format == audio.format
@@ -219,21 +223,27 @@ class Session:
             refusal = f"只收发 Opus，不收 {hello.audio.format[:20]!r}：请在设备的 hello 里把 format 设为 opus"
             self._complain(refusal)
             await self._link.send(Alert("声音格式不支持", refusal))
-        if not self._greeted.is_set():
-            await self._enter(hello)
         self._greeted.set()
+        if is_first and (owner_id := self._visit.standing.owner_id):  # a question need not wait for it
+            opening = self._parts.memory.open(Owner(owner_id))
+            self._opening = asyncio.create_task(opening, name="session-open")
 
-    async def _enter(self, hello: Hello) -> None:
-        """Find out which device it is, and make its memory ready. One that does not say has none."""
-        given = self._given.device_id, hello.device_id, self._given.client_id
-        self._link.name(next(filter(None, map(normal_id, given)), ""))
-        if self.device_id:
-            self._on_named(self)
-        else:
-            memory = PassingMemory(2 * self._settings.llm.history_turns)
-            self._parts = dataclasses.replace(self._parts, memory=memory)
+    async def _enter(self, hello: Hello) -> bool:
+        """Find out which device it is, and return whether it is served, or at least told its code."""
+        try:
+            standing = await self._visit.enter(hello.device_id)
+        except PersonaError:
+            await self._websocket.close(1013, "try again later")
+            return False
+        self._link.name(self._visit.device_id)
+        if standing.owner_id is None and not standing.code:
+            self.log.warning("设备没有报上编号，或来得太多，断开")
+            await self._websocket.close(1008, "not admitted")
+            return False
+        if standing.owner_id == "":
             self.log.info("设备没有报上编号，这次连接没有记忆")
-        await self._parts.memory.open(Owner(self.device_id))
+        self._on_entered(self)
+        return True
 
     async def _start_listening(self, mode: ListenMode) -> None:
         await self._drop_typed()  # it was the wake word that opened the microphone
@@ -267,7 +277,7 @@ class Session:
         """
         await self._drop_typed()
         woken = time.monotonic() - self._unasked_sound_at_s < WAKE_WORD_S
-        if not text.strip() or woken or _plain(text) in self._wake_words:
+        if not text.strip() or woken or _plain(text[:MAX_TYPED_CHARACTERS]) in self._wake_words:
             return
         if self._mode is None:
             self._typed = asyncio.create_task(self._begin_typed(text.strip()), name="session-typed")
@@ -328,13 +338,11 @@ class Session:
             self._heard = heard
         await self._stop_turn(quietly=True)
         self._hears_anew = False
+        owner, parts = await self._visit.speak()
+        if self._leaving:
+            return
         self._turn = turn = Turn(
-            self._link,
-            Owner(self.device_id),
-            self._parts,
-            self._settings,
-            self._clock,
-            tells_unheard=pressed_s >= SHORT_PRESS_S,
+            self._link, owner, parts, self._settings, self._clock, tells_unheard=pressed_s >= SHORT_PRESS_S
         )
         self._turn_task = asyncio.create_task(turn.run(heard), name=f"turn-{turn.timeline.turn_id}")
         self._turn_task.add_done_callback(lambda _: self._turn_ended(turn))

@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio
 
+from xiaozhi_persona.audio.opus import decoder_reset
 from xiaozhi_persona.bridge.clock import ConversationClock
 from xiaozhi_persona.bridge.link import Link
 from xiaozhi_persona.bridge.messages import Face, Stt, Tts
@@ -24,8 +25,12 @@ from xiaozhi_persona.spine import Turn as Said
 from xiaozhi_persona.tasks import cancel_and_wait
 from xiaozhi_persona.text.emotions import FACES
 
-_WRITE_FIRST_S = 0.02
-"""How long the chat model waits for the user's words to be written; they go on being written while it answers."""
+MAX_TYPED_CHARACTERS = 1000
+"""What is typed beyond this is not taken: nobody says as much at one go, and all of it would stand in every prompt."""
+
+_WRITE_FIRST_S = 0.2
+"""How long the chat model waits for the user's words to be written, so that it does not promise to remember what could
+not be; they go on being written while it answers."""
 
 
 @dataclass
@@ -83,10 +88,12 @@ class Turn:
         self._pacer = Pacer(FRAME_MS, settings.session.lead_packets)
         self._speaking_since_s = time.monotonic()
         self._packets_sent = 0
+        self._is_cut = False  # whether what was typed was too long
+        self._notes = ""  # what we say beside the answer, which is no part of it
         self._face = ""
         self._label = ""
         self._said: list[str] = []
-        self._writing: asyncio.Task[None] | None = None  # the user's words
+        self._writing: asyncio.Task[str] | None = None  # the user's words
         self._off_record = (
             False  # what is said is no part of the conversation: not heard, the memory's answer
         )
@@ -114,7 +121,7 @@ class Turn:
     async def _answer(self, heard: Samples | str) -> None:
         try:
             transcript = (
-                Transcript(heard)
+                self._typed(heard)
                 if isinstance(heard, str)
                 else await self._parts.recognizer.transcribe(heard)
             )
@@ -153,8 +160,13 @@ class Turn:
                     await self._speak(sentence)
             finally:
                 await cancel_and_wait(writer)
-        await self._play_out()
+        await self._play_out(pipeline)
         await self._stop_speaking()
+
+    def _typed(self, text: str) -> Transcript:
+        """Return what is taken of a typed text; that it was cut is said before the answer."""
+        self._is_cut = len(text) > MAX_TYPED_CHARACTERS
+        return Transcript(text[:MAX_TYPED_CHARACTERS])
 
     async def _write(self, transcript: Transcript | None, pipeline: SpeechPipeline) -> None:
         """Feed the pipeline with the reply; where nothing comes of it, the pipeline apologizes."""
@@ -184,11 +196,15 @@ class Turn:
             parts.memory.remember(self._owner, [said]), name=f"remember-{self.timeline.turn_id}"
         )
         await asyncio.wait({self._writing}, timeout=_WRITE_FIRST_S)
+        if self._writing.done():
+            remembered = replace(remembered, notice=self._writing.result())
         messages = [
             Message("system", parts.casting.role(self._link.device_id).system_prompt(now, remembered)),
             *(Message(item.who, item.text) for item in remembered.items),
             Message("user", transcript.text),
         ]
+        if self._is_cut:
+            self._note(self._settings.phrases.too_long, pipeline)
         limit_s = self._settings.llm.speech_timeout_s
         try:
             with anyio.fail_after(limit_s) as waiting:
@@ -208,23 +224,37 @@ class Turn:
                 f"对话模型 {limit_s:g} 秒没有写出能说的话。"
                 "在 llm.extra_body 里关掉思考，常有时调大 llm.speech_timeout_s。"
             ) from exc
+        await asyncio.wait({self._writing}, timeout=_WRITE_FIRST_S)
+        if not remembered.notice and self._writing.done() and self._writing.result():
+            # It was not known, and the answer may promise to remember.
+            self._note(self._settings.phrases.not_kept, pipeline)
+
+    def _note(self, phrase: str, pipeline: SpeechPipeline) -> None:
+        """Say something of ours beside the answer."""
+        self._notes += phrase
+        pipeline.feed(f"\n{phrase}\n")
 
     async def _speak(self, sentence: Sentence) -> None:
         self.timeline.mark("first_sentence_ms")
         announced = False
-        audio_from_s = self._speaking_since_s + self._settings.session.start_gap_ms / 1000
         async with contextlib.aclosing(sentence.packets()) as packets:
             async for packet in packets:
-                await self._until(max(audio_from_s, self._pacer.due_s(time.monotonic())))
+                await self._until_due()
                 if not announced:
                     announced = True
                     await self._announce(sentence)
-                await self._link.send_packet(packet, self._packets_sent * FRAME_MS)
+                if self._link.mid_stream and not self._packets_sent:
+                    await self._send_packet(decoder_reset(FRAME_MS))
+                await self._send_packet(packet)
                 self.timeline.mark("first_audio_ms")
-                self._packets_sent += 1
-                self._pacer.sent(time.monotonic())
         if not announced:
             await self._announce(sentence)  # it has no sound, but it can be read
+
+    async def _send_packet(self, packet: bytes) -> None:
+        await self._until_due()
+        await self._link.send_packet(packet, self._packets_sent * FRAME_MS)
+        self._packets_sent += 1
+        self._pacer.sent(time.monotonic())
 
     async def _announce(self, sentence: Sentence) -> None:
         """Show the face and the subtitle of a sentence just before its sound."""
@@ -232,6 +262,8 @@ class Turn:
             self._face = sentence.clip.face
             await self._link.send(Face(self._face, FACES[self._face]))
         await self._link.send(Tts("sentence_start", sentence.subtitle))
+        if sentence.subtitle in self._notes:
+            return
         tag = "" if sentence.clip.emotion == self._label else f"【{sentence.clip.emotion}】"
         self._label = sentence.clip.emotion
         if not sentence.is_apology:
@@ -239,16 +271,22 @@ class Turn:
                 tag + sentence.subtitle
             )  # with its tags, so that the chat model goes on using them
 
-    async def _play_out(self) -> None:
+    async def _play_out(self, pipeline: SpeechPipeline) -> None:
         """Wait until the device has played what it was sent: clients drop what is left at `tts stop`."""
         if self._packets_sent:
             await self._until(self._pacer.playback_end_s + self._link.stop_margin_ms / 1000)
+            self._link.mid_stream = not pipeline.ends_quietly
 
     async def _stop_speaking(self) -> None:
         if self.speaking:
             self.speaking = False
             await self._link.send(Tts("stop"))
             self.timeline.mark("tts_stop_ms")
+
+    async def _until_due(self) -> None:
+        """Wait until the next packet may be sent."""
+        audio_from_s = self._speaking_since_s + self._settings.session.start_gap_ms / 1000
+        await self._until(max(audio_from_s, self._pacer.due_s(time.monotonic())))
 
     @staticmethod
     async def _until(when_s: float) -> None:

@@ -9,9 +9,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from xiaozhi_persona.memory.disk import obstacle
 from xiaozhi_persona.memory.readonly import lacks_last_turns
 from xiaozhi_persona.memory.spellings import adopted_folder
-from xiaozhi_persona.memory.store import BusyStore, DamagedStore, OwnerStore, set_aside
+from xiaozhi_persona.memory.store import BusyStore, DamagedStore, OwnerStore, has_memory, set_aside
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,10 @@ class Owners:
 
     @contextlib.contextmanager
     def use(self, owner_id: str) -> Iterator[OwnerStore]:
-        """Lend the open memory of an owner; it stays open meanwhile. Raises PersonaError with the next step."""
+        """Lend the open memory of an owner, made where there is none; it stays open meanwhile.
+
+        Raises PersonaError with the next step.
+        """
         with self._changed:
             self._wait(lambda: owner_id not in self._reserved)
             known = self._open.get(owner_id)
@@ -59,6 +63,15 @@ class Owners:
                 self._users[owner_id] -= 1
                 self._close_old()
                 self._changed.notify_all()
+
+    @contextlib.contextmanager
+    def use_existing(self, owner_id: str) -> Iterator[OwnerStore | None]:
+        """Lend the memory as `use` does, None where the owner has none: nothing is made on the disk."""
+        if owner_id in self._open or has_memory(adopted_folder(self._root, owner_id)):
+            with self.use(owner_id) as store:
+                yield store
+        else:
+            yield None
 
     @contextlib.contextmanager
     def closed(self, owner_id: str) -> Iterator[Path]:
@@ -97,7 +110,9 @@ class Owners:
             set_aside(folder, owner_id)
             store = OwnerStore(folder, owner_id)
         if lacks_last_turns(store):
-            log.warning("%s 只能读，最近的话还在日志里没有合并，想不起来。请把文件夹改成可写的。", folder)
+            log.warning(
+                "%s最近的话还在日志里没有合并，想不起来。", obstacle(folder) or f"{folder} 只能读，不能写。"
+            )
         return store
 
     def _close_old(self) -> None:

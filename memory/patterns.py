@@ -1,4 +1,10 @@
-"""Regular expressions that are compiled when they are first used: there are many, and few commands need them all."""
+"""Regular expressions that are compiled when they are first used, and texts that are made of certain words alone.
+
+What people say is matched against expressions of ours in the middle of a turn, and nothing stops a match once it has
+begun. So the time of each of them grows with the text, and no faster: no text can be read by a repeated part in two ways
+(`(?:a|b|ab)*`, `X*X*`), and a search does not scan the rest of the text from each place where it could begin
+(`X.*Y`, `X+$`). tests/test_expressions.py tries them all. Where the words themselves are ambiguous, Words reads them.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +17,11 @@ def pattern(text: str, flags: int = 0) -> re.Pattern[str]:
     return cast("re.Pattern[str]", _Later(text, flags))
 
 
+def followed(first: str, later: str) -> str:
+    """Return what to search for where `first.*later` is meant: it begins with the text, and finds `first` only once."""
+    return f"^(?s:(?!{first}).)*(?:{first})(?s:.*)(?:{later})"
+
+
 class _Later:
     def __init__(self, text: str, flags: int) -> None:
         self._given = text, flags
@@ -19,3 +30,44 @@ class _Later:
         value = getattr(re.compile(*self._given), name)
         setattr(self, name, value)  # the next call finds it without coming here
         return value
+
+
+class Words:
+    """Certain words, which may follow each other in any order, and as often as they like.
+
+    Every place of a text is looked at once, so that it does not matter in how many ways it can be read.
+    """
+
+    def __init__(self, words: str) -> None:
+        """`words` are separated by "|", as in an expression; they are words, and nothing else of expressions."""
+        self._beginning: dict[str, list[str]] = {}
+        self._ending: dict[str, list[str]] = {}
+        for word in words.split("|"):
+            self._beginning.setdefault(word[0], []).append(word)
+            self._ending.setdefault(word[-1], []).append(word)
+
+    def make_up(self, text: str) -> bool:
+        """Whether a text is nothing but such words; the empty one is."""
+        return len(text) in self._reached(text)
+
+    def lead(self, text: str) -> int:
+        """Return where the words end with which a text begins."""
+        return max(self._reached(text))
+
+    def tail(self, text: str, least: int = 0) -> int:
+        """Return where the words begin with which a text ends, at `least` or later."""
+        reached = {len(text)}
+        for place in range(len(text), 0, -1):
+            if place in reached:
+                ends = self._ending.get(text[place - 1], ())
+                reached.update(place - len(word) for word in ends if text.endswith(word, 0, place))
+        return min(place for place in reached if place >= min(least, len(text)))
+
+    def _reached(self, text: str) -> set[int]:
+        """Return the places up to which a text is nothing but such words."""
+        reached = {0}
+        for place, char in enumerate(text):
+            if place in reached:
+                begins = self._beginning.get(char, ())
+                reached.update(place + len(word) for word in begins if text.startswith(word, place))
+        return reached

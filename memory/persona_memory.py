@@ -11,22 +11,26 @@ from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.memory import diary, forget, spoken
 from xiaozhi_persona.memory.lore import LoreBook
-from xiaozhi_persona.memory.recall import Draft
+from xiaozhi_persona.memory.recall import MAX_QUESTION_CHARACTERS, Draft
 from xiaozhi_persona.memory.recent import RecentMemory
 from xiaozhi_persona.memory.small_talk import is_small_talk
-from xiaozhi_persona.memory.store import OwnerStore
+from xiaozhi_persona.memory.store import BusyStore, OwnerStore
 from xiaozhi_persona.memory.threads import DiaryThreads
+from xiaozhi_persona.memory.unwritten import notice_of, sorry_for
 from xiaozhi_persona.settings import MemorySettings
 from xiaozhi_persona.spine import Owner, Recollection, Turn
 
 log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
+MAX_TURN_CHARACTERS = 10_000
+"""Of what one side says at one go no more is kept: speech ends before that (providers/speech/pipeline.py)."""
+_MAX_SPEAKER_CHARACTERS = 100
 _CONVERSATION_MINUTES = 30
 """After a start, the last conversation goes on when it is not older than this."""
 _WRITE_DEADLINE_S = 2.0
@@ -46,9 +50,11 @@ class PersonaMemory:
         *,
         role_of: Callable[[Owner], tuple[str, LoreBook | None]] = lambda owner: ("", None),
         recent_turns: int = 20,
+        recent_chars: int = 8000,
         on_forget: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """Keep the memories in `folder`. `recent_turns` of the running conversation go along with every recall.
+        """Keep the memories in `folder`. Up to `recent_turns` of the running conversation, with up to `recent_chars`
+        characters in all, go along with every recall.
 
         `role_of` tells the name of the role that an owner's device plays, and its lore book. `on_forget` clears
         what others keep of the conversations, such as spoken sentences.
@@ -57,9 +63,9 @@ class PersonaMemory:
         self._role_of = role_of
         self._on_forget = on_forget
         self._recent_turns = recent_turns
-        self._recent = RecentMemory(recent_turns)
+        self._recent = RecentMemory(recent_turns, recent_chars)
         self._threads = DiaryThreads(folder, retention_days=settings.retention_days)
-        self._opening: dict[str, Future[list[diary.Entry]]] = {}
+        self._opening: dict[str, _Opening] = {}
         self._asked: dict[str, tuple[spoken.Command, datetime]] = {}  # what waits for a yes, by device
         self._closed = False
 
@@ -68,27 +74,45 @@ class PersonaMemory:
         return self._settings.owner_of(owner.id)
 
     async def open(self, owner: Owner) -> None:
-        """Open the memory ahead of the first question, when the device connects."""
+        """Open the memory ahead of the first question, when the device connects. Others' questions come first."""
+        await self._begin(owner, _WRITE_DEADLINE_S, ahead=True)
+
+    async def begin(self, owner: Owner) -> None:
+        """Open the memory at once: a question is about to come."""
         await self._begin(owner, _WRITE_DEADLINE_S)
 
-    async def remember(self, owner: Owner, turns: Sequence[Turn]) -> None:
-        """Write the turns; returns when they would survive the end of the process."""
-        turns = [turn for turn in turns if turn.text.strip()]
+    async def remember(self, owner: Owner, turns: Sequence[Turn]) -> str:
+        """Write the turns; returns when they would survive the end of the process.
+
+        Returns "", or what the chat model is to know when they could not be written. Then they are written later, if
+        that becomes possible before the process ends.
+        """
+        turns = [
+            replace(
+                turn, text=turn.text[:MAX_TURN_CHARACTERS], speaker=turn.speaker[:_MAX_SPEAKER_CHARACTERS]
+            )
+            for turn in turns
+            if turn.text.strip()
+        ]
         if not turns or self._closed:
-            return
+            return ""
         role, _ = self._role_of(owner)
         entries = [diary.entry(_as_said(turn), role=role, speaker=turn.speaker) for turn in turns]
         await self._begin(owner, _WRITE_DEADLINE_S)
         await self._recent.remember(owner, turns)
         if self._closed:  # meanwhile
-            return
+            return ""
         written = self._threads.write(self.owner_id(owner), entries)
         if not await _within(written, _WRITE_DEADLINE_S):
             log.warning("记忆写得很慢：%.0f 秒还没有写完。", _WRITE_DEADLINE_S)
+            return ""
+        trouble = written.result()
+        return notice_of(trouble) if trouble and not isinstance(trouble, BusyStore) else ""
 
     async def recall(self, owner: Owner, question: str, now: datetime) -> Recollection:
         """Return what helps to answer a question, within `recall_deadline_ms`: what is ready by then."""
         deadline_s = time.monotonic() + self._settings.recall_deadline_ms / 1000
+        question = question[:MAX_QUESTION_CHARACTERS]
         draft = Draft()
         opened = not self._closed and await self._begin(owner, deadline_s - time.monotonic())
         if opened:
@@ -131,14 +155,30 @@ class PersonaMemory:
                 return "好，我全都忘掉了。"
             done = asyncio.wrap_future(self._threads.obey(self.owner_id(owner), command, now))
             answer, forgotten, asks = await asyncio.wait_for(done, _COMMAND_DEADLINE_S)
-        except (PersonaError, asyncio.TimeoutError) as exc:
-            log.error("%s", exc or "记忆没有及时写完。")
-            return "抱歉，我现在动不了记忆，请稍后再试。"
+        except asyncio.TimeoutError as exc:
+            log.error("记忆没有及时写完。")
+            return sorry_for(exc, notes=False)
+        except PersonaError as exc:
+            is_note = command.kind == "remember"
+            if is_note:  # its words wait, as others do, until they can be written
+                self._threads.write(self.owner_id(owner), [diary.entry(Turn("user", text, now))])
+            return self.sorry(exc, notes=is_note)
         if forgotten:
             await self._forgotten(owner)
         if asks:
+            for device, (_, asked_at) in list(self._asked.items()):
+                if now - asked_at > _ANSWER_WITHIN:
+                    del self._asked[device]
             self._asked[owner.id] = replace(command, sure=True), now
         return answer
+
+    def sorry(self, trouble: PersonaError, *, notes: bool = False) -> str:
+        """Note a trouble in the log, once for each cause, and return what the user is told of it.
+
+        `notes`: the user wanted something to be remembered.
+        """
+        self._threads.complaints.tell(trouble)
+        return sorry_for(trouble, notes=notes)
 
     def ask_no_more(self, owner: Owner) -> None:
         """Note that what `obey` asks back was not heard: a yes that comes next is for something else."""
@@ -213,20 +253,28 @@ class PersonaMemory:
         self._closed = True
         await asyncio.to_thread(self._threads.close)
 
-    async def _begin(self, owner: Owner, seconds: float) -> bool:
-        """Open the memory when it is not, and go on with its last conversation. Returns whether it is open."""
+    async def _begin(self, owner: Owner, seconds: float, *, ahead: bool = False) -> bool:
+        """Open the memory when it is not, and go on with its last conversation. Returns whether it is open.
+
+        `ahead`: nobody has asked yet. What has not begun is given up when the time is over, or the caller goes.
+        """
         if self._recent.knows(owner):
             return True
         opening = self._opening.get(owner.id)
-        if opening is None:
-            opening = self._threads.open(self.owner_id(owner), self._recent_turns)
-            self._opening[owner.id] = opening
-        if not await _within(opening, seconds):
+        if opening is None or (opening.ahead and not ahead and opening.job.cancel()):
+            job = self._threads.open(self.owner_id(owner), self._recent_turns, ahead=ahead)
+            opening = self._opening[owner.id] = _Opening(job, ahead)
+            job.add_done_callback(lambda _: self._opening.pop(owner.id, None))
+        try:
+            in_time = await _within(opening.job, seconds)
+        finally:
+            if ahead and opening.ahead:
+                opening.job.cancel()
+        if not in_time or opening.job.cancelled():
             return False
-        self._opening.pop(owner.id, None)
         if not self._recent.knows(owner):
             since = diary.to_ms(datetime.now().astimezone() - timedelta(minutes=_CONVERSATION_MINUTES))
-            turns = [turn for turn in opening.result() if turn.at_ms >= since]
+            turns = [turn for turn in opening.job.result() if turn.at_ms >= since]
             self._recent.begin(owner, [Turn(turn.who, turn.text, turn.at) for turn in turns])  # type: ignore[arg-type]
         return True
 
@@ -247,7 +295,10 @@ class PersonaMemory:
     async def _notice_forgetting(self, owner: Owner, deadline_s: float) -> None:
         """Clear the conversation when another process has forgotten something: that may stand in it."""
         asking = self._threads.forgotten_elsewhere(self.owner_id(owner))
-        if await _within(asking, deadline_s - time.monotonic()) and asking.result():
+        in_time = await _within(asking, deadline_s - time.monotonic())
+        if not in_time:
+            asking.cancel()
+        elif asking.result():
             await self._forgotten(owner)
             self._threads.noticed(self.owner_id(owner), asking.result())
 
@@ -257,6 +308,13 @@ class PersonaMemory:
         self._recent.forget(lambda device: self.owner_id(device) == mine)
         if self._on_forget:
             await self._on_forget()
+
+
+class _Opening(NamedTuple):
+    """A memory that is being opened."""
+
+    job: Future[list[diary.Entry]]
+    ahead: bool
 
 
 def _as_said(turn: Turn) -> Turn:

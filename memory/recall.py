@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 MIN_COVERAGE = 0.25
 """A turn that holds less of the question's words is not what is asked for."""
-_MAX_QUESTION_CHARS = 1000
+MAX_QUESTION_CHARACTERS = 1000
 _MAX_HITS = 12
 _MAX_FACTS = 12
 _MAX_RANGES = 4
@@ -79,7 +79,7 @@ def recall(
 
     Never raises: what the database reports ends the search with what was found before.
     """
-    question = diary.storable(question[:_MAX_QUESTION_CHARS])
+    question = diary.storable(question[:MAX_QUESTION_CHARACTERS])
     if is_small_talk(question):
         draft.complete = True
         return

@@ -143,3 +143,5 @@ def _first(db: sqlite3.Connection) -> None:
 
 
 _STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first,)
+VERSION = len(_STEPS)
+"""Of the tables, as `pragma user_version` gives it."""

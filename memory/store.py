@@ -17,7 +17,7 @@ from pathlib import Path
 
 from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.errors import PersonaError
-from xiaozhi_persona.memory import diary, facts, pending, salvage, schema, text_index
+from xiaozhi_persona.memory import diary, disk, facts, pending, salvage, schema, text_index
 from xiaozhi_persona.memory.diary import Entry
 from xiaozhi_persona.memory.pending import PENDING as PENDING
 
@@ -41,6 +41,11 @@ class BusyStore(PersonaError):
 def owner_folder(root: Path, owner_id: str) -> Path:
     """Return where an owner's memory lies. The name tells nothing about the owner."""
     return root / hashlib.sha256(diary.storable(owner_id).encode()).hexdigest()[:32]
+
+
+def has_memory(folder: Path) -> bool:
+    """Whether there is anything in an owner's folder: a memory, turns that wait for it, a damaged one set aside."""
+    return (folder / FILE).exists() or (folder / PENDING).exists() or any(folder.glob("damaged-*.db"))
 
 
 class OwnerStore:
@@ -187,8 +192,8 @@ class OwnerStore:
 
     @property
     def is_writable_again(self) -> bool:
-        """Whether it is open for reading only, and somebody has changed the permissions since."""
-        return self.readonly and os.access(self.folder, os.W_OK) and os.access(self.file, os.W_OK)
+        """Whether it is open for reading only, and somebody has changed the permissions or made room since."""
+        return self.readonly and os.access(self.file, os.W_OK) and disk.obstacle(self.folder) is None
 
     def _found_inode(self) -> int:
         with contextlib.suppress(OSError):
@@ -262,15 +267,15 @@ def set_aside_files(folder: Path) -> list[Path]:
     return [*folder.glob("damaged-*"), *folder.glob("salvaged-*")]
 
 
-def explained(exc: Exception, file: Path) -> PersonaError:
+def explained(exc: OSError | sqlite3.Error, file: Path) -> PersonaError:
     """Return what a database or the disk reported in words that say what to do."""
-    text = str(exc).lower()
+    text = str(exc).lower() if isinstance(exc, sqlite3.Error) else ""  # an OSError's may hold any path
     if isinstance(exc, BlockingIOError) or "locked" in text or "busy" in text:
         return BusyStore(f"另一个程序正在写 {file}。等它写完再试。")
     if "malformed" in text or "not a database" in text or "corrupt" in text or "no such table" in text:
         return DamagedStore(f"记忆的数据库 {file} 坏了（{exc}）。它会被移到一旁，能读的写进新的。")
-    if "full" in text or "no space" in text or "file too large" in text:
-        return PersonaError(f"磁盘满了，{file} 写不进去。请腾出空间。")
-    if "readonly" in text or "read-only" in text or "permission" in text:
-        return PersonaError(f"{file} 只能读，不能写。请检查文件夹的权限。")
-    return PersonaError(f"记忆的数据库 {file} 出错：{exc}。请检查磁盘和权限。")
+    told = disk.explained(exc, file)
+    if text and "disk is full" not in text:
+        # On a full disk SQLite cannot open its log, and then calls the database readonly: the disk itself knows.
+        return disk.obstacle(file.parent) or told
+    return told

@@ -1,7 +1,8 @@
-"""The threads in which diaries are read and written: one writes, one reads, two keep house.
+"""The threads in which diaries are read and written: one writes, one reads, two stand in the queue, two keep house.
 
-They belong to no event loop. House-keeping is what nobody waits for: syncing to the disk, reading whole files for
-damage, removing traces of what was forgotten, mending.
+They belong to no event loop. What is opened ahead of a question, and what makes a new diary, takes long and comes one
+at a time: nobody waits for more than one such job of another owner. House-keeping is what nobody waits for: syncing to
+the disk, reading whole files for damage, removing traces of what was forgotten, mending.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from xiaozhi_persona.errors import PersonaError
-from xiaozhi_persona.memory import diary, schema, spoken
+from xiaozhi_persona.memory import diary, disk, schema, spoken
 from xiaozhi_persona.memory.fact_rules import find_facts
 from xiaozhi_persona.memory.forget import Forgotten, expire, forget_all, scrub
 from xiaozhi_persona.memory.owners import Owners
+from xiaozhi_persona.memory.queues import NewcomersLast, OneAtATime
 from xiaozhi_persona.memory.recall import Draft, recall
 from xiaozhi_persona.memory.store import (
     FORGOTTEN,
@@ -29,13 +31,16 @@ from xiaozhi_persona.memory.store import (
     delete_owner,
     set_aside,
 )
+from xiaozhi_persona.memory.sweep import sweep
 from xiaozhi_persona.memory.time_words import find_ranges
+from xiaozhi_persona.memory.unwritten import Complaints, Unwritten
 
 log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 _RETRY_S = 1.0
-_MAX_UNWRITTEN = 1000
+_RETRY_UNWRITTEN_S = 10.0
+"""Somebody has to make room on the disk, or change the permissions."""
 
 
 class DiaryThreads:
@@ -46,23 +51,39 @@ class DiaryThreads:
         self._owners = Owners(folder)
         self._writer = ThreadPoolExecutor(1, "memory-write")
         self._reader = ThreadPoolExecutor(1, "memory-read")
+        self._opening_queue = OneAtATime(self._reader, "memory-open")
+        self._write_queue = NewcomersLast(
+            self._writer, "memory-make", lambda owner_id: owner_id in self._forgetting
+        )
         self._keeper = ThreadPoolExecutor(2, "memory-keep")
         self._lock = threading.Lock()
         self._unsynced: set[str] = set()
         self._expired: dict[str, date] = {}
-        self._unwritten: dict[str, list[diary.Entry]] = {}
-        self._forgetting: dict[str, str] = {}  # the mark of the last one that is known, by owner
+        self._unwritten = Unwritten()
+        self._held: set[str] = set()  # whose turns wait in the pending file
+        self._forgetting: dict[
+            str, str
+        ] = {}  # by owner with a diary: the last mark of forgetting that is known
         self._retry: threading.Timer | None = None
         self._closed = False
+        self.complaints = Complaints()
         self._submit(self._reader, _warm_up)
+        self._submit(self._keeper, self._tidy, folder)
 
-    def open(self, owner_id: str, count: int) -> Future[list[diary.Entry]]:
-        """Open a diary and return its last turns; it is checked in the background. Never raises."""
-        return self._reader.submit(self._latest, owner_id, count)
+    def open(self, owner_id: str, count: int, *, ahead: bool = False) -> Future[list[diary.Entry]]:
+        """Open a diary and return its last turns; it is checked in the background. Never raises.
 
-    def write(self, owner_id: str, turns: list[diary.Entry]) -> Future[None]:
-        """Write turns; done when they would survive the end of the process. Never raises."""
-        return self._writer.submit(self._write, owner_id, turns)
+        `ahead`: nobody waits for it, and who asks meanwhile comes first.
+        """
+        queue = self._opening_queue if ahead else self._reader
+        return queue.submit(self._latest, owner_id, count)
+
+    def write(self, owner_id: str, turns: list[diary.Entry]) -> Future[PersonaError | None]:
+        """Write turns; done when they would survive the end of the process. Never raises.
+
+        Returns why they could not be written: then they wait in RAM.
+        """
+        return self._write_queue.submit(self._write, owner_id, turns)
 
     def find(
         self,
@@ -79,18 +100,19 @@ class DiaryThreads:
 
         def run() -> None:
             try:
-                with self._owners.use(owner_id) as store:
-                    recall(
-                        store.reader,
-                        question,
-                        now,
-                        draft,
-                        max_tokens=max_tokens,
-                        deadline_s=deadline_s,
-                        skip=skip,
-                    )
+                with self._owners.use_existing(owner_id) as store:
+                    if store:
+                        recall(
+                            store.reader,
+                            question,
+                            now,
+                            draft,
+                            max_tokens=max_tokens,
+                            deadline_s=deadline_s,
+                            skip=skip,
+                        )
             except PersonaError as exc:
-                log.error("%s", exc)
+                self.complaints.tell(exc)
             except Exception:
                 log.exception("回忆时出错")
 
@@ -106,19 +128,19 @@ class DiaryThreads:
 
     def obey(self, owner_id: str, command: spoken.Command, now: datetime) -> Future[spoken.Done]:
         """Do what the owner said. Raises PersonaError."""
-        return self._writer.submit(self._obey, owner_id, command, now)
+        return self._write_queue.submit(self._obey, owner_id, command, now)
 
     def change(self, owner_id: str, how: Callable[[OwnerStore], _T]) -> Future[_T]:
         """Do something else to a diary. Raises PersonaError."""
-        return self._writer.submit(self._change, owner_id, how)
+        return self._write_queue.submit(self._change, owner_id, how)
 
     def forget(self, owner_id: str, how: Callable[[OwnerStore], Forgotten]) -> Future[Forgotten]:
         """Forget: rows when it is done, their traces in the file soon after. Raises PersonaError."""
-        return self._writer.submit(self._forget, owner_id, how)
+        return self._write_queue.submit(self._forget, owner_id, how)
 
     def forget_all(self, owner_id: str) -> Future[None]:
         """Forget everything of an owner. Raises PersonaError."""
-        return self._writer.submit(self._forget_all, owner_id)
+        return self._write_queue.submit(self._forget_all, owner_id)
 
     def close(self) -> None:
         """Do what is left to do, and end the threads. Blocks."""
@@ -127,56 +149,75 @@ class DiaryThreads:
         if self._retry:
             self._retry.cancel()
             self._retry.join()
-        self._submit(self._writer, self._write_unwritten)
+        self._opening_queue.shutdown(cancel_futures=True)
+        self._write_queue.shutdown()
+        self._submit(self._writer, self._write_again)
         for pool in (self._reader, self._writer, self._keeper):
             pool.shutdown()
         self._owners.close()
+        if lost := sum(len(self._unwritten.take(owner_id)) for owner_id in self._unwritten.owners()):
+            log.error("有 %d 句话到最后也没有写进记忆，原因见上。", lost)
 
     # In the writing thread.
 
-    def _write(self, owner_id: str, turns: list[diary.Entry], *, mended: bool = False) -> None:
-        before = self._unwritten.pop(owner_id, [])
+    def _write(self, owner_id: str, turns: list[diary.Entry], *, mended: bool = False) -> PersonaError | None:
+        before = self._unwritten.take(owner_id)
         turns = before + turns
+        lend = self._owners.use if turns else self._owners.use_existing
         try:
-            with self._owners.use(owner_id) as store:
+            with lend(owner_id) as store:
+                if store is None:
+                    return None
+                if owner_id not in self._forgetting:  # it was not there when it was opened
+                    self.noticed(owner_id, schema.get_meta(store.writer, FORGOTTEN))
                 if store.off_record:
                     turns = before  # was said before that began
                 try:
                     if turns or store.has_pending():
                         store.append(turns)
+                    if before:
+                        self.complaints.settled()
                 except BusyStore:
-                    store.put_aside_for_later(turns)
-                    self._try_again(owner_id)
+                    if turns:
+                        store.put_aside_for_later(turns)
+                    self._held.add(owner_id)
+                    self._try_again(_RETRY_S)
             self._sync_soon(owner_id)
             self._expire_daily(owner_id)
         except DamagedStore as exc:
             log.error("%s", exc)
-            self._unwritten[owner_id] = turns[-_MAX_UNWRITTEN:]
+            self._unwritten.put(owner_id, turns)
             if not mended:
                 self._recover(owner_id)
-                self._write(owner_id, [], mended=True)
+                return self._write(owner_id, [], mended=True)
+            return exc
         except PersonaError as exc:
-            log.error("%s", exc)
-            self._unwritten[owner_id] = turns[-_MAX_UNWRITTEN:]
+            self.complaints.tell(exc)
+            self._unwritten.put(owner_id, turns)
+            self._try_again(_RETRY_UNWRITTEN_S)
+            return exc
         except Exception:
             log.exception("写记忆时出错")
+        return None
 
-    def _write_unwritten(self) -> None:
-        for owner_id in list(self._unwritten):
+    def _write_again(self) -> None:
+        """Write what waits in the pending files and in RAM, for as long as the disk takes it."""
+        held, self._held = self._held, set()
+        for owner_id in held:
             self._write(owner_id, [])
+        for owner_id in self._unwritten.owners():
+            if isinstance(self._write(owner_id, []), disk.UnwritableStore):
+                return
 
-    def _try_again(self, owner_id: str) -> None:
-        """Write later what waits in the pending file."""
+    def _try_again(self, after_s: float) -> None:
+        """Write later what could not be written."""
         with self._lock:
             if self._closed or (self._retry and self._retry.is_alive()):
                 return
-            self._retry = threading.Timer(_RETRY_S, self._submit_write, (owner_id,))
+            self._retry = threading.Timer(after_s, self._submit, (self._writer, self._write_again))
             self._retry.name = "memory-retry"
             self._retry.daemon = True
             self._retry.start()
-
-    def _submit_write(self, owner_id: str) -> None:
-        self._submit(self._writer, self._write, owner_id, [])
 
     @staticmethod
     def _submit(pool: ThreadPoolExecutor, job: Callable[..., object], *arguments: object) -> None:
@@ -190,23 +231,29 @@ class DiaryThreads:
         return done
 
     def _change(self, owner_id: str, how: Callable[[OwnerStore], _T]) -> _T:
-        if owner_id in self._unwritten:
-            self._write(owner_id, [])
+        self._write_what_waits(owner_id)
         with self._owners.use(owner_id) as store:
             return how(store)
 
     def _forget(self, owner_id: str, how: Callable[[OwnerStore], Forgotten]) -> Forgotten:
-        gone = self._change(owner_id, how)
+        self._write_what_waits(owner_id)
+        with self._owners.use_existing(owner_id) as store:
+            gone = how(store) if store else Forgotten()
         self._forgotten(owner_id)
         return gone
 
+    def _write_what_waits(self, owner_id: str) -> None:
+        if owner_id in self._unwritten:
+            self._write(owner_id, [])
+
     def _forget_all(self, owner_id: str) -> None:
-        self._unwritten.pop(owner_id, None)
+        self._unwritten.take(owner_id)
         off_record = False
         try:
-            with self._owners.use(owner_id) as store:
-                off_record = store.off_record
-                forget_all(store)
+            with self._owners.use_existing(owner_id) as store:
+                if store:
+                    off_record = store.off_record
+                    forget_all(store)
         except DamagedStore:
             with self._owners.closed(owner_id) as folder:
                 delete_owner(folder)
@@ -216,9 +263,10 @@ class DiaryThreads:
 
     def _forgotten(self, owner_id: str) -> None:
         """Have the traces removed; who asked for it clears the conversation without being told."""
-        with contextlib.suppress(PersonaError), self._owners.use(owner_id) as store:
-            self.noticed(owner_id, schema.get_meta(store.writer, FORGOTTEN))
-        self._submit(self._keeper, self._scrub, owner_id)
+        with contextlib.suppress(PersonaError), self._owners.use_existing(owner_id) as store:
+            if store:
+                self.noticed(owner_id, schema.get_meta(store.writer, FORGOTTEN))
+                self._submit(self._keeper, self._scrub, owner_id)
 
     def _recover(self, owner_id: str) -> None:
         """Make a damaged index anew; set a damaged database aside and begin a new one."""
@@ -239,7 +287,9 @@ class DiaryThreads:
 
     def _latest(self, owner_id: str, count: int) -> list[diary.Entry]:
         try:
-            with self._owners.use(owner_id) as store:
+            with self._owners.use_existing(owner_id) as store:
+                if store is None:
+                    return []
                 if store.index_state != "ok" or store.has_pending():
                     self._submit(self._writer, self._mend, owner_id)
                 if store.has_traces:  # the process ended before they were removed
@@ -249,39 +299,48 @@ class DiaryThreads:
             self._submit(self._keeper, self._check, owner_id)
             return turns
         except PersonaError as exc:
-            log.error("%s", exc)
+            self.complaints.tell(exc)
         except Exception:
             log.exception("打开记忆时出错")
         return []
 
     def _forgotten_elsewhere(self, owner_id: str) -> str:
         try:
-            with self._owners.use(owner_id) as store:
+            with self._owners.use_existing(owner_id) as store:
+                if store is None:
+                    return ""
                 last = schema.get_meta(store.reader, FORGOTTEN)
             return last if last != self._forgetting.setdefault(owner_id, last) else ""
         except PersonaError as exc:
-            log.error("%s", exc)
+            self.complaints.tell(exc)
         except Exception:
             log.exception("读记忆时出错")
         return ""
 
     # In the threads that keep house.
 
+    def _tidy(self, folder: Path) -> None:
+        """Say at the start when nothing can be written; else remove what is empty."""
+        if trouble := disk.obstacle(folder):
+            self.complaints.tell(trouble)
+        else:
+            sweep(folder, lambda: self._closed)
+
     def _mend(self, owner_id: str) -> None:
         try:
-            with self._owners.use(owner_id) as store:
-                if store.index_state != "ok":
+            with self._owners.use_existing(owner_id) as store:
+                if store and store.index_state != "ok":
                     log.warning("记忆的索引要重建（%s）。", store.index_state)
                     store.rebuild()
         except PersonaError as exc:
-            log.error("%s", exc)
+            self.complaints.tell(exc)
         self._write(owner_id, [])
 
     def _check(self, owner_id: str) -> None:
         """Read the whole file once, and forget what is older than the settings keep."""
         try:
-            with self._owners.use(owner_id) as store:
-                problems = store.check()
+            with self._owners.use_existing(owner_id) as store:
+                problems = store.check() if store else []
             if problems:
                 log.error("记忆的数据库有损坏：%s", problems[0])
                 self._submit(self._writer, self._recover, owner_id)
@@ -298,21 +357,22 @@ class DiaryThreads:
 
     def _expire(self, owner_id: str) -> None:
         try:
-            with self._owners.use(owner_id) as store:
+            with self._owners.use_existing(owner_id) as store:
                 now = datetime.now().astimezone()
-                gone = expire(store, self._retention_days, now)
+                gone = expire(store, self._retention_days, now) if store else Forgotten()
             if gone.turns or gone.facts:
                 self._submit(self._keeper, self._scrub, owner_id)
         except PersonaError as exc:
-            log.error("%s", exc)
+            self.complaints.tell(exc)
 
     def _scrub(self, owner_id: str) -> None:
         try:
-            with self._owners.use(owner_id) as store:
-                scrub(store)
-            self._submit_write(owner_id)
+            with self._owners.use_existing(owner_id) as store:
+                if store:
+                    scrub(store)
+            self._submit(self._writer, self._write, owner_id, [])
         except PersonaError as exc:
-            log.error("%s", exc)
+            self.complaints.tell(exc)
 
     def _sync_soon(self, owner_id: str) -> None:
         with self._lock:
@@ -324,8 +384,9 @@ class DiaryThreads:
     def _sync(self, owner_id: str) -> None:
         with self._lock:
             self._unsynced.discard(owner_id)
-        with contextlib.suppress(PersonaError), self._owners.use(owner_id) as store:
-            store.sync()
+        with contextlib.suppress(PersonaError), self._owners.use_existing(owner_id) as store:
+            if store:
+                store.sync()
 
 
 def _warm_up() -> None:

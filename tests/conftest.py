@@ -33,8 +33,8 @@ def _no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Outside of the project its own settings count, which somebody may have made here."""
-    monkeypatch.setattr(settings_files, "project_folder", lambda: None)
+    """Outside of the project its own settings and data would count, which somebody may have made here."""
+    monkeypatch.setenv(settings_files.PROJECT_VARIABLE, ".")
 
 
 @pytest.fixture(autouse=True)

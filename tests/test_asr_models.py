@@ -287,26 +287,18 @@ def test_a_name_that_the_hub_does_not_know_is_told(hub: ModelHub, tmp_path: Path
 def test_without_the_hub_s_package_it_is_said_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "modelscope", None)
-    with pytest.raises(PackageMissing, match="pip install modelscope"):
+    monkeypatch.setitem(sys.modules, "modelscope_hub.compat", None)
+    with pytest.raises(PackageMissing, match="pip install modelscope-hub"):
         find("iic/Tiny", AsrSettings(), tmp_path, tmp_path / "m")
 
 
-@pytest.mark.parametrize("takes_endpoint", [True, False])
-def test_a_mirror_of_modelscope_is_used_in_old_and_new_versions(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, takes_endpoint: bool
-) -> None:
+def test_a_mirror_of_modelscope_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, Any] = {}
 
-    def new(model_id: str, local_dir: str = "", endpoint: str = "") -> None:
+    def download(model_id: str, local_dir: str = "", endpoint: str = "") -> None:
         asked.update(model_id=model_id, endpoint=endpoint)
 
-    def old(model_id: str, local_dir: str = "") -> None:
-        asked.update(model_id=model_id, endpoint="https://" + os.environ["MODELSCOPE_DOMAIN"])
-
-    monkeypatch.setenv("MODELSCOPE_DOMAIN", "")
-    modelscope = SimpleNamespace(snapshot_download=new if takes_endpoint else old)
-    monkeypatch.setitem(sys.modules, "modelscope", modelscope)
+    monkeypatch.setitem(sys.modules, "modelscope_hub.compat", SimpleNamespace(snapshot_download=download))
     find("iic/Tiny", AsrSettings(mirror="https://mirror.example/"), tmp_path, tmp_path / "m")
     assert asked == {"model_id": "iic/Tiny", "endpoint": "https://mirror.example"}
 
@@ -314,7 +306,7 @@ def test_a_mirror_of_modelscope_is_used_in_old_and_new_versions(
 def test_a_folder_that_is_missing_is_told_beside_the_hub(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "modelscope", None)
+    monkeypatch.setitem(sys.modules, "modelscope_hub.compat", None)
     with pytest.raises(PackageMissing, match=f"没有文件夹 {tmp_path}/models/gone"):
         find("models/gone", AsrSettings(), tmp_path, tmp_path / "m")
     (tmp_path / "models").mkdir()  # now it can only be meant as a folder

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import shutil
+import subprocess
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -21,13 +23,18 @@ class Commands:
         self.has_torch = True
         self.exit_code = 0
 
+    PIPE = subprocess.PIPE
+
     def run(self, command: list[str], **_: Any) -> SimpleNamespace:
         self.commands.append(command)
         failed = "--dry-run" in command and not self.has_torch
         return SimpleNamespace(returncode=int(failed), stdout="", stderr="")
 
-    def check_output(self, command: list[str], **_: Any) -> str:
-        return "3 11\n"
+    def Popen(  # noqa: N802
+        self, command: list[str], **_: Any
+    ) -> contextlib.AbstractContextManager[SimpleNamespace]:
+        self.commands.append(command)
+        return contextlib.nullcontext(SimpleNamespace(stderr=[], returncode=0))
 
     def call(self, command: list[str], **_: Any) -> int:
         self.commands.append(command)
@@ -60,7 +67,7 @@ def commands(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Commands:
 def test_it_adds_funasr_and_torch_and_runs_their_tests(run: ModuleType, commands: Commands) -> None:
     commands.exit_code = 3
     assert run.main(["test", "--torch", "-x"]) == 3
-    (project,) = [c for c in commands.with_words("-e") if ".[bridge,asr,espeak,test,asr-torch]" in c]
+    (project,) = [c for c in commands.with_words("-e") if ".[bridge,asr-lean,espeak,test,asr-torch]" in c]
     assert project[-2:] == ["-c", ".ci/torch-constraints.txt"]
     assert commands.commands[-1][1:] == ["-m", "pytest", "tests/test_asr_torch.py", "-x"]
     assert not commands.with_words("ruff")
@@ -71,7 +78,7 @@ def test_without_a_torch_for_this_python_it_says_so_and_is_well(
 ) -> None:
     commands.has_torch = False
     assert run.main(["test", "--torch"]) == 0
-    assert "跳过" in capsys.readouterr().out
+    assert "跳过" in capsys.readouterr().err
     assert not commands.with_words("pytest") and not commands.with_words("onnxscript")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes.util
 import importlib.util
 import random
-import struct
 import sys
 import wave
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
+import soundfile
 
 from xiaozhi_persona.audio import opus
 from xiaozhi_persona.audio.opus import MAX_PACKET_MS, OpusDecoder, OpusEncoder, OpusError
@@ -273,20 +273,82 @@ def test_a_recording_of_nothing_is_empty(tmp_path: Path) -> None:
     assert len(read_wav(write_pcm(tmp_path / "a.wav", b"", rate=8000), 16000)) == 0
 
 
-FLOAT_WAV = b"RIFF" + struct.pack(
-    "<I4s4sIHHIIHH4sI", 44, b"WAVE", b"fmt ", 16, 3, 1, 16000, 64000, 4, 32, b"data", 8
-)
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"ID3\x04 a song", b"RIFF\x04\0\0\0WAVE", b"RIFF", FLOAT_WAV + bytes(8), bytes(100)]
-)
-def test_what_is_no_pcm_wav_is_refused_with_the_next_step(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("content", [b"", b"ID3\x04 a song", b"RIFF\x04\0\0\0WAVE", b"RIFF", bytes(100)])
+@pytest.mark.parametrize("has_pyav", [True, False])
+def test_what_is_no_recording_is_refused_with_the_next_step(
+    tmp_path: Path, content: bytes, has_pyav: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if has_pyav:
+        pytest.importorskip("av")
+    else:
+        monkeypatch.setitem(sys.modules, "av", None)
     path = tmp_path / "a.wav"
     path.write_bytes(content)
     with pytest.raises(SettingsError) as caught:
         read_wav(path, 16000)
-    assert str(path) in str(caught.value) and "ffmpeg" in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert ("ffmpeg" in str(caught.value)) == bool(content)
+
+
+@pytest.mark.parametrize("sizes", ["none", "data", "streamed"])
+def test_a_recorder_that_never_wrote_the_sizes_is_read_to_the_end(tmp_path: Path, sizes: str) -> None:
+    sound = sweep(16000)
+    path = write_pcm(tmp_path / "a.wav", sound.tobytes())
+    data = bytearray(path.read_bytes())
+    unknown = b"\xff" * 4 if sizes == "streamed" else bytes(4)
+    data[40:44] = unknown
+    if sizes != "data":
+        data[4:8] = unknown
+    path.write_bytes(data)
+    assert np.array_equal(read_wav(path, 16000), sound)
+    path.write_bytes(data[:44])
+    assert not len(read_wav(path, 16000))
+
+
+@pytest.mark.parametrize(
+    ("form", "subtype"),
+    [
+        ("WAV", "FLOAT"),
+        ("WAV", "DOUBLE"),
+        ("WAV", "PCM_24"),
+        ("WAV", "ULAW"),
+        ("WAVEX", "PCM_16"),
+        ("FLAC", "PCM_16"),
+        ("MP3", "MPEG_LAYER_III"),
+        ("OGG", "VORBIS"),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_other_formats_are_read(tmp_path: Path, form: str, subtype: str, channels: int) -> None:
+    sound = np.repeat(sweep(44100)[:, None], channels, axis=1) / np.float32(32768)
+    soundfile.write(tmp_path / "a", sound, 44100, format=form, subtype=subtype)
+    heard = read_wav(tmp_path / "a", 16000)
+    assert abs(len(heard) - 1.2 * 16000) < 0.1 * 16000
+    assert best_correlation(sweep(16000)[:18000], heard, max_delay=1300) > 0.99
+
+
+def test_floats_beyond_full_scale_and_no_numbers_do_no_harm(tmp_path: Path) -> None:
+    sound = np.array([0.5, 2.0, -2.0, np.nan, np.inf, 0.25], np.float32)
+    soundfile.write(tmp_path / "a.wav", sound, 16000, subtype="FLOAT")
+    assert read_wav(tmp_path / "a.wav", 16000).tolist() == [16384, 32767, -32768, 0, 32767, 8192]
+
+
+def test_m4a_is_read_with_pyav_and_else_its_name_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    av = pytest.importorskip("av")
+    with av.open(str(tmp_path / "a.m4a"), "w") as output:
+        stream = output.add_stream("aac", rate=44100, layout="stereo")
+        both = np.repeat(sweep(44100)[None, :], 2, axis=0)
+        frame = av.AudioFrame.from_ndarray(both.T.reshape(1, -1).copy(), format="s16", layout="stereo")
+        frame.rate = 44100
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            output.mux(packet)
+    heard = read_wav(tmp_path / "a.m4a", 16000)
+    assert best_correlation(sweep(16000)[:18000], heard, max_delay=1300) > 0.95
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(SettingsError, match=r"M4A.*pip install av"):
+        read_wav(tmp_path / "a.m4a", 16000)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import random
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from fakes.bridge import make_settings, messages, running
@@ -270,7 +271,8 @@ async def test_a_wrong_path_and_a_wrong_token_are_refused() -> None:
             pass
 
 
-async def test_a_taken_port_is_named() -> None:
+async def test_a_taken_port_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     parts = make_parts()
     async with running(parts) as rig:
         taken = make_settings().bridge.model_copy(

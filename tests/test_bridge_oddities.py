@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from fakes.bridge import messages, running
 from fakes.parts import FakeChatModel, FakeRecognizer, make_parts, silence, speech
+from fakes.wire import Wire
 from fakes.xiaozhi_server import HELLO as SERVER_HELLO
 from fakes.xiaozhi_server import FakeXiaozhi
 from websockets.asyncio.client import ClientConnection, connect
@@ -146,6 +147,32 @@ async def test_of_two_texts_typed_at_once_the_last_is_answered() -> None:
             await websocket.send(json.dumps({"type": "listen", "state": "detect", "text": text}))
         await until_stop(websocket)
     assert [asked[-1].content for asked in chat.asked] == ["第二"]
+
+
+async def test_a_text_that_waited_and_one_that_comes_while_the_turn_before_ends_do_not_both_begin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Slow(FakeChatModel):
+        async def stream(self, *args: Any) -> AsyncIterator[Any]:
+            async with contextlib.aclosing(super().stream(*args)) as deltas:
+                try:
+                    async for delta in deltas:
+                        yield delta
+                finally:
+                    await asyncio.sleep(0.3)
+
+    monkeypatch.setattr(session, "WAKE_WORD_S", 0.05)
+    chat = Slow(asyncio.Event())
+    async with running(make_parts(chat)) as rig, Wire.open(rig.url) as wire:
+        await wire.hello()
+        await wire.send(type="listen", state="detect", text="一")
+        await asyncio.wait_for(chat.began.wait(), 5)
+        chat.chunks = ("这是一句话，这又是一句话。",)
+        await wire.send(type="listen", state="detect", text="二")
+        await asyncio.sleep(0.1)
+        await wire.send(type="listen", state="detect", text="三")
+        await wire.until(lambda: chat.asked[-1][-1].content == "三" and wire.heard.starts == wire.heard.stops)
+    assert len(rig.turns) == len(chat.asked)
 
 
 async def test_who_leaves_with_a_text_waiting_leaves_nothing_running() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import uuid
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from xiaozhi_persona.audio.wav import read_wav, write_wav
 from xiaozhi_persona.bridge.client.connection import DeviceConnection
 from xiaozhi_persona.bridge.client.device import WAKE_WORD
 from xiaozhi_persona.bridge.client.sound import WavSpeaker, is_speech
-from xiaozhi_persona.bridge.client.talk import TalkOptions, machine_id, talk
+from xiaozhi_persona.bridge.client.talk import TalkOptions, kept_client_id, machine_id, talk
 from xiaozhi_persona.bridge.client.timeline import Timeline
 from xiaozhi_persona.bridge.messages import Hello, Stt, Tts
 from xiaozhi_persona.errors import (
@@ -654,3 +655,10 @@ async def test_a_timeline_as_json():
     assert (fields["gaps"], fields["gaps_ms"], fields["dropped"]) == (0, 0, 0)
     assert fields["playback_end_ms"] == round(fields["playback_end_ms"], 1)
     assert turn.sound() == "没有断音；没有丢包"
+
+
+def test_the_client_id_of_this_machine_is_drawn_once_and_kept(tmp_path: Path) -> None:
+    first = kept_client_id(tmp_path / "data")
+    assert uuid.UUID(first).version == 4 and kept_client_id(tmp_path / "data") == first
+    assert (tmp_path / "data" / "client-id").stat().st_mode & 0o777 == 0o600
+    assert kept_client_id(tmp_path / "other") != first

@@ -55,7 +55,7 @@ async def heard(talk: Conversation, *said: str) -> None:
         await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("method", ["obey", "open"])
+@pytest.mark.parametrize("method", ["obey", "begin"])
 async def test_a_slow_command_concerns_its_own_answer_and_no_other(
     talk: Conversation, mind: PersonaMemory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:

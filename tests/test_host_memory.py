@@ -57,6 +57,17 @@ def prompt_for(llm: Llm, question: str) -> str:
     return next(request.system for request in reversed(llm.requests) if question in request.question)
 
 
+async def test_a_device_is_known_however_it_writes_its_id(tmp_path: Path) -> None:
+    llm = Llm("好的。")
+    async with with_memory(newest, tmp_path, llm=llm) as server:
+        async with server.connect(ONE.upper().replace(":", "-")) as device:
+            await device.say("我最喜欢吃苹果")
+        async with server.connect(ONE) as device:
+            await device.say("我喜欢吃什么")
+    assert "苹果" in prompt_for(llm, "我喜欢吃什么")
+    assert "user: 我最喜欢吃苹果" in turns_of(server, ONE)
+
+
 @every_version
 async def test_two_devices_at_once_get_their_own_memory_and_only_that(version: str, tmp_path: Path) -> None:
     llm = Llm("好的。")

@@ -174,7 +174,6 @@ async def test_who_has_sent_no_request_gives_its_place_to_the_next(monkeypatch: 
                         one.type_text("在吗")
                         await one.reply(SOON_S)
                     assert await devices(rig) == 2
-                    assert rig.turns[-2].marks_ms["first_audio_ms"] < 500
 
 
 async def test_when_all_are_served_the_next_is_told_to_come_later(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -221,7 +221,7 @@ async def test_the_end_is_not_waited_for_once_the_reply_is_complete(server: Open
         (402, ServiceRejected, "充值"),
         (403, ServiceRejected, "llm.api_key"),
         (404, ServiceRejected, "llm.base_url"),
-        (413, ServiceRejected, "llm.history_turns"),
+        (413, ServiceRejected, "llm.history_chars"),
         (418, ServiceRejected, "llm.extra_body"),
         (408, ServiceTimeout, "稍后再试"),
         (429, ServiceUnavailable, "额度"),

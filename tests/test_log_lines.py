@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import logging
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -87,3 +90,16 @@ def test_debug_is_complete(written: Log) -> None:
 def test_arguments_that_do_not_fit_are_reported(written: Log, capsys: pytest.CaptureFixture[str]) -> None:
     written.handler.handle(log.makeRecord(log.name, logging.INFO, "here", 1, "%d", ("x",), None))
     assert "--- Logging error ---" in capsys.readouterr().err and not written.lines
+
+
+def test_the_commands_write_such_a_log(tmp_path: Path) -> None:
+    code = (
+        "import logging; from xiaozhi_persona.commands.common import prepare\n"
+        "prepare(None, False)\n"
+        "for _ in range(100): logging.getLogger('asyncio').error('socket.accept() out of system resource')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60
+    )
+    first, last = done.stderr.splitlines()
+    assert first.endswith("resource") and last.endswith("（一分钟里还有 99 行这样的）")

@@ -153,7 +153,8 @@ def test_a_second_start_installs_nothing(run: ModuleType, commands: FakeSubproce
     assert started(run, "--once") == 0
     commands.commands.clear()
     assert started(run, "--once") == 0
-    (command,) = commands.commands
+    *_, command = commands.commands
+    assert not commands.installed
     assert command == [str(run.PROGRAM), "serve", "--demo", "--once"]
 
 
@@ -582,3 +583,19 @@ def test_pip_does_not_go_on_when_it_is_interrupted(run: ModuleType, tmp_path: Pa
     with pytest.raises(KeyboardInterrupt):
         run.pip(["av"], {})
     assert ended == ["terminated"]
+
+
+# The user's own settings.
+
+
+def test_the_first_start_of_the_bridge_writes_a_settings_file_and_no_other_one(
+    run: ModuleType, commands: FakeSubprocess
+) -> None:
+    started(run, "speak", "你好")
+    assert [command[1:] for command in commands.commands[-2:]] != [["init"], ["speak", "你好"]]
+    started(run)
+    assert [command[1:] for command in commands.commands[-2:]] == [["init"], ["serve", "--demo"]]
+    run.OWN_SETTINGS.parent.mkdir(exist_ok=True)
+    run.OWN_SETTINGS.touch()
+    started(run)
+    assert [command[1:] for command in commands.commands[-2:]] == [["serve", "--demo"]] * 2

@@ -113,6 +113,7 @@ def test_in_the_hosts_folder_its_files_are_named_and_left_alone(run: Run) -> Non
 def test_outside_of_the_project_its_settings_are_found(
     folder: Path, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
+    monkeypatch.delenv(settings_files.PROJECT_VARIABLE)
     monkeypatch.setattr(settings_files, "project_folder", lambda: folder / "project")
     assert "用默认设置" in run("roles", "list")
     write("project/config.yaml", "role: default")

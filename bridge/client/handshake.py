@@ -66,6 +66,8 @@ def _refusal(url: str, status: int) -> str:
         return f"{url} 不接受这个令牌（HTTP {status}）。请用 --token 给出服务器设置的令牌"
     if status == 404:
         return f"{url} 没有这个路径（HTTP 404）。路径一般是 {PATH}"
+    if status == 429:
+        return f"{url} 那里一分钟来了太多新设备（HTTP 429）。过一分钟再试"
     if status >= 500:
         return f"{url} 的服务器出错（HTTP {status}）。请看服务器的日志"
     return f"{url} 不接受 WebSocket 连接（HTTP {status}）。请检查端口（默认 8000）和路径（一般是 {PATH}）"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import platform
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -15,8 +16,11 @@ from xiaozhi_persona.bridge.client.connection import FEATURES, REPLY_TIMEOUT_S, 
 from xiaozhi_persona.bridge.client.sound import MIC_RATE_HZ, SPEECH_DBFS, WavSpeaker, is_speech
 from xiaozhi_persona.bridge.client.timeline import Timeline, TurnEvent
 from xiaozhi_persona.bridge.messages import NO_WORDS, ListenMode
-from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.errors import PersonaError, SettingsError
+from xiaozhi_persona.private_files import read_or_make
 from xiaozhi_persona.spine import Samples
+
+log = logging.getLogger(__name__)
 
 
 def machine_id() -> str:
@@ -31,13 +35,25 @@ def machine_id() -> str:
     return ":".join(digits[i : i + 2] for i in range(0, 12, 2))
 
 
+def kept_client_id(data_dir: Path) -> str:
+    """Return the Client-Id of this machine: drawn once, since servers take it for proof of which device it is.
+
+    Where it cannot be kept, it is another one at the next start; "" where it cannot be read.
+    """
+    try:
+        return read_or_make(data_dir / "client-id", lambda: str(uuid.uuid4()).encode()).decode().strip()
+    except (PersonaError, UnicodeDecodeError) as exc:
+        log.warning("%s", exc)
+        return ""
+
+
 @dataclass(frozen=True)
 class TalkOptions:
     """What is said to which server, and as which device."""
 
     url: str
     wavs: tuple[Path, ...] = ()
-    """PCM WAV files of any rate, spoken first."""
+    """Recordings, spoken first."""
     texts: tuple[str, ...] = ()
     """Typed after that."""
     save: Path | None = None

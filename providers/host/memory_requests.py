@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.memory import diary, requests, spoken
 from xiaozhi_persona.memory.requests import Choice
 from xiaozhi_persona.providers.host.conversation import Conversation, Exchange
@@ -27,6 +28,7 @@ _BROKEN = "抱歉，我现在动不了记忆，请稍后再试。"
 _REFUSED = re.compile(
     r"(?:那|还是|先|哦|嗯|啊|[，,\s])*(?:不(?!错)|别|算了|取消|等|no\b|don'?t\b|cancel)", re.IGNORECASE
 )
+_USER = re.compile("^(?:用户|主人)(?=.)")
 _YES = ("true", "yes", "1", "是", "确定", "同意")
 _RESUME = ("resume", "on", "start", "true", "yes", "恢复", "继续", "可以", "开始", "记")
 
@@ -89,6 +91,8 @@ class MemoryRequests:
                     return await self._forget(what, confirmed, exchange, was_missed, now)
                 off = _text(arguments.get("recording")).lower() not in _RESUME
                 return await self._off_record(off, exchange, now)
+        except PersonaError as exc:
+            return Answer(self._memory.sorry(exc, notes=name == "note"))
         except Exception as exc:
             log.exception("记忆的工具出错：%s", type(exc).__name__)
             return Answer(_BROKEN)
@@ -111,7 +115,7 @@ class MemoryRequests:
         return Answer(f"{_LABEL}\n{found}" if found else _NOTHING, for_model=True)
 
     async def _note(self, content: str, exchange: Exchange, now: datetime) -> Answer:
-        what = re.sub("^(?:用户|主人)(?=.)", "我", content)
+        what = _USER.sub("我", content)
         if not what:
             return Answer("缺少 content。把要记的事写在 content 里再调用一次。", for_model=True)
         before = diary.entry(exchange.turns[0]).id if exchange.said else ""

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from xiaozhi_persona.audio.opus import decoder_reset
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, Sentence, SpeechPipeline
 from xiaozhi_persona.tasks import cancel_and_wait
 
@@ -27,6 +28,8 @@ HOST_LEAD_S = 0.3
 
 _LONGEST_PAUSE_S = 2.0
 """What a pause between two pieces counts as at most: a tool that the model has called may take its time."""
+_STOP_MARGIN_S = 0.5
+"""How long after the end of a reply a device may still be at its last packets (the host waits 0.12 s for it)."""
 
 _POLL_S = 0.02
 
@@ -65,13 +68,17 @@ class Reply:
         outlet: Outlet,
         *,
         speech_timeout_s: float,
+        after_cut: bool,
     ) -> None:
-        """`open_pipeline` is called on `loop`.
+        """`open_pipeline` is called on `loop`. `after_cut`: the device's decoder may stand amid other speech.
 
         Who is fed for `speech_timeout_s` without anything that can be spoken ends by itself, as if finished.
         """
         self.gave_up = False
         """Whether it has ended by itself."""
+        self.leaves_quiet = not after_cut
+        """Whether the device's decoder stands in silence: all was played, or nothing was begun."""
+        self._after_cut = after_cut
         self._speech_timeout_s = speech_timeout_s
         self._unspoken_s = 0.0  # how long what cannot be spoken has been written
         self._fed_at_s = time.monotonic()
@@ -85,6 +92,7 @@ class Reply:
         self._began_s = time.monotonic()
         self._marks: dict[str, float] = {}
         self._plays_until_s = 0.0
+        self._ends_quietly = False  # whether all was handed over, and silence at its end
         self._face = ""
         self._faces: list[asyncio.TimerHandle] = []
         loop.call_soon_threadsafe(self._start)
@@ -168,6 +176,15 @@ class Reply:
             if self._marks:
                 marks = "，".join(f"{name} {ms:.0f}" for name, ms in self._marks.items())
                 log.info("一轮（毫秒）：%s", marks)
+        await self._play_out()
+
+    async def _play_out(self) -> None:
+        """Watch until the device has played what was handed over: an interruption up to then cuts it all the same."""
+        while self._ends_quietly and not self._outlet.is_over():
+            if time.monotonic() > self._plays_until_s + _STOP_MARGIN_S:
+                self.leaves_quiet = True
+                return
+            await asyncio.sleep(_POLL_S)
 
     def _end_turn(self) -> None:
         if self._ends_turn and not self._outlet.is_over():
@@ -178,6 +195,7 @@ class Reply:
         async for sentence in pipeline:
             self._mark("first_sentence")
             await self._speak(sentence)
+        self._ends_quietly = self._plays_until_s > 0 and pipeline.ends_quietly
 
     async def _speak(self, sentence: Sentence) -> None:
         wait_s = self._plays_until_s - HAND_OVER_S - time.monotonic()
@@ -194,10 +212,17 @@ class Reply:
                     self._marks.setdefault("request", (sentence.requested_at_s - self._began_s) * 1000)
                     self._mark("first_audio")
                     self._announce(sentence, now)
-                self._outlet.packet(packet)
-                self._plays_until_s = max(self._plays_until_s, now) + FRAME_MS / 1000
+                if self._after_cut:
+                    self._after_cut = False
+                    self._hand_over(decoder_reset(FRAME_MS), now)
+                self._hand_over(packet, now)
         if not is_announced and not self._outlet.is_over():
             self._announce(sentence, time.monotonic())  # it has no sound, but it can be read
+
+    def _hand_over(self, packet: bytes, now: float) -> None:
+        self.leaves_quiet = False
+        self._outlet.packet(packet)
+        self._plays_until_s = max(self._plays_until_s, now) + FRAME_MS / 1000
 
     def _announce(self, sentence: Sentence, now: float) -> None:
         face = sentence.clip.face

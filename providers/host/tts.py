@@ -9,14 +9,14 @@ import asyncio
 import contextlib
 import logging
 import queue
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 from core.providers.tts.base import TTSProviderBase
 from core.providers.tts.dto.dto import ContentType, InterfaceType, SentenceType, TTSMessageDTO
 
-from xiaozhi_persona.audio.opus import OpusDecoder
+from xiaozhi_persona.audio.opus import OpusDecoder, decoder_reset
 from xiaozhi_persona.audio.wav import wav_bytes
 from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.errors import PersonaError
@@ -28,7 +28,7 @@ from xiaozhi_persona.providers.host.outlet import KNOWS_SENTENCE_ID, HostOutlet,
 from xiaozhi_persona.providers.host.reply import Reply
 from xiaozhi_persona.providers.host.sections import door_settings
 from xiaozhi_persona.providers.host.voices import shared_voices
-from xiaozhi_persona.providers.speech.pipeline import SpeechPipeline
+from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, SpeechPipeline
 from xiaozhi_persona.settings import Settings, TtsSettings
 
 log = logging.getLogger(__name__)
@@ -53,6 +53,8 @@ class PersonaTts(TTSProviderBase):  # type: ignore[misc]
         self._settings = self._read(config)
         self._voices = shared_voices(self._settings)
         self._reply: Reply | None = None
+        self._is_quiet: Callable[[], bool] = lambda: True
+        """Whether the device's decoder stands in silence, as far as what we had played goes."""
         self._shows_faces = False
         connection = calling_connection()
         self._device_id = normal_id(str(getattr(connection, "device_id", None) or ""))
@@ -125,7 +127,6 @@ class PersonaTts(TTSProviderBase):  # type: ignore[misc]
     def _begin(self, sentence_id: str) -> None:
         self._drop_reply()
         self.tts_audio_first_sentence = True
-        self.opus_encoder.reset_state()
         self._shows_faces = take_over_faces(self.conn) or self._shows_faces
         self._open(sentence_id)
 
@@ -141,6 +142,9 @@ class PersonaTts(TTSProviderBase):  # type: ignore[misc]
             while not reply.wait(_PATIENCE_S) and not self.conn.stop_event.is_set():
                 pass
         if file and Path(file).exists() and not self.conn.client_abort:
+            self.opus_encoder.reset_state()  # it encodes files only: each is a stream of its own
+            self.handle_opus(decoder_reset(FRAME_MS))
+            self._is_quiet = lambda: False
             self._process_audio_file_stream(file, callback=self.handle_opus)
 
     def _current(self, sentence_id: str) -> Reply:
@@ -151,13 +155,15 @@ class PersonaTts(TTSProviderBase):  # type: ignore[misc]
         self.current_sentence_id = sentence_id
         rate = self.conn.sample_rate
         outlet = HostOutlet(self.conn, self.tts_audio_queue, sentence_id, shows_faces=self._shows_faces)
-        self._reply = Reply(
+        self._reply = reply = Reply(
             background_loop(),
             lambda: self._pipeline(rate, apologizes=True),
             outlet,
             speech_timeout_s=self._settings.llm.speech_timeout_s,
+            after_cut=not self._is_quiet(),
         )
-        return self._reply
+        self._is_quiet = lambda: reply.leaves_quiet
+        return reply
 
     def _drop_reply(self) -> None:
         reply, self._reply = self._reply, None

@@ -270,7 +270,7 @@ _STATUS: Mapping[int, tuple[type[ServiceError], str]] = {
     404: (ServiceRejected, "检查 llm.base_url（一般以 /v1 结尾）和 llm.model。"),
     405: (ServiceRejected, "检查 llm.base_url（一般以 /v1 结尾）。"),
     408: (ServiceTimeout, "稍后再试。"),
-    413: (ServiceRejected, "对话太长了，调小 llm.history_turns。"),
+    413: (ServiceRejected, "对话太长了，调小 llm.history_chars。"),
     429: (ServiceUnavailable, "问得太快或额度用完了，稍后再试，并查看账户的额度。"),
     502: (_GatewayError, "稍后再试。"),
     503: (_GatewayError, "服务正忙，稍后再试。"),

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 
 import anyio
+import numpy as np
 
 from xiaozhi_persona.audio.opus import OpusEncoder
 from xiaozhi_persona.audio.resample import Framer, Resampler
@@ -32,6 +33,9 @@ MAX_REPLY_CHARACTERS = 8000
 """A reply is cut off at the sentence that would go beyond this: half an hour of speech."""
 
 _SENTENCES_AHEAD = 2
+# How a stream must end so that a decoder is ready for the next one. Measured: after 20 ms, or at 1,000, not always.
+_QUIET_MS = 40
+_QUIET_LEVEL = 300
 _FIRST_FRAMES = 5  # encoded by themselves, so that speech begins before the rest is encoded
 _FRAMES_PER_STEP = 50  # 14 ms of encoding: long enough for a thread, short enough to share it
 
@@ -90,6 +94,7 @@ class SpeechPipeline:
         self._has_sound = False  # whether there was anything to hear
         self.characters = 0
         """How many characters that can be spoken were fed. Those of a sentence count once it is whole."""
+        self._tail: Samples = np.zeros(1, np.int16)  # the end of what was encoded
         self._plays_until_s = 0.0  # when all that was synthesized so far has been played, if it plays at once
         self._segments: asyncio.Queue[Segment | None] = asyncio.Queue(MAX_REPLY_CHARACTERS + 1)
         self._sentences: asyncio.Queue[Sentence | None] = asyncio.Queue(_SENTENCES_AHEAD)
@@ -111,6 +116,11 @@ class SpeechPipeline:
     def full(self) -> bool:
         """Whether the reply is as long as it may be: what is fed now is not spoken."""
         return self.characters > MAX_REPLY_CHARACTERS
+
+    @property
+    def ends_quietly(self) -> bool:
+        """Whether what was encoded last is silence, after which a decoder takes any other stream as it is."""
+        return max(int(self._tail.max()), -int(self._tail.min())) < _QUIET_LEVEL
 
     def __aiter__(self) -> AsyncIterator[Sentence]:
         return self
@@ -209,4 +219,5 @@ class SpeechPipeline:
             start += step
 
     def _encode_frames(self, frames: list[Samples]) -> list[bytes]:
+        self._tail = frames[-1][-self._sample_rate_hz * _QUIET_MS // 1000 :]
         return [self._encoder.encode(frame) for frame in frames]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import io
-import re
 import sys
 import traceback
 
@@ -21,6 +20,7 @@ COMMANDS = {
     "transcribe": "识别 WAV 文件；比较几个模型",
     "roles": "角色包：列出、检查、修整、导入",
     "voices": "GPT-SoVITS 的服务器和声音：列出、试说",
+    "devices": "设备：列出、批准、忘掉、起名",
     "memory": "记忆：查看、导入、改正、忘掉",
     "install": "装进小智服务端（xiaozhi-esp32-server）",
     "uninstall": "从小智服务端里卸载",
@@ -51,8 +51,10 @@ def _in_chinese(exc: click.UsageError) -> str:
         return f"缺少 {exc.param.get_error_hint(exc.ctx) if exc.ctx else exc.param.name}"
     if isinstance(exc, click.BadParameter) and exc.param and exc.ctx:
         return f"{exc.param.get_error_hint(exc.ctx)} 的值不对：{exc.message}"
-    unknown = re.match(r"No such command '(.+?)'", exc.message)
-    return f"没有命令 {unknown[1]}" if unknown else exc.format_message()
+    if exc.message.startswith("No such command '"):
+        name = exc.message.split("'")[1]
+        return f"没有命令 {name}"
+    return exc.format_message()
 
 
 _NEAREST = {"✓": "v", "✗": "x", "→": "->"}

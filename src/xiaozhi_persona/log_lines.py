@@ -21,9 +21,8 @@ class _Place:
     began_s: float
     written: set[int] = field(default_factory=set)  # hashes of the texts
     left_out: int = 0
-    last: dict[str, object] = field(
-        default_factory=dict
-    )  # the last record that was left out, without its traceback
+    last: dict[str, object] = field(default_factory=dict)
+    """Of the last record that was left out, what makes a line; not its traceback, which holds on to what failed."""
 
 
 class LimitedHandler(logging.StreamHandler):  # type: ignore[type-arg]  # Python 3.10 cannot subscribe it
@@ -64,12 +63,7 @@ class LimitedHandler(logging.StreamHandler):  # type: ignore[type-arg]  # Python
             place.written.add(hash(text))
             return True
         place.left_out += 1
-        place.last = {
-            "name": record.name,
-            "levelno": record.levelno,
-            "levelname": record.levelname,
-            "msg": text,
-        }
+        place.last = {"levelno": record.levelno, "levelname": record.levelname, "msg": text}
         return False
 
     def _tell_left_out(self, until_s: float) -> None:

@@ -80,8 +80,12 @@ class BridgeSettings(Section):
         description="告诉设备的 WebSocket 地址，如 ws://192.168.1.5:8000/xiaozhi/v1/；留空时取设备访问 OTA 所用的主机名",
     )
     token: str = Field("", description="设备要出示的令牌，由 OTA 发给设备；留空为不检查。可写成 ${环境变量}")
+    admit: Literal["lan", "paired", "open"] = Field(
+        "lan",
+        description="让哪些设备用。lan：本地网络来的都行，有了记忆就认准它，换了别的来冒充的用另一份记忆，要批准；外面来的先配对。paired：都先配对（推荐），设备说出六位数字，用命令 devices approve 批准。open：谁都行",
+    )
     binary_version: Literal[1, 2, 3] = Field(1, description="让设备使用的二进制协议版本")
-    allowed_origins: list[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*://[^/\s*]+/?$")]] = (
+    allowed_origins: list[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*://[^/\s*]*/?$")]] = (
         Field(
             [],
             description="除了本程序自己的网页，还让哪些网页连接，写浏览器地址栏里的协议、主机和端口；小智服务端的测试网页通常是 http://127.0.0.1:8006（或把 127.0.0.1 换成 localhost），它还要 ids_in_url。设备不是网页，不用写",
@@ -104,7 +108,7 @@ class SessionSettings(Section):
 
     wake_words: list[str] = Field(
         ["你好小智", "小智小智", "小智", "你好小明", "嘿你好呀", "hi esp", "hi lily", "hey wanda", "jarvis"],
-        description="唤醒词。设备上报的文字是其中之一时只算唤醒，其他文字当作打字输入",
+        description="唤醒词。设备上报的文字是其中之一时只算唤醒，其他文字当作打字输入；话筒打开之前报上来的，别的词也只算唤醒",
     )
     start_gap_ms: int = Field(
         150, ge=0, le=2000, description="tts start 到第一包声音至少相隔的时间，设备要用它切换状态"
@@ -210,8 +214,8 @@ class LlmSettings(Section):
         description="随请求发出的其他参数，如 {temperature: 0.7, enable_thinking: false}",
     )
     connect_timeout_s: float = Field(5.0, ge=0.5, le=60.0, description="连接的时限")
-    first_token_timeout_s: float = Field(15.0, ge=1.0, le=120.0, description="等第一个字的时限")
-    token_timeout_s: float = Field(10.0, ge=1.0, le=120.0, description="两段文字之间的时限")
+    first_token_timeout_s: float = Field(15.0, ge=1.0, le=120.0, description="等第一个字或第一段思考的时限")
+    token_timeout_s: float = Field(10.0, ge=1.0, le=120.0, description="两段文字或思考之间的时限")
     speech_timeout_s: float = Field(
         60.0,
         ge=5.0,
@@ -219,6 +223,9 @@ class LlmSettings(Section):
         description="多久没有写出能说的话就不等了：思考、空白、表情都不算；设备在 120 秒没有消息时会当连接已死",
     )
     history_turns: int = Field(10, ge=0, le=100, description="带上最近几轮对话")
+    history_chars: int = Field(
+        8000, ge=200, le=1_000_000, description="带上的对话一共最多多少字，先留最近的；一句话最多占一半"
+    )
 
 
 class TtsSettings(Section):
@@ -303,12 +310,28 @@ class MemorySettings(Section):
 
 
 class PhraseSettings(Section):
-    """出错时说的话"""
+    """出错和配对时说的话"""
 
     not_understood: str = Field("[困惑]抱歉，我没有听清。", description="语音识别出错时")
     not_heard: str = Field("[困惑]我没有听到你说话。", description="按住说话，却没有听出话来时")
     chat_failed: str = Field("[悲伤]抱歉，我现在连不上大脑，请稍后再试。", description="对话模型没有回答时")
     voice_failed: str = Field("[悲伤]抱歉，我现在说不出话来。", description="有回答，却一句也合成不了时")
+    not_kept: str = Field(
+        "刚才的话我没能记下来，存记忆的磁盘有问题。", description="回答之后才知道话没有写进记忆时"
+    )
+    too_long: str = Field(
+        "这段话太长了，我只看了前面的一千个字。", description="打字超过一千个字时，在回答之前说"
+    )
+    pairing: str = Field(
+        "这台设备还没有配对，配对码是{code}。请在服务器上批准它。",
+        pattern=r"^[^{}]*\{code\}[^{}]*$",
+        description="还没有配对的设备问什么都这样回答，要有 {code}",
+    )
+    pairing_again: str = Field(
+        "我不确定你是不是原来那台设备，先用新的记忆。配对码是{code}。",
+        pattern=r"^[^{}]*\{code\}[^{}]*$",
+        description="编号有记忆而 Client-Id 不同的设备，第一次回答之前这样说，要有 {code}",
+    )
 
 
 class Settings(Section):

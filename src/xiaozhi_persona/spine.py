@@ -162,6 +162,8 @@ class Recollection:
 
     text: str = ""
     items: Sequence[Turn] = ()
+    notice: str = ""
+    """What the chat model is to know of the memory itself, such as that nothing can be written."""
 
 
 class Memory(Protocol):
@@ -178,8 +180,8 @@ class Memory(Protocol):
         """
         ...
 
-    async def remember(self, owner: Owner, turns: Sequence[Turn]) -> None:
-        """Keep the turns."""
+    async def remember(self, owner: Owner, turns: Sequence[Turn]) -> str:
+        """Keep the turns. Returns what the chat model is to know when they could not be kept, else ""."""
         ...
 
     async def recall(self, owner: Owner, question: str, now: datetime) -> Recollection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from xiaozhi_persona.bridge.messages import ListenMode
 from xiaozhi_persona.bridge.parts import Parts
 from xiaozhi_persona.bridge.server import Bridge
 from xiaozhi_persona.bridge.turn import TurnTimeline
-from xiaozhi_persona.settings import Settings
+from xiaozhi_persona.settings import PathSettings, Settings
 
 
 def make_settings(**session: Any) -> Settings:
@@ -41,8 +42,11 @@ async def running(parts: Parts, settings: Settings | None = None) -> AsyncIterat
     free = settings.bridge.model_copy(update={"websocket_port": 0, "http_port": 0})
     settings = settings.model_copy(update={"bridge": free})
     turns: list[TurnTimeline] = []
-    async with contextlib.aclosing(parts), Bridge(settings, parts, turns.append) as bridge:
-        yield Rig(bridge, parts, turns)
+    with tempfile.TemporaryDirectory() as folder:
+        if "paths" not in settings.model_fields_set:
+            settings = settings.model_copy(update={"paths": PathSettings(data=folder)})
+        async with contextlib.aclosing(parts), Bridge(settings, parts, turns.append) as bridge:
+            yield Rig(bridge, parts, turns)
 
 
 def messages(device: DeviceConnection) -> list[Any]:

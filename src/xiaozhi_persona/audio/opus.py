@@ -46,12 +46,15 @@ class OpusDecoder:
 
 
 class OpusEncoder:
-    """Encodes one stream of mono sound into packets of exactly `frame_ms`."""
+    """Encodes one stream of mono speech into packets of exactly `frame_ms`."""
 
     def __init__(self, sample_rate_hz: int = 24000, frame_ms: int = 60) -> None:
         self.frame_samples = sample_rate_hz * frame_ms // 1000
         self._opus = opus_library()
         self._encoder = self._opus.Encoder(sample_rate_hz, 1, "audio")
+        self._encoder.signal = (
+            self._opus.SIGNAL_VOICE
+        )  # never CELT only, which decoder_reset() could not clear
 
     def encode(self, frame: Samples) -> bytes:
         """Encode exactly one frame of `frame_samples`. Raises OpusError for any other length."""
@@ -59,6 +62,20 @@ class OpusEncoder:
             raise OpusError(f"一帧应为 {self.frame_samples} 个采样，得到 {len(frame)} 个")
         packet: bytes = self._encoder.encode(frame.tobytes(), self.frame_samples)
         return packet
+
+
+@functools.cache
+def decoder_reset(frame_ms: int = 60) -> bytes:
+    """Return a packet of silence that clears the decoder of whoever hears it, at any rate. Raises PackageMissing.
+
+    Many clients keep one decoder for a connection. Where a reply was cut, that decoder goes on from amid the old
+    stream, and the first packets of a new encoder come out as up to 300 ms of loud noise. Speech is sent as SILK or
+    hybrid, this packet is CELT only: at a change of mode a decoder begins anew (RFC 6716, section 4.5.2).
+    """
+    encoder = opus_library().Encoder(24000, 1, "restricted_lowdelay")
+    samples = 24 * frame_ms
+    packet: bytes = encoder.encode(bytes(2 * samples), samples)
+    return packet
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""WAV files: read whatever PCM people have as 16-bit mono, write 16-bit mono."""
+"""Recordings: read whatever people have as 16-bit mono, write WAV of 16-bit mono."""
 
 from __future__ import annotations
 
@@ -7,39 +7,67 @@ import wave
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xiaozhi_persona.audio.resample import resample
-from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.errors import SettingsError, pip_install
 from xiaozhi_persona.spine import Samples
+
+_Sound = NDArray[np.float32]
+_LONGEST_HEADER_BYTES = 4096
 
 
 def read_wav(path: Path, sample_rate_hz: int) -> Samples:
-    """Read a PCM WAV file (8, 16, 24 or 32 bit, any rate, channels averaged) at `sample_rate_hz`.
+    """Read a recording at `sample_rate_hz`, channels averaged: WAV of any kind, FLAC, MP3, Ogg; M4A where PyAV is.
 
-    Raises SettingsError when the file is not there or is no PCM WAV.
+    Raises SettingsError when the file is not there or cannot be read.
     """
     try:
-        with wave.open(str(path), "rb") as file:
-            width, channels, rate = file.getsampwidth(), file.getnchannels(), file.getframerate()
-            data = file.readframes(file.getnframes())
+        data = path.read_bytes()
     except FileNotFoundError as exc:
         raise SettingsError(f"没有这个文件：{path}。请检查路径。") from exc
-    except IsADirectoryError as exc:
-        raise SettingsError(f"{path} 是文件夹。请写里面的 WAV 文件，如 {path}/*.wav") from exc
-    except (wave.Error, EOFError, OSError) as exc:
-        reason = str(exc) or "它是空的，或者缺了后面一截"
+    except OSError as exc:
+        if path.is_dir():
+            raise SettingsError(f"{path} 是文件夹。请写里面的录音，如 {path}/*.wav") from exc
+        raise SettingsError(f"读不了 {path}（{exc.strerror}）。请检查它的权限。") from exc
+    if not data:
+        raise SettingsError(f"{path} 是空的。请换一个录音。")
+    sound, rate_hz = _with_libsndfile(data) or _with_pyav(data, path)
+    mono = np.nan_to_num(sound.mean(axis=1), posinf=1.0, neginf=-1.0) * 32768
+    return resample(np.clip(np.rint(mono), -32768, 32767).astype(np.int16), rate_hz, sample_rate_hz)
+
+
+def _with_libsndfile(data: bytes) -> tuple[_Sound, int] | None:
+    """Return sound of shape (samples, channels) within -1 to 1, and its rate; None for what libsndfile cannot read."""
+    import soundfile
+
+    at = data.find(b"data\0\0\0\0", 12, _LONGEST_HEADER_BYTES) if data.startswith(b"RIFF") else -1
+    if at > 0:  # a recorder that never came to write the sizes: the sound goes on to the end
+        data = data[: at + 4] + b"\xff" * 4 + data[at + 8 :]
+    try:
+        sound, rate_hz = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError:
+        return None
+    return sound, int(rate_hz)
+
+
+def _with_pyav(data: bytes, path: Path) -> tuple[_Sound, int]:
+    convert = "先转换：ffmpeg -i 原文件 -ar 16000 -ac 1 新文件.wav"
+    try:
+        import av
+    except ImportError as exc:
         raise SettingsError(
-            f"{path} 不是能读的 PCM WAV（{reason}）。可先转换：ffmpeg -i 原文件 -ar 16000 -ac 1 新文件.wav"
+            f"{path} 不是能读的 WAV、FLAC、MP3 或 Ogg。M4A 等别的格式要 PyAV：运行 {pip_install('av')}，或{convert}"
         ) from exc
-    data = data[: len(data) // (width * channels) * width * channels]
-    if width == 1:
-        samples = ((np.frombuffer(data, np.uint8).astype(np.int16) - 128) * 256).astype(np.int16)
-    else:  # the two most significant bytes of each little-endian sample
-        parts = np.frombuffer(data, np.uint8).reshape(-1, width)[:, width - 2 :]
-        samples = np.ascontiguousarray(parts).view("<i2").reshape(-1).astype(np.int16)
-    if channels > 1:
-        samples = samples.reshape(-1, channels).mean(axis=1).astype(np.int16)
-    return resample(samples, rate, sample_rate_hz)
+    try:
+        with av.open(io.BytesIO(data)) as container:
+            resampler = av.AudioResampler("fltp", "mono")
+            frames = [out for frame in container.decode(audio=0) for out in resampler.resample(frame)]
+    except (av.FFmpegError, IndexError) as exc:
+        raise SettingsError(f"{path} 不是能读的录音（{exc}）。可{convert}") from exc
+    if not frames:
+        raise SettingsError(f"{path} 里没有声音。请换一个录音，或{convert}")
+    return np.concatenate([frame.to_ndarray() for frame in frames], axis=1).T, int(frames[0].sample_rate)
 
 
 def write_wav(path: Path, samples: Samples, sample_rate_hz: int) -> None:

@@ -99,7 +99,7 @@ def opened(settings: Settings, given: str | None, purpose: Purpose = "read") -> 
     with contextlib.ExitStack() as stack:
         store = stack.enter_context(contextlib.closing(_open(folder, owner)))
         if purpose == "read" and lacks_last_turns(store):
-            click.echo(f"{folder} 只能读，最近的话还在日志里没有合并，这次读的是临时的副本。", err=True)
+            click.echo(f"{folder} 写不进去，最近的话还在日志里没有合并，这次读的是临时的副本。", err=True)
             store = stack.enter_context(readable_copy(folder, owner))
         if not store.readonly and (store.index_state != "ok" or store.has_pending()):
             if store.index_state != "ok":

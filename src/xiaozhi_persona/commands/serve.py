@@ -15,8 +15,9 @@ from pathlib import Path
 
 import click
 
+from xiaozhi_persona.bridge.admission.devices import Waiting
 from xiaozhi_persona.bridge.client.talk import TalkOptions, talk
-from xiaozhi_persona.bridge.http_api import OTA_PATH
+from xiaozhi_persona.bridge.ota import OTA_PATH
 from xiaozhi_persona.bridge.own_names import LanAddress, lan_addresses
 from xiaozhi_persona.bridge.parts import Parts, build_parts
 from xiaozhi_persona.bridge.server import WEBSOCKET_PATH, Bridge
@@ -63,10 +64,10 @@ def command(demo: bool, once: bool, config: Path | None, as_json: bool, debug: b
                 f"config.yaml 里改过：{told}。它会随 git pull 更新；运行 {own_command('set --move')} 搬到 data/.config.yaml"
             )
     with contextlib.suppress(asyncio.CancelledError):
-        asyncio.run(_serve(settings, demo, once, as_json))
+        asyncio.run(_serve(settings, config, demo, once, as_json))
 
 
-async def _serve(settings: Settings, demo: bool, once: bool, as_json: bool) -> None:
+async def _serve(settings: Settings, config: Path | None, demo: bool, once: bool, as_json: bool) -> None:
     _stop_on_signals()
     started = time.monotonic()
     parts, unreached = await asyncio.gather(build_parts(settings), _unreached_voices(settings))
@@ -75,7 +76,14 @@ async def _serve(settings: Settings, demo: bool, once: bool, as_json: bool) -> N
         if as_json:
             print_json(timeline.to_json())
 
-    async with contextlib.aclosing(parts), Bridge(settings, parts, on_turn) as bridge:
+    def on_code(waiting: Waiting) -> None:
+        if as_json:
+            print_json({"waiting": waiting.device, "address": waiting.address, "code": waiting.code})
+        else:
+            approve = own_command(f"devices approve {waiting.code}{f' --config {config}' if config else ''}")
+            click.echo(f"设备 {waiting.device}（{waiting.address}）等着批准，是你的就运行：{approve}")
+
+    async with contextlib.aclosing(parts), Bridge(settings, parts, on_turn, on_code) as bridge:
         ready_s = time.monotonic() - started
         if as_json:
             print_json(
@@ -125,7 +133,11 @@ async def _demo(bridge: Bridge, settings: Settings, unreached: list[str], as_jso
         host = "127.0.0.1" if settings.bridge.host == "0.0.0.0" else settings.bridge.host
         url = f"ws://{host}:{bridge.websocket_port}{WEBSOCKET_PATH}"
         options = TalkOptions(
-            url, wavs=(wav,), save=reply, device_id=DEMO_DEVICE, token=settings.bridge.token
+            url,
+            wavs=(wav,),
+            save=reply,
+            device_id=DEMO_DEVICE,
+            token=await bridge.admission.token_of(DEMO_DEVICE),
         )
         showing = (print_turn_json,) if as_json else (print_turn, print_event)
         (turn,) = await talk(options, *showing)

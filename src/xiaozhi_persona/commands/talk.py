@@ -14,7 +14,7 @@ import click
 from rich.cells import cell_len
 
 from xiaozhi_persona.bridge.client.connection import WAITING_S
-from xiaozhi_persona.bridge.client.talk import TalkOptions, talk
+from xiaozhi_persona.bridge.client.talk import TalkOptions, kept_client_id, talk
 from xiaozhi_persona.bridge.client.timeline import EventKind, Timeline, TurnEvent
 from xiaozhi_persona.bridge.messages import LISTEN_MODES, ListenMode
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
@@ -42,7 +42,7 @@ _WORD_CELLS = 18
     "wavs",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="把这个 WAV 当作话筒里的声音，可多次",
+    help="把这个录音（WAV、MP3 等）当作话筒里的声音，可多次",
 )
 @click.option("--text", "texts", multiple=True, help="打字代替说话，可多次")
 @click.option("--save", type=click.Path(path_type=Path), help="把听到的回答存成 WAV")
@@ -87,6 +87,7 @@ def command(
         save=save,
         mode=cast(ListenMode, mode),
         binary_version=int(protocol),
+        client_id=kept_client_id(settings.data_dir),
         token=settings.bridge.token if token is None else token,
         turn_timeout_s=timeout_s,
         **({"device_id": device_id} if device_id else {}),

@@ -45,7 +45,7 @@ def command(
     as_json: bool,
     debug: bool,
 ) -> int:
-    """识别 WAV 文件里说的话；--bench 比较几个模型的快慢、内存和字错率。"""
+    """识别录音里说的话（WAV、FLAC、MP3、Ogg，有 PyAV 时也有 M4A）；--bench 比较几个模型的快慢、内存和字错率。"""
     settings = prepare(config, debug)
     readable = _readable(files)  # all of them first: nobody likes to hear of the last one after an hour
     if models:

@@ -15,6 +15,7 @@ class OpusEncoderUtils:
         except Exception as exc:
             raise RuntimeError(f"no Opus encoder for {sample_rate} Hz") from exc
         self.encoder.bitrate, self.encoder.complexity = self.bitrate, self.complexity
+        self.encoder.signal = opuslib_next.SIGNAL_VOICE
 
     def reset_state(self):
         self.encoder.reset_state()

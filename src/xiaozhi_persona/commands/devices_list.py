@@ -1,0 +1,53 @@
+"""`xiaozhi-persona devices list`: who was here, and who waits."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import datetime
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from xiaozhi_persona.bridge.admission.devices import Devices
+from xiaozhi_persona.commands.common import common_options, prepare, print_json
+
+_STATES = {"new": "没有绑定", "bound": "已绑定", "paired": "已批准", "forgotten": "忘掉了"}
+
+
+@click.command("list")
+@common_options
+def command(config: Path | None, as_json: bool, debug: bool) -> None:
+    """列出来过的设备：编号、名字、状态、地址、最近一次来的时间；等着批准的有配对码。"""
+    settings = prepare(config, debug)
+    with contextlib.closing(Devices(settings.data_dir)) as devices:
+        known, waiting = devices.everybody(), devices.waiting()
+    codes = {device.id: [one.code for one in waiting if one.device == device.id] for device in known}
+    if as_json:
+        for device in known:
+            print_json(
+                {
+                    "id": device.id,
+                    "name": device.name,
+                    "state": device.state,
+                    "address": device.address,
+                    "last_seen": _when(device.last_seen_s),
+                    "codes": codes[device.id],
+                }
+            )
+        return
+    if not known:
+        click.echo("还没有设备来过。让设备连接 serve 打印的地址。")
+        return
+    table = Table()
+    for title in ("编号", "名字", "状态", "地址", "最近", "等着的配对码"):
+        table.add_column(title, overflow="fold")
+    for device in known:
+        state, last = _STATES[device.state], _when(device.last_seen_s)[:16]
+        table.add_row(device.id, device.name, state, device.address, last, "、".join(codes[device.id]))
+    Console().print(table)
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")

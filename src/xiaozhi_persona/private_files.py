@@ -1,0 +1,56 @@
+"""Small files that only this user may read, made once and then kept."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from xiaozhi_persona.errors import PersonaError
+
+log = logging.getLogger(__name__)
+
+
+def read_or_make(file: Path, make: Callable[[], bytes]) -> bytes:
+    """Return what a file holds; where there is none, it is made whole or not at all, with mode 0600.
+
+    Of several processes that make it at once, all get the same. What cannot be kept, since nothing can be written
+    there, is returned all the same. Raises PersonaError with the next step.
+    """
+    content = make()
+    try:
+        if not file.exists():
+            _make(file, content)
+        return file.read_bytes()
+    except OSError as exc:
+        if is_readonly(exc) and not os.path.exists(file):  # Path.exists may raise
+            log.error("%s 写不了（%s），只用到退出为止。请检查文件夹的权限。", file, exc.strerror)
+            return content
+        raise PersonaError(
+            f"读不了或写不了 {file}（{exc.strerror or exc}）。请检查文件夹的权限和磁盘。"
+        ) from exc
+
+
+def is_readonly(error: Exception) -> bool:
+    """Whether what the disk or a database reports means that nothing can be written there."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+    return "readonly" in str(error).lower()
+
+
+def _make(file: Path, content: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f"{file.name}.{os.getpid()}.part")
+    try:
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as output:
+            output.write(content)
+            output.flush()
+            os.fsync(output.fileno())
+        with contextlib.suppress(FileExistsError):  # another process was first: its content counts
+            os.link(part, file)
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
