@@ -60,6 +60,10 @@ class Bridge:
 
     async def __aenter__(self) -> Bridge:
         bridge = self._settings.bridge
+        if bridge.websocket_port == bridge.http_port != 0:
+            raise SettingsError(
+                f"bridge.websocket_port 和 bridge.http_port 都是 {bridge.http_port}，要各用一个端口。请改其中一个。"
+            )
         async with AsyncExitStack() as stack:
             self.admission = await asyncio.to_thread(
                 Admission, bridge, self._settings.data_dir, self._has_memory, self._on_code

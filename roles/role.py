@@ -177,6 +177,8 @@ def load_role(role_id: str, data_dir: Path | None = None) -> Role:
     """Load a role from <data_dir>/roles, else a bundled one. Raises SettingsError that names the roles there are."""
     packs = role_folders(data_dir)
     if role_id not in packs:
+        if data_dir and (missing := folders_without_sheet(data_dir).get(role_id)):
+            raise SettingsError(missing)
         place = f"。自己的角色包放在 {data_dir / 'roles'}" if data_dir else ""
         raise SettingsError(f"没有角色 {role_id!r}。现有的角色：{'、'.join(packs)}{place}")
     return load_pack(packs[role_id], role_id)
@@ -219,6 +221,22 @@ def role_folders(data_dir: Path | None = None) -> dict[str, Path]:
         for file in sorted(folder.glob("*/role.yaml")) if folder else ():
             if safe_name(file.parent.name) == file.parent.name:
                 found[file.parent.name] = file.parent
+    return found
+
+
+def folders_without_sheet(data_dir: Path) -> dict[str, str]:
+    """Return for each folder in <data_dir>/roles that holds something, but no role.yaml, what is to be done."""
+    found = {}
+    for folder in sorted((data_dir / "roles").glob("*")):
+        sheet = folder / "role.yaml"
+        if not folder.is_dir() or folder.name.startswith(".") or sheet.is_file() or not any(folder.iterdir()):
+            continue
+        missing = f"{folder} 里没有 role.yaml。"
+        near = [*folder.glob("*/role.yaml"), *folder.glob("*.y*ml")]
+        if near:
+            found[folder.name] = f"{missing}把 {near[0]} 移成 {sheet}，它旁边的文件一起移。"
+        else:
+            found[folder.name] = f"{missing}写一个，最少一行 name: 名字；参考音频放在 refs/感情/ 里。"
     return found
 
 

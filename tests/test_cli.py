@@ -318,6 +318,14 @@ def test_serve_on_a_taken_port_asks_who_has_it(run: Run, monkeypatch: pytest.Mon
     assert str(port) in ended.err and "xiaozhi-esp32-server" in ended.err
 
 
+def test_serve_with_one_port_for_both_blames_the_settings(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    for kind in ("WEBSOCKET", "HTTP"):
+        monkeypatch.setenv(f"XZP_BRIDGE__{kind}_PORT", str(port))
+    ended = run("serve")
+    assert ended.code == 2 and f"bridge.websocket_port 和 bridge.http_port 都是 {port}" in ended.err
+
+
 @contextlib.contextmanager
 def started(*arguments: str, **environ: str) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(

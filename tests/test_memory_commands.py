@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from xiaozhi_persona.bridge.admission.devices import Devices
 from xiaozhi_persona.cli import xiaozhi_persona
 from xiaozhi_persona.config import load_settings
 from xiaozhi_persona.errors import PersonaError, SettingsError
@@ -262,12 +264,16 @@ def test_nothing_is_added_for_nobody(config: str, tmp_path: Path) -> None:
 
 def test_owners_are_listed_with_their_devices_the_last_to_speak_first(filled: str, tmp_path: Path) -> None:
     run(filled, "add", "你好", "--owner", "bb:cc")
+    with contextlib.closing(Devices(tmp_path / "data")) as devices:
+        devices.see("aa", "127.0.0.1", None)
+        devices.rename("aa", "客厅")
     broken = owner_folder(tmp_path / "data" / "memory", "坏了")
     broken.mkdir()
     (broken / "diary.db").write_bytes(b"no database at all" * 100)
     first, second, third = out(filled, "owners")
     assert (first["owner"], first["devices"], first["turns"]) == ("bb:cc", [], 1)
     assert (second["owner"], second["devices"], second["turns"], second["facts"]) == ("甲", ["aa"], 3, 1)
+    assert (first["names"], second["names"]) == ([], ["客厅"])
     assert second["last"].startswith("2025-08-20T") and third["problem"]
     shown = run(filled, "owners")
     assert "甲" in shown.stdout and "aa" in shown.stdout and "2025-08-20" in shown.stdout

@@ -62,6 +62,21 @@ def test_a_role_is_shown_with_its_clips_and_its_prompt(run: Run) -> None:
     assert code == 2 and "xiaoyu" in err
 
 
+def test_a_folder_without_role_yaml_is_told_with_what_is_missing(run: Run, tmp_path: Path) -> None:
+    roles = tmp_path / "data" / "roles"
+    (roles / "mimi" / "refs").mkdir(parents=True)
+    write_role(roles / "twice" / "twice", clips={"高兴/a": TEXT})
+    (roles / "empty").mkdir()
+    for role_id, told in (("mimi", "name: 名字"), ("twice", str(roles / "twice" / "twice" / "role.yaml"))):
+        code, _, err = run("show", role_id)
+        assert code == 2 and f"{roles / role_id} 里没有 role.yaml" in err and told in err
+    code, _, err = run("show", "empty")
+    assert code == 2 and "没有角色" in err
+    code, out, _ = run("list")
+    assert code == 0 and f"mimi 读不了：{roles / 'mimi'} 里没有 role.yaml" in out and "empty" not in out
+    assert {line["id"] for line in lines(run("list", "--json")[1]) if "error" in line} == {"mimi", "twice"}
+
+
 @pytest.mark.parametrize("arguments", [["check", "mei", "--json"], ["--json", "check", "mei"]])
 def test_a_check_ends_with_1_for_errors_and_0_for_warnings(
     run: Run, tmp_path: Path, arguments: list[str]

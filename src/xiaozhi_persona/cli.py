@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import sys
 import traceback
@@ -56,13 +57,25 @@ def _in_chinese(exc: click.UsageError) -> str:
     return exc.format_message()
 
 
+_NEAREST = {"✓": "v", "✗": "x", "→": "->"}
+"""What stands for the marks that many terminals lack."""
+
+
+def _nearest(exc: UnicodeError) -> tuple[str, int]:
+    """Replace what an encoding lacks."""
+    if not isinstance(exc, UnicodeEncodeError):
+        raise exc
+    return "".join(_NEAREST.get(char, "?") for char in exc.object[exc.start : exc.end]), exc.end
+
+
 def _set_output_encoding() -> None:
-    """Let the outputs take any character: a file or a pipe gets UTF-8, a terminal a ? for what it cannot show."""
+    """Let the outputs take any character: a file or a pipe gets UTF-8, a terminal the nearest that it can show, or ?."""
+    codecs.register_error("nearest", _nearest)
     for stream in (sys.stdout, sys.stderr):
         if not isinstance(stream, io.TextIOWrapper):
             continue
         if stream.isatty():
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors="nearest")
         else:  # half a character (a lone surrogate), which UTF-8 cannot hold, is written as its escape
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 

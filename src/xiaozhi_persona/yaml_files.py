@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -26,7 +28,9 @@ def parse_mapping(text: str, file: Path, *, is_ours: bool = True) -> dict[str, A
     if data is None:
         return {}
     if not isinstance(data, dict):
-        raise SettingsError(f"{file} 的最外层应是“键: 值”，得到的是 {type(data).__name__}。")
+        lines = text.split("\n") if isinstance(data, str) else []
+        hint = next(filter(None, (_colon_hint(line, number) for number, line in enumerate(lines, 1))), "")
+        raise SettingsError(f"{file} 的最外层应是“键: 值”，得到的是 {type(data).__name__}。{hint}")
     return {str(key): value for key, value in data.items() if value is not None}
 
 
@@ -48,6 +52,13 @@ def not_yaml(error: yaml.YAMLError, file: Path) -> SettingsError:
         return SettingsError(f"{file} {error}")
     mark = getattr(error, "problem_mark", None)
     where = f"第 {mark.line + 1} 行第 {mark.column + 1} 列" if mark else ""
+    if mark and mark.buffer:
+        # A line without a colon is taken for the beginning of the next one.
+        lines = mark.buffer.split("\n")
+        begun = getattr(error, "context_mark", None) or mark
+        for number in dict.fromkeys([begun.line, mark.line - 1, mark.line]):
+            if 0 <= number < len(lines) and (hint := _colon_hint(lines[number], number + 1)):
+                return SettingsError(f"{file} 不是有效的 YAML：{hint}")
     return SettingsError(
         f"{file} {where}不是有效的 YAML：{getattr(error, 'problem', None) or error}。"
         "检查缩进（只能用空格）、冒号后的空格和引号；Windows 路径不要放在双引号里。"
@@ -61,7 +72,7 @@ def explain(error: Any, model: type[BaseModel]) -> str:
     if kind in ("extra_forbidden", "invalid_key"):
         known = field_at(model, path[:-1])
         inner = (known and _model_in(known.annotation)[0]) or model
-        return f"没有 {key} 这一项。这里可用的有：{'、'.join(inner.model_fields)}"
+        return f"没有 {key} 这一项{_meant(path, model, inner) or '。'}这里可用的有：{'、'.join(inner.model_fields)}"
     if path[-1] == "[key]":  # YAML takes 1234 for a number, and 11:22:33 too
         return f"{'.'.join(path[:-2])} 的键 {error['input']!r} 要加引号，如 '11:22:33:44:55:66': …；不加就被当成别的了。"
     field = field_at(model, path)
@@ -69,7 +80,9 @@ def explain(error: Any, model: type[BaseModel]) -> str:
         return f"少了 {key}（{field.description if field else ''}）。请补上。"
     if error["input"] is None:
         return f"{key} 的后面是空的。请写上值，或删去这一行"
-    return f"{key} 的值 {error['input']!r} 不行，应为：{_expected(error, path[-1], field)}"
+    hint = _colon_hint(error["input"]) if isinstance(error["input"], str) else ""
+    expected = _expected(error, path[-1], field)
+    return f"{key} 的值 {error['input']!r} 不行，应为：{expected}" + (f"。{hint}" if hint else "")
 
 
 def field_at(model: type[BaseModel], path: Sequence[str]) -> FieldInfo | None:
@@ -141,6 +154,32 @@ def _model_in(annotation: Any) -> tuple[type[BaseModel] | None, int]:
     while get_origin(annotation) in (list, dict):
         annotation, depth = get_args(annotation)[-1], depth + 1
     return (annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None), depth
+
+
+_NO_COLON = re.compile(r"\s*(?:-\s+)?(?:([\w.-]{1,40})\s*：|([A-Za-z_]\w{2,39}):(?=[^\s/:]))\s*(.*)")
+"""A key and what follows, where the colon is of full width or no space comes after it."""
+
+
+def _colon_hint(line: str, number: int = 0) -> str:
+    """Say what is wrong with the colon of a line, "" where nothing is; `number` 0 leaves out which line it is."""
+    match = _NO_COLON.match(line)
+    if match is None:
+        return ""
+    key, wrong = (match[1], "是全角的，要用半角的") if match[1] else (match[2], "后面少了空格")
+    where = f"第 {number} 行 " if number else ""
+    return f"{where}{line.strip()[:40]} 里的冒号{wrong}，应写成 {key}: {match[3].strip()[:40]}"
+
+
+def _meant(path: Sequence[str], model: type[BaseModel], inner: type[BaseModel]) -> str:
+    """Say which key was probably meant: one that is spelled alike, or the same one in another section; "" for none."""
+    near = difflib.get_close_matches(path[-1], inner.model_fields, n=1)
+    if near:
+        return f"，是不是 {near[0]}？"
+    for section, field in model.model_fields.items():
+        below = _model_in(field.annotation)[0]
+        if below and path[-1] in below.model_fields:
+            return f"，是不是 {section} 里的 {path[-1]}？"
+    return ""
 
 
 class _Told(yaml.YAMLError):

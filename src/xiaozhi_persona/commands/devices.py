@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from xiaozhi_persona.commands.lazy_group import LazyGroup
+from xiaozhi_persona.commands.lazy_group import LazyGroup, show_help_alone
 
 _SUBCOMMANDS = {
     "list": "来过的设备，等着批准的设备和它们的配对码",
@@ -19,6 +19,9 @@ _SUBCOMMANDS = {
     cls=LazyGroup,
     purposes=_SUBCOMMANDS,
     module_prefix="xiaozhi_persona.commands.devices_",
+    invoke_without_command=True,
 )
-def command() -> None:
+@click.pass_context
+def command(ctx: click.Context) -> int:
     """设备：列出、批准、忘掉、起名。桥在不在运行都可以。"""
+    return show_help_alone(ctx)

@@ -7,11 +7,10 @@ from datetime import datetime
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from xiaozhi_persona.bridge.admission.devices import Devices
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
+from xiaozhi_persona.commands.tables import print_table
 
 _STATES = {"new": "没有绑定", "bound": "已绑定", "paired": "已批准", "forgotten": "忘掉了"}
 
@@ -40,13 +39,11 @@ def command(config: Path | None, as_json: bool, debug: bool) -> None:
     if not known:
         click.echo("还没有设备来过。让设备连接 serve 打印的地址。")
         return
-    table = Table()
-    for title in ("编号", "名字", "状态", "地址", "最近", "等着的配对码"):
-        table.add_column(title, overflow="fold")
+    rows = []
     for device in known:
         state, last = _STATES[device.state], _when(device.last_seen_s)[:16]
-        table.add_row(device.id, device.name, state, device.address, last, "、".join(codes[device.id]))
-    Console().print(table)
+        rows.append([device.id, device.name, state, device.address, last, "、".join(codes[device.id])])
+    print_table(["编号", "名字", "状态", "地址", "最近", "等着的配对码"], rows)
 
 
 def _when(seconds: float) -> str:

@@ -207,6 +207,9 @@ def _port(settings: Settings, key: str, bridge: str) -> Check:
     """Whether the bridge could listen at a port: tried, not asked. `bridge` tells of the one that runs, if any."""
     port, host = getattr(settings.bridge, key), settings.bridge.host
     what = f"端口 {port}"
+    if key == "http_port" and port == settings.bridge.websocket_port:
+        found = "bridge.websocket_port 和 bridge.http_port 都是它，桥启动不了"
+        return Check("error", what, found, "改其中一个。")
     try:
         family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as listener:

@@ -2,38 +2,54 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import click
 
+from xiaozhi_persona.bridge.admission.devices import FILE, Devices
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.memory_common import NONE_YET, devices_of
 from xiaozhi_persona.commands.tables import print_table
+from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.memory.roster import stored_memories
+from xiaozhi_persona.settings import Settings
 
 
 @click.command("owners")
 @common_options
 def command(config: Path | None, as_json: bool, debug: bool) -> None:
-    """有谁的记忆：主人、他的设备、多少谈话和事实、最近什么时候说过话。"""
+    """有谁的记忆：主人、他的设备和它们的名字、多少谈话和事实、最近什么时候说过话。"""
     settings = prepare(config, debug)
     memories = stored_memories(settings.memory_dir)
+    names = _names(settings)
     rows = []
     for one in memories:
         devices = devices_of(settings, one.owner_id)
+        called = [names[device] for device in (one.owner_id, *devices) if names.get(device)]
         if as_json:
             last = one.last.isoformat(timespec="seconds") if one.last else None
-            data = {"owner": one.owner_id, "devices": devices, "turns": one.turns, "facts": one.facts}
-            print_json({**data, "last": last, "folder": str(one.folder), "problem": one.problem})
+            counts = {"turns": one.turns, "facts": one.facts, "last": last}
+            data = {"owner": one.owner_id, "devices": devices, "names": called, **counts}
+            print_json({**data, "folder": str(one.folder), "problem": one.problem})
         elif not one.problem:
             at = f"{one.last:%Y-%m-%d %H:%M}" if one.last else ""
-            rows.append([one.owner_id, "、".join(devices), str(one.turns), str(one.facts), at])
+            told = [one.owner_id, "、".join(devices), "、".join(called)]
+            rows.append([*told, str(one.turns), str(one.facts), at])
     if as_json:
         return
     if not memories:
         click.echo(NONE_YET.format(settings.memory_dir))
     if rows:
-        print_table(["主人", "设备", "谈话", "事实", "最近说话"], rows, right=("谈话", "事实"))
+        print_table(["主人", "设备", "名字", "谈话", "事实", "最近说话"], rows, right=("谈话", "事实"))
     for one in memories:
         if one.problem:
             click.echo(f"{one.folder} 读不了：{one.problem}")
+
+
+def _names(settings: Settings) -> dict[str, str]:
+    """Return the names that devices were given, by id; none where their file is not there or cannot be read."""
+    if (settings.data_dir / FILE).is_file():
+        with contextlib.suppress(PersonaError), contextlib.closing(Devices(settings.data_dir)) as devices:
+            return {device.id: device.name for device in devices.everybody()}
+    return {}

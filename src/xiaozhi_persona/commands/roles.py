@@ -18,7 +18,7 @@ from xiaozhi_persona.errors import PersonaError, own_command
 from xiaozhi_persona.roles.check import ClipReport, Finding, check_clips, check_sheet
 from xiaozhi_persona.roles.fix import Mended, fix_role
 from xiaozhi_persona.roles.importers.kinds import KINDS, ImportKind, import_role
-from xiaozhi_persona.roles.role import PACKS, Role, role_folders, role_of_settings
+from xiaozhi_persona.roles.role import PACKS, Role, folders_without_sheet, role_folders, role_of_settings
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Recollection
 
@@ -59,6 +59,10 @@ def list_roles(config: Path | None, as_json: bool, debug: bool) -> None:
             rows.append([role_id, role.name, str(len(role.clips)), tags, place])
         if as_json:
             print_json(row)
+    for role_id, missing in folders_without_sheet(settings.data_dir).items():
+        errors.setdefault(role_id, missing)
+        if as_json:
+            print_json({"id": role_id, "error": missing})
     if not as_json:
         columns = ["角色", "名字", "参考音频", "感情标签", "在哪里"]
         print_table(columns, rows, wraps=("感情标签",), right=("参考音频",))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import cast
 
 import click
-from rich.cells import set_cell_size
+from rich.cells import cell_len
 
 from xiaozhi_persona.bridge.client.connection import WAITING_S
 from xiaozhi_persona.bridge.client.talk import TalkOptions, kept_client_id, talk
@@ -145,7 +145,8 @@ def print_event(event: TurnEvent) -> None:
         click.echo(f"          正在说：{event.text}")
         return
     word = _EVENTS[event.kind] + (f"（{event.emotion}）" if event.emotion else "")
-    click.echo(f"{event.at_ms:>7.0f} 毫秒  {set_cell_size(word, _WORD_CELLS)}  {event.text}".rstrip())
+    space = " " * (_WORD_CELLS - cell_len(word))
+    click.echo(f"{event.at_ms:>7.0f} 毫秒  {word}{space}  {event.text}".rstrip())
 
 
 def print_turn(timeline: Timeline) -> None:
