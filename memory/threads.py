@@ -320,7 +320,7 @@ class DiaryThreads:
     # In the threads that keep house.
 
     def _tidy(self, folder: Path) -> None:
-        """Say at the start when nothing can be written; else remove what is empty."""
+        """Say at the start that nothing can be written, else remove what is empty."""
         if trouble := disk.obstacle(folder):
             self.complaints.tell(trouble)
         else:
