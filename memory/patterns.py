@@ -9,6 +9,7 @@ begun. So the time of each of them grows with the text, and no faster: no text c
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 
@@ -18,8 +19,11 @@ def pattern(text: str, flags: int = 0) -> re.Pattern[str]:
 
 
 def followed(first: str, later: str) -> str:
-    """Return what to search for where `first.*later` is meant: it begins with the text, and finds `first` only once."""
-    return f"^(?s:(?!{first}).)*(?:{first})(?s:.*)(?:{later})"
+    """Return what to search for where `first.*later` is meant: it begins with the text, and finds `first` only once.
+
+    Whether `first` is there at all is looked up before, which is quick, and most texts end there.
+    """
+    return f"^(?=(?s:.*)(?:{first}))(?s:(?!{first}).)*(?:{first})(?s:.*)(?:{later})"
 
 
 class _Later:
@@ -40,34 +44,38 @@ class Words:
 
     def __init__(self, words: str) -> None:
         """`words` are separated by "|", as in an expression; they are words, and nothing else of expressions."""
-        self._beginning: dict[str, list[str]] = {}
-        self._ending: dict[str, list[str]] = {}
-        for word in words.split("|"):
-            self._beginning.setdefault(word[0], []).append(word)
-            self._ending.setdefault(word[-1], []).append(word)
+        self._forwards = _by_first(words.split("|"))
+        self._backwards = _by_first(word[::-1] for word in words.split("|"))
 
     def make_up(self, text: str) -> bool:
         """Whether a text is nothing but such words; the empty one is."""
-        return len(text) in self._reached(text)
+        return len(text) in _reached(text, self._forwards)
 
     def lead(self, text: str) -> int:
         """Return where the words end with which a text begins."""
-        return max(self._reached(text))
+        return max(_reached(text, self._forwards))
 
     def tail(self, text: str, least: int = 0) -> int:
         """Return where the words begin with which a text ends, at `least` or later."""
-        reached = {len(text)}
-        for place in range(len(text), 0, -1):
-            if place in reached:
-                ends = self._ending.get(text[place - 1], ())
-                reached.update(place - len(word) for word in ends if text.endswith(word, 0, place))
-        return min(place for place in reached if place >= min(least, len(text)))
+        begins = (len(text) - place for place in _reached(text[::-1], self._backwards))
+        return min(begin for begin in begins if begin >= min(least, len(text)))
 
-    def _reached(self, text: str) -> set[int]:
-        """Return the places up to which a text is nothing but such words."""
-        reached = {0}
-        for place, char in enumerate(text):
-            if place in reached:
-                begins = self._beginning.get(char, ())
-                reached.update(place + len(word) for word in begins if text.startswith(word, place))
-        return reached
+
+def _by_first(words: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for word in words:
+        found.setdefault(word[0], []).append(word)
+    return found
+
+
+def _reached(text: str, words: Mapping[str, Sequence[str]]) -> set[int]:
+    """Return the places up to which a text is nothing but words, which are given by their first characters."""
+    reached, furthest = {0}, 0
+    for place, char in enumerate(text):
+        if place > furthest:
+            break
+        if place in reached:
+            ends = [place + len(word) for word in words.get(char, ()) if text.startswith(word, place)]
+            reached.update(ends)
+            furthest = max([furthest, *ends])
+    return reached
