@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from xiaozhi_persona.memory.fact_types import APPOINTMENT, KIN, OTHERS, SELF, Finding
 from xiaozhi_persona.memory.future_words import FutureRange, find_future
-from xiaozhi_persona.memory.patterns import pattern
+from xiaozhi_persona.memory.patterns import followed, pattern
 
 _NOT_OURS = pattern(
     "天气|闹钟|叫我起|叫醒|[下有]雨|下雪|有雪|刮风|降温|气温|停电|星期几|几号|放假吗|帮我|给我|陪我[聊玩说]|如何|^要不|不如"
@@ -33,12 +33,12 @@ _DONE = pattern(
     "(?<![为除])了(?!解)|(?<![不通路经])过(?!生日|年|节|来|去|几|一)|的时候|回来$|昨天|前天|刚才|刚刚"
 )
 _STILL_AHEAD = pattern(
-    "约了|约好|定了|定好|订了|订好|买了|买好|安排了|安排好|报名了|报了|有了|答应了|说好|[要该快就].*了|别忘了"
+    f"约了|约好|定了|定好|订了|订好|买了|买好|安排了|安排好|报名了|报了|有了|答应了|说好|{followed('[要该快就]', '了')}|别忘了"
 )
 _CALLED_OFF = pattern(
     "取消|改期|不[去来开看见做参打搞办上回]|不(?:用|要|想|能|必|需要|打算|准备|约)|不.{1,6}了$|没[有空法办什课事]|去不|来不及|没时间"
 )
-_UNWILLING = pattern("(?:不想|没空|没时间|没有时间|懒得)(?!.*了$)")
+_UNWILLING = pattern("不想|没空|没时间|没有时间|懒得")
 _LONG_AHEAD = timedelta(days=275)
 _NOT_NOT = pattern("不得不|不见不散|要不要|[不别]要?忘|不能忘|不要(?:迟到|忘)")
 _LEAD = pattern(
@@ -57,7 +57,7 @@ def find_appointment(clause: str, now: datetime) -> list[Finding]:
         return []
     times, rest = _times(clause, ranges)
     rest = _TOLD_BY.sub("", rest.strip())
-    if _OF_OTHERS.match(_MY_FRIEND.sub("", rest)) or _UNWILLING.search(rest):
+    if _OF_OTHERS.match(_MY_FRIEND.sub("", rest)) or (_UNWILLING.search(rest) and not rest.endswith("了")):
         return []
     if _CALLED_OFF.search(_NOT_NOT.sub("", rest)):
         thing = _OFF_WORDS.sub("", rest)

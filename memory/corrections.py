@@ -5,7 +5,6 @@ What they say of themselves is only a value; which fact it belongs to is known f
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -53,9 +52,10 @@ from xiaozhi_persona.memory.patterns import pattern
 TURNS_LOOKED_BACK = 8
 _CONVERSATION_MS = 600_000
 _MAX_CHARS = 60
-_WRONG = "(?:不对|不不+|错了|(?:我|刚才|刚刚)*(?:说|讲|记|弄|搞)错了?|不是(?=[，,。 ]))"
+_WRONG = "(?:不+对|不不+(?![不对])|错了|(?:我|刚才|刚刚)*(?:说|讲|记|弄|搞)错了?|不是(?=[，,。 ]))"
 _OPENING = rf"(?:(?:{_WRONG}|哦|噢|啊|哎呀?|等等|等一下|抱歉|对不起|其实)[，,。！!\s]*)*"
 _CLOSING = "(?:[，,。]?(?:我|刚才|刚刚)*(?:说|讲|记|弄|搞)错了|才对)?"
+_NOT_TWICE = pattern("^不对(?:[，,。！!]*不对)+")
 _NOT_BUT = pattern(
     rf"{_OPENING}我?(?:不是|不叫)(?P<wrong>[^，,。]{{1,20}}?)[，,。\s]*(?:而?我?(?:是|叫)|应该是)(?P<right>[^，,。]{{1,20}}?){_CLOSING}"
 )
@@ -65,7 +65,7 @@ _WRONG_BUT = pattern(
 _ANEW = pattern(rf"{_OPENING}{_WRONG}(?:[，,。！!\s]|(?=我))")
 _OF_ITSELF = pattern(rf"[，,。！!]\s*(?=(?:哦|啊|哎呀?)?{_WRONG}[，,。！!])")
 _IS_IT = pattern("[,，]?(?:对吗|是吗|对吧|是吧|对不对|是不是|吗|吧)?[?？]")
-_SAID_BACK = pattern("[^，。]*说过?[：:]")
+_SAID_BACK = pattern("(?<![^，。])[^，。]*说过?[：:]")
 _NO_VALUE = pattern(
     "^[你我他她它这那谁不没别另都也还就真说刚先再因所想要会可怎]|^(?:一样|对的|错的|是)|[说讲记弄搞]错|时候$"
 )
@@ -73,17 +73,22 @@ _WEEKDAY = pattern("(?:周|星期|礼拜)[一二三四五六日天]")
 _DATED = pattern(
     rf"{DATE.replace('?P<v>', '?:')}|{N}{{1,3}}岁.*|\d+[日号点]?|.*[年月日号点]$|.*(?:周|星期|礼拜)[一二三四五六日天]"
 )
+_OF = pattern("(?<=.)的$")
+_KNOWN_PLACE = pattern(PLACES)
+_KNOWN_BEING = pattern(f"{PETS}|{KIN}|{JOBS}")
+_DATE_WORDS = pattern("[年月日号岁点]")
+_NUMERAL = pattern(N)
 _PLACE_ENDS = pattern("[市省区县镇乡村州岛湾港城路街巷里园国]$|[A-Za-z]$")
 _NAMES = pattern(r"[\u4e00-\u9fff·]{2,5}|[A-Za-z][A-Za-z .'-]{0,30}")
 _SHAPES = {
-    BIRTHDAY: DATE,
-    AGE: f"{N}{{1,3}}岁半?",
-    JOB: rf"[\u4e00-\u9fff]{{0,6}}?(?:{JOBS})",
-    PET: rf"[\u4e00-\u9fff]{{0,4}}(?:{PETS})",
-    FAMILY: KIN,
-    "星座": "..座",
-    "血型": "[ABOabo]{1,2}型?",
-    "生肖": "属?[鼠牛虎兔龙蛇马羊猴鸡狗猪]",
+    BIRTHDAY: pattern(DATE),
+    AGE: pattern(f"{N}{{1,3}}岁半?"),
+    JOB: pattern(rf"[\u4e00-\u9fff]{{0,6}}?(?:{JOBS})"),
+    PET: pattern(rf"[\u4e00-\u9fff]{{0,4}}(?:{PETS})"),
+    FAMILY: pattern(KIN),
+    "星座": pattern("..座"),
+    "血型": pattern("[ABOabo]{1,2}型?"),
+    "生肖": pattern("属?[鼠牛虎兔龙蛇马羊猴鸡狗猪]"),
 }
 _THINGS = frozenset({LIKES, DISLIKES, AVOIDS, ALLERGY, WORKPLACE, SCHOOL, "专业", "爱好"})
 
@@ -106,8 +111,7 @@ def cut_at_correction(text: str) -> tuple[str, str]:
 
 def find_correction(text: str, found: Sequence[Finding] = ()) -> Correction | None:
     """Return the correction that a whole text is, None for anything else. `found` are the facts that it tells."""
-    plain = TAIL.sub("", re.sub("[。！!.]+$", "", text.strip()[:200]))
-    plain = re.sub("^不对(?:[，,。！!]*不对)+", "不对", plain)
+    plain = _NOT_TWICE.sub("不对", text.strip()[:200].rstrip("。！!.").rstrip(TAIL))
     if found:
         is_one = len(found) == 1 and found[0].tense == "is" and _ANEW.match(plain)
         return Correction("", found[0].value, found[0]) if is_one else None
@@ -115,14 +119,14 @@ def find_correction(text: str, found: Sequence[Finding] = ()) -> Correction | No
         len(plain) > _MAX_CHARS
         or QUESTION.search(plain)
         or CONDITION.search(plain)
-        or re.search("[?？]", plain)
+        or not {"?", "？"}.isdisjoint(plain)
     ):
         return None
     match = _NOT_BUT.fullmatch(plain) or _WRONG_BUT.fullmatch(plain)
     if match is None:
         return None
     wrong = match.groupdict().get("wrong") or ""
-    right = re.sub("(?<=.)的$", "", match["right"].strip())
+    right = _OF.sub("", match["right"].strip())
     if _NO_VALUE.search(right) or (wrong and _NO_VALUE.search(wrong)):
         return None
     return Correction(wrong, right)
@@ -193,18 +197,18 @@ def _may_be(attribute: str, old: str, right: str, sure: bool) -> bool:
     """Whether a value can stand in the place of another; `sure` when the other was named."""
     shape = _SHAPES.get(attribute)
     if shape:
-        return bool(re.fullmatch(shape, right))
+        return bool(shape.fullmatch(right))
     if any(char.isdigit() for char in old):
-        return any(char.isdigit() for char in right) and not re.search("[年月日号岁点]", right)
+        return any(char.isdigit() for char in right) and not _DATE_WORDS.search(right)
     if _DATED.fullmatch(right):
         return False
-    is_place = bool(re.fullmatch(PLACES, right))
+    is_place = bool(_KNOWN_PLACE.fullmatch(right))
     if attribute in (HOME, HOMETOWN):
         return (is_place or sure or bool(_PLACE_ENDS.search(right))) and not BAD_PLACE.search(right)
-    if is_place and not re.fullmatch(PLACES, old):
+    if is_place and not _KNOWN_PLACE.fullmatch(old):
         return False
     if attribute in (NAME, CALLED, FRIEND):
-        other = re.fullmatch(f"{PETS}|{KIN}|{JOBS}", right)
+        other = _KNOWN_BEING.fullmatch(right)
         return bool(_NAMES.fullmatch(right)) and not other and not BAD_NAME.search(right)
     return (attribute in _THINGS or attribute.startswith("喜欢的")) and list(things(right)) == [right]
 
@@ -231,7 +235,7 @@ def _appointment(fact: Fact, wrong: str, right: str, now: datetime) -> Finding |
         if wrong and not (named and named.start.hour % 12 == start.hour % 12):
             return None
         begins = datetime.combine(start.date(), clock.start.time())
-        if re.match(N, right) and begins.hour < 12 <= start.hour:
+        if _NUMERAL.match(right) and begins.hour < 12 <= start.hour:
             begins += timedelta(hours=12)
         return _at(fact, begins, begins + (clock.end - clock.start))
     if wrong and wrong in fact.value:

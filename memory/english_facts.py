@@ -63,6 +63,7 @@ _PATTERNS = [
         ),
     )
 ]
+_OF_ONESELF = pattern(r"i\b|i'm|my\b|call|please", re.IGNORECASE)
 _AND = pattern(r" and (?=i\b|i'm\b|my\b)", re.IGNORECASE)
 _WHEN = pattern(
     r" (?:last (?:week|month|year)|(?:a|two|three|\d+) (?:days?|weeks?|months?|years?) ago|yesterday|recently|now|today)$",
@@ -82,7 +83,7 @@ def find_english(clause: str) -> list[Finding]:
 
 
 def _in_part(clause: str) -> list[Finding]:
-    if not re.match(r"i\b|i'm|my\b|call|please", clause, re.IGNORECASE):
+    if not _OF_ONESELF.match(clause):
         return []
     named = _NAMED.fullmatch(clause)
     if named:

@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Iterator
 
 from xiaozhi_persona.memory.fact_types import KIN, OTHERS, PETS, Finding
-from xiaozhi_persona.memory.patterns import pattern
+from xiaozhi_persona.memory.patterns import followed, pattern
 
 CLAUSE = pattern(r"([^，,。!！?？;；\n]+)([，,。!！?？;；\n]?)")
 QUESTION = pattern(
-    r"什么|谁|哪|几[岁号点月个天只]|多少|多大|怎么|怎样|为啥|啥|干嘛|是不是|有没有|能不能|会不会|要不要|去不去|来不来|对不对|好不好|记得我|知道|吗|[呢么没不]$|不是.*嘛$"
+    rf"什么|谁|哪|几[岁号点月个天只]|多少|多大|怎么|怎样|为啥|啥|干嘛|是不是|有没有|能不能|会不会|要不要|去不去|来不来|对不对|好不好|记得我|知道|吗|[呢么没不]$|{followed('不是', '嘛$')}"
 )
 ASKED_BACK = pattern("(?:对|是|没错|不是|这样)(?:吗|么|吧|不对|不是)|对不对|是不是")
 """A clause that turns the sentence before it into a question."""
@@ -19,7 +19,7 @@ SUPPOSED = pattern(
 )
 """What a clause with one of these says is not so, or only said by others."""
 CONDITION = pattern(
-    r"如果|假如|(?<![主重不])要是|要不是|假设|假使|倘若|万一|的话|假装|扮演|装作|想象|幻想|玩.{0,4}游戏|过家家|比方|等我.*(?:了|以后|之后|时候?)$|只要|除非|翻译(?:一下|成|这)|造句|台词|歌词|讲.{0,4}故事|写.{0,3}[首篇]|读到|跟我[念读说]"
+    rf"如果|假如|(?<![主重不])要是|要不是|假设|假使|倘若|万一|的话|假装|扮演|装作|想象|幻想|玩.{{0,4}}游戏|过家家|比方|{followed('等我', '(?:了|以后|之后|时候?)$')}|只要|除非|翻译(?:一下|成|这)|造句|台词|歌词|讲.{{0,4}}故事|写.{{0,3}}[首篇]|读到|跟我[念读说]"
     r"|\b(?:if|suppose|imagine|pretend|wish|unless)\b",
     re.IGNORECASE,
 )
@@ -28,12 +28,15 @@ OTHERS_WORDS = pattern(
     rf"^(?!我(?!们?家?的?(?:{KIN}|{OTHERS}))).*(?<![老实来话该以再理白么如心得])(?:说|说道|写道|唱道|喊道?|回答|问我?|念)[:：]?$"
 )
 """After this clause somebody else speaks."""
-QUOTATION = pattern(r"[“「『\"](?=[^”」』\"]*(?:我|俺|咱|\bI\b|\bmy\b))[^”」』\"]*[”」』\"]?")
+QUOTATION = pattern(r"[“「『\"][^”」』\"]*[”」』\"]?")
+OF_ONESELF = pattern(r"我|俺|咱|\bI\b|\bmy\b")
+"""A quotation with one of these holds what somebody says of himself."""
 LEAD = pattern(
     r"^(?:其实|对了|那个|嗯+|哦+|噢|啊|哎呀?|不对(?=我)|说错了(?=我)|顺便说一下|顺便|告诉你|我跟你说|我告诉你|跟你说|你知道吗?(?=我)|(?:请|帮我|你)?(?:要)?"
     r"(?:记住|记一下|记下来|记下|记好)了?|从今天起|但是|但|不过|而且|因为|所以|还有|另外|应该是|应该|而是|而|小智|[:： ])+"
 )
-TAIL = pattern(r"[啊呀哦呢吧啦嘛哈~～… ]+$")
+TAIL = "啊呀哦呢吧啦嘛哈~～… "
+"""Characters that end a clause and say nothing."""
 SUBJECT = rf"(?:我(?:家|家里)?的?(?P<other>{KIN}|{OTHERS}|{PETS})|(?P<me>我|俺|本人))"
 PAST = "以前|之前|曾经|原来|原先|从前|过去|小时候"
 ONE_TIME = "去年|前年|上个?月|上周|上学期|那时候?|当时"
@@ -61,20 +64,22 @@ BAD_THING = pattern(
     r"^(?:[你他她它这那]|上(?![海班学课网])|不|没|过|着|的|了|什么|得|死|极(?!光|限)|才|自己|[是也白]|太(?!极|阳|空)|那么|这么|多(?!肉)|饱|完|下去|到)|^(?:吃|喝|看|听|玩|去|做|早|晚)$|喜欢|不爱|讨厌|但"
 )
 MEAL = pattern("^(?:吃|喝)?(?:早|午|晚|中)?(?:饭|餐|早饭|晚饭|午饭|宵夜|夜宵|药|东西|水|亏|苦|醋|惊)了?$")
-SINCE = pattern(rf"(?:{N}|半)+(?:多)?(?:年|个月|天|周|个星期).*$")
+SINCE = pattern(rf"(?<!{N[:-1]}半]){N[:-1]}半]+多?(?:年|个月|天|周|个星期).*", re.DOTALL)
+_BETWEEN = pattern(r"、|还有|以及|(?<=.)和(?!平)|(?<=.)跟")
+_OF = pattern(r"(?<=.)(?:的了?|了)$")
 
 Rule = Callable[[re.Match[str], str], "list[Finding]"]
 """From the match of a clause and its subject to what the clause tells."""
-Rules = list[tuple[str, Rule]]
-"""With the pattern for a whole clause, which is compiled when the first clause is looked at."""
+Rules = list[tuple[re.Pattern[str], Rule]]
+"""With the pattern for a whole clause."""
 
 
 def adding_to(rules: Rules) -> Callable[[str], Callable[[Rule], Rule]]:
     """Return a decorator that adds a rule, with its pattern for a whole clause."""
 
-    def with_pattern(pattern: str) -> Callable[[Rule], Rule]:
+    def with_pattern(clause: str) -> Callable[[Rule], Rule]:
         def add(rule: Rule) -> Rule:
-            rules.append((pattern, rule))
+            rules.append((pattern(clause), rule))
             return rule
 
         return add
@@ -84,7 +89,7 @@ def adding_to(rules: Rules) -> Callable[[str], Callable[[Rule], Rule]]:
 
 def things(value: str) -> Iterator[str]:
     """Yield the things of 苹果、香蕉和橙子, without those that are none."""
-    for part in re.split(r"、|还有|以及|(?<=.)和(?!平)|(?<=.)跟", value):
-        thing = re.sub(r"(?<=.)的?了?$", "", TAIL.sub("", part.strip(" ")))
+    for part in _BETWEEN.split(value):
+        thing = _OF.sub("", part.strip(" ").rstrip(TAIL))
         if thing and not BAD_THING.search(thing) and len(thing) <= 20:
             yield thing

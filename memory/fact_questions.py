@@ -31,7 +31,7 @@ from xiaozhi_persona.memory.fact_types import (
     WORKPLACE,
     subject_of,
 )
-from xiaozhi_persona.memory.patterns import pattern
+from xiaozhi_persona.memory.patterns import followed, pattern
 
 _CUES: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = tuple(
     (pattern(words, re.IGNORECASE), attributes)
@@ -39,7 +39,7 @@ _CUES: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = tuple(
         ("叫什么|叫啥|名字|是谁|叫我|称呼|记得我$|记得我吗|认识我|my name|who am i|called", (NAME, CALLED)),
         ("姓什么|贵姓|姓啥|surname", (SURNAME, NAME)),
         ("住(?!院)|家在|地址|搬|哪个城市|live", (HOME,)),
-        ("老家|家乡|籍贯|哪里人|哪儿人|where.* from", (HOMETOWN,)),
+        (f"老家|家乡|籍贯|哪里人|哪儿人|{followed('where', ' from')}", (HOMETOWN,)),
         ("生日|出生|几号生|birthday", (BIRTHDAY,)),
         ("多大|几岁|年龄|年纪|how old", (AGE, BIRTHDAY)),
         ("不喜欢|讨厌|不爱|最烦|hate|dislike", (DISLIKES, AVOIDS)),

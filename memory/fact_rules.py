@@ -5,10 +5,10 @@ A rule looks at one clause. Questions, what is only supposed, and what others ar
 
 from __future__ import annotations
 
-import functools
 import re
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 
 from xiaozhi_persona.memory import fact_rules_life, fact_rules_person, fact_rules_tastes
 from xiaozhi_persona.memory.appointments import find_appointment
@@ -18,6 +18,7 @@ from xiaozhi_persona.memory.fact_patterns import (
     CLAUSE,
     CONDITION,
     LEAD,
+    OF_ONESELF,
     ONE_TIME,
     OTHERS_WORDS,
     PAST,
@@ -26,7 +27,6 @@ from xiaozhi_persona.memory.fact_patterns import (
     SUBJECT,
     SUPPOSED,
     TAIL,
-    Rule,
 )
 from xiaozhi_persona.memory.fact_types import (
     FAMILY,
@@ -41,6 +41,7 @@ from xiaozhi_persona.memory.fact_types import (
     Finding,
     subject_of,
 )
+from xiaozhi_persona.memory.patterns import pattern
 
 MAX_CHARS = 600
 """What comes later in a text is not read."""
@@ -54,8 +55,14 @@ _ANOTHER = re.compile("[^我它他她]{1,6}?(?:是|在|有|叫|住|说|喜欢|�
 """Begins a clause about somebody else than the clause before."""
 _SUBJECT = re.compile(SUBJECT)
 _NOT_SO = re.compile(rf"(?P<who>{SUBJECT})不是(?P<rest>.+)")
-_WAS = re.compile(f"(?:{PAST})(?!就|一直|到现在|以来)(?!.*(?:搬|开始|婚|辞职|退休))")
-_WAS_THEN = re.compile(f"(?:{ONE_TIME})(?!.*(?:搬|移居|定居|换|开始|起|成为|[当做到]了))")
+_PAST = re.compile(f".*(?:{PAST})(?!就|一直|到现在|以来)", re.DOTALL)
+_BEGAN = re.compile("搬|开始|婚|辞职|退休")
+_THEN = re.compile(f".*(?:{ONE_TIME})", re.DOTALL)
+_BEGAN_THEN = re.compile("搬|移居|定居|换|开始|起|成为|[当做到]了")
+_OTHER_SUBJECT = re.compile("[它他她]")
+_ITS = re.compile("^[它她他](?:的)?")
+_IS = re.compile("^就?是")
+_KINDS = {PET: pattern(PETS), FAMILY: pattern(KIN)}
 _STATES = frozenset({HOME, WORKPLACE, SCHOOL, JOB})
 """What 去年 says of these was so last year, and is not said of now; 去年养了一只猫 still holds."""
 
@@ -69,10 +76,10 @@ def find_facts(text: str, at: datetime, speaker: str = "") -> list[Finding]:
     sentence = 0  # how many there were before this sentence
     subject = ""  # of the clause before: what follows may leave it out
     not_ours = False  # until the sentence ends: somebody else speaks, or it is only supposed
-    text = _ENGLISH_STOP.sub("。", QUOTATION.sub("…", text[:MAX_CHARS]))
+    text = _ENGLISH_STOP.sub("。", QUOTATION.sub(_unquoted, text[:MAX_CHARS]))
     for said, mark in CLAUSE.findall(_JOINING.sub("，", text)):
         raw = LEAD.sub("", said.strip())
-        clause = TAIL.sub("", raw).strip()
+        clause = raw.rstrip(TAIL).strip()
         if CONDITION.search(clause) or OTHERS_WORDS.search(clause):
             not_ours = True
         if ASKED_BACK.fullmatch(raw):
@@ -89,15 +96,20 @@ def find_facts(text: str, at: datetime, speaker: str = "") -> list[Finding]:
     return [_as_spoken(finding, speaker) for finding in findings]
 
 
+def _unquoted(quotation: re.Match[str]) -> str:
+    """Return a quotation as it stands, but for one in which somebody speaks of himself."""
+    return "…" if OF_ONESELF.search(quotation[0]) else quotation[0]
+
+
 def _as_spoken(finding: Finding, speaker: str) -> Finding:
     return replace(finding, subject=speaker) if speaker and finding.subject == SELF else finding
 
 
 def _in_clause(clause: str, subject: str) -> list[Finding]:
     texts = [clause]
-    if subject and not clause.startswith(_OWN) and not (subject == "我" and re.match("[它他她]", clause)):
-        rest = re.sub("^[它她他](?:的)?", "", clause)
-        texts += [subject + rest, subject + re.sub("^就?是", "", rest)]
+    if subject and not clause.startswith(_OWN) and not (subject == "我" and _OTHER_SUBJECT.match(clause)):
+        rest = _ITS.sub("", clause)
+        texts += [subject + rest, subject + _IS.sub("", rest)]
     for text in texts:
         if found := _by_rule(text):
             return found
@@ -108,15 +120,9 @@ def _in_clause(clause: str, subject: str) -> list[Finding]:
     return []
 
 
-@functools.cache
-def _rules() -> list[tuple[re.Pattern[str], Rule]]:
-    rules = [*fact_rules_person.RULES, *fact_rules_tastes.RULES, *fact_rules_life.RULES]
-    return [(re.compile(pattern), rule) for pattern, rule in rules]
-
-
 def _by_rule(text: str) -> list[Finding]:
-    for pattern, rule in _rules():
-        match = pattern.fullmatch(text)
+    for clause, rule in chain(fact_rules_person.RULES, fact_rules_tastes.RULES, fact_rules_life.RULES):
+        match = clause.fullmatch(text)
         if match:
             other = match.groupdict().get("other")
             found = rule(match, subject_of(other) if other else SELF)
@@ -128,10 +134,19 @@ def _by_rule(text: str) -> list[Finding]:
 def _as_it_was(finding: Finding, text: str) -> Finding | None:
     """Return a fact as one that once was, when the words around its value say so; None for what once was not."""
     around = text.replace(finding.value, "", 1)
-    was = _WAS.search(around) or (finding.attribute in _STATES and _WAS_THEN.search(around))
+    was = _is_over(finding.attribute, around)
     if finding.tense == "was" or not was:
         return finding
     return replace(finding, tense="was") if finding.tense == "is" else None
+
+
+def _is_over(attribute: str, around: str) -> bool:
+    """Whether the words around a value are of the past, and do not say that it began then."""
+    past = _PAST.match(around)
+    if past and not _BEGAN.search(around, past.end()):
+        return True
+    then = _THEN.match(around) if attribute in _STATES else None
+    return then is not None and not _BEGAN_THEN.search(around, then.end())
 
 
 def _carried(found: list[Finding], clause: str, subject: str) -> str:
@@ -144,7 +159,7 @@ def _carried(found: list[Finding], clause: str, subject: str) -> str:
             return "" if about_it else f"我的{subject_of(other)}" if other else "我"
         return "" if _ANOTHER.match(clause) else subject
     first = found[-1]
-    if first.attribute in (PET, FAMILY):
-        kinds = re.findall(PETS if first.attribute == PET else KIN, first.value)
+    if first.attribute in _KINDS:
+        kinds = _KINDS[first.attribute].findall(first.value)
         return f"我的{subject_of(kinds[-1])}" if kinds else "我"
     return "我" if first.subject == SELF else f"我的{first.subject}"

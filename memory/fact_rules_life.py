@@ -22,6 +22,7 @@ from xiaozhi_persona.memory.fact_types import (
     Finding,
     subject_of,
 )
+from xiaozhi_persona.memory.patterns import pattern
 
 RULES: Rules = []
 _rule = adding_to(RULES)
@@ -30,7 +31,9 @@ _NO_PET = re.compile("^[年天月过的不]|热狗|玩具|毛绒|机器|电子|�
 _NO_WORKPLACE = re.compile(
     "^(?:家|公司|单位|这|那|学校|外面|认真|努力|好好|拼命|专心|安心|加班|忙|远程|偷偷|一直|线上|地铁|路上|楼)|[地着边]$"
 )
-_IN_DIGITS = "电话|手机号|邮箱|车牌|身高|体重|鞋码|微信|学号"
+_IN_DIGITS = frozenset(("电话", "手机号", "邮箱", "车牌", "身高", "体重", "鞋码", "微信", "学号"))
+_DIGITS = re.compile(f"{N}|[A-Za-z]")
+_PETS = pattern(PETS)
 _NO_JOB = re.compile("^[你他她打过了]|[不梦的]|是|时候|[会成党团队人动学球伤病教社]员$|大师$|宗师$|一员$")
 
 
@@ -41,7 +44,7 @@ _NO_JOB = re.compile("^[你他她打过了]|[不梦的]|是|时候|[会成党团
 def _pet(match: re.Match[str], who: str) -> list[Finding]:
     if _NO_PET.search(match["v"]):
         return []
-    pet = re.findall(PETS, match["v"])[-1]
+    pet = _PETS.findall(match["v"])[-1]
     found = [Finding(SELF, PET, match["v"])]
     return found + ([Finding(subject_of(pet), NAME, match["n"])] if match["n"] else [])
 
@@ -77,7 +80,7 @@ def _quit(match: re.Match[str], who: str) -> list[Finding]:
 def _workplace(match: re.Match[str], who: str) -> list[Finding]:
     if _NO_WORKPLACE.search(match["p"]):
         return []
-    study = re.search("学|书|研", match["how"])
+    study = not {"学", "书", "研"}.isdisjoint(match["how"])
     found = [Finding(who, SCHOOL if study and not match["v"] else WORKPLACE, match["p"])]
     return found + ([Finding(who, JOB, match["v"])] if match["v"] else [])
 
@@ -106,5 +109,5 @@ def _no_longer(match: re.Match[str], who: str) -> list[Finding]:
 @_rule(rf"我的?(?P<a>{PROFILE_WORDS})(?:号码?)?(?:是|叫|：|:)(?P<v>.{{1,40}})")
 def _profile(match: re.Match[str], who: str) -> list[Finding]:
     value = match["v"].strip()
-    has_digits = not re.fullmatch(_IN_DIGITS, match["a"]) or re.search(f"{N}|[A-Za-z]", value)
+    has_digits = match["a"] not in _IN_DIGITS or _DIGITS.search(value)
     return [Finding(SELF, match["a"], value)] if has_digits and not value.endswith("的") else []

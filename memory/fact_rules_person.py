@@ -35,6 +35,8 @@ from xiaozhi_persona.memory.fact_types import (
 RULES: Rules = []
 _rule = adding_to(RULES)
 
+_NOT_CALLED = re.compile("起|来|去|做|回家|^[走等吃干看说听买写出睡别怎快打先再滚]|名字")
+
 
 @_rule(
     rf"{SUBJECT}的?(?:以前|之前|曾经|原来|小时候)?(?:(?:大|全|本)?名字?(?:就?是|就?叫做?)|(?:现在|其实|就|是)?叫做?|改名(?:叫|为)了?){NAMED}"
@@ -56,10 +58,7 @@ def _not_name(match: re.Match[str], who: str) -> list[Finding]:
 )
 def _called(match: re.Match[str], who: str) -> list[Finding]:
     name = match["v"]
-    bad = BAD_NAME.search(name) or re.search(
-        "起|来|去|做|回家|^[走等吃干看说听买写出睡别怎快打先再滚]|名字", name
-    )
-    return [] if bad else [Finding(SELF, CALLED, name)]
+    return [] if BAD_NAME.search(name) or _NOT_CALLED.search(name) else [Finding(SELF, CALLED, name)]
 
 
 @_rule(rf"{SUBJECT}姓(?P<v>[\u4e00-\u9fff]{{1,2}})")

@@ -6,11 +6,15 @@ import re
 
 from xiaozhi_persona.memory.fact_patterns import ADVERBS, MEAL, SUBJECT, Rules, adding_to, things
 from xiaozhi_persona.memory.fact_types import ALLERGY, AVOIDS, DISLIKES, LIKES, Finding
+from xiaozhi_persona.memory.patterns import Words
 
 RULES: Rules = []
 _rule = adding_to(RULES)
 
-_EATEN = re.compile("^(?:一?[吃喝碰])?(.+?)(?:都|就|也|会)*$")
+_EATEN = re.compile("一?[吃喝碰](?=.)")
+_WHEN_EATEN = Words("都|就|也|会")
+_NOT_SURE = Words("好像|应该|可能|似乎|其实|现在|已经|也|都")
+_NO_FAVOURITE = re.compile("[不你他她它这那]")
 _NO_ALLERGEN = re.compile(
     "^点|不|没|皮肤|鼻子|眼睛|[脸手脚身嘴]|季节|经常|容易|老是|总是?|又|突然|严重|最近|今天|昨天|每年|每次|从小|还|已经|一直|好像|可能|有点|.天$"
 )
@@ -20,8 +24,8 @@ _NO_ALLERGEN = re.compile(
     rf"{SUBJECT}{ADVERBS}(?:不(?:是|会)?对(?P<v>.{{1,20}}?)|对(?P<v2>.{{1,20}}?){ADVERBS}(?:不(?:会|再|是)?|没有?))(?:很|太|那么)?过敏了?"
 )
 def _not_allergic(match: re.Match[str], who: str) -> list[Finding]:
-    told = re.sub("(?:好像|应该|可能|似乎|其实|现在|已经|也|都)+$", "", match["v"] or match["v2"])
-    return [Finding(who, ALLERGY, thing, "not") for thing in things(told)]
+    told = match["v"] or match["v2"]
+    return [Finding(who, ALLERGY, thing, "not") for thing in things(told[: _NOT_SURE.tail(told)])]
 
 
 @_rule(
@@ -29,7 +33,9 @@ def _not_allergic(match: re.Match[str], who: str) -> list[Finding]:
 )
 @_rule(rf"{SUBJECT}有?(?P<v>[^对会的是有]{{1,8}}?)过敏症?")
 def _allergic(match: re.Match[str], who: str) -> list[Finding]:
-    told = _EATEN.sub(r"\1", match["v"])
+    told = match["v"][: _WHEN_EATEN.tail(match["v"], least=1)]
+    eaten = _EATEN.match(told)
+    told = told[eaten.end() :] if eaten else told
     return [] if _NO_ALLERGEN.search(told) else [Finding(who, ALLERGY, thing) for thing in things(told)]
 
 
@@ -37,7 +43,7 @@ def _allergic(match: re.Match[str], who: str) -> list[Finding]:
     rf"{SUBJECT}{ADVERBS}(?P<how>喜欢|爱|讨厌|怕|想去)的(?P<a>[^是不]{{1,8}}?)(?:就是|是|叫)(?P<v>.{{1,20}})"
 )
 def _favourite(match: re.Match[str], who: str) -> list[Finding]:
-    if re.match("[不你他她它这那]", match["v"]):
+    if _NO_FAVOURITE.match(match["v"]):
         return []
     how = {"爱": "喜欢"}.get(match["how"], match["how"])
     return [Finding(who, f"{how}的{match['a']}", match["v"])]

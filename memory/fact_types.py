@@ -47,6 +47,8 @@ _SAME = {
     "姥爷": "外公", "猫咪": "猫", "小猫": "猫", "大猫": "猫", "橘猫": "猫", "黑猫": "猫", "白猫": "猫", "小狗": "狗", "大狗": "狗",
     "狗狗": "狗", "金毛": "狗", "柯基": "狗", "泰迪": "狗", "哈士奇": "狗", "拉布拉多": "狗", "好朋友": "朋友",
 }  # fmt: skip
+_POINTS = re.compile(r"[\s，。！？、,.!?~～「」『』“”\"']+")
+_CALLED_BY_NAMES = frozenset(f"{PETS}|{OTHERS}".split("|"))
 _VERB = re.compile(r"^(?:吃|喝|看|听|玩|去|打|踢|做|读|养|学|to )")
 
 
@@ -96,10 +98,10 @@ def subject_of(word: str) -> str:
 
 def match_key(value: str) -> str:
     """Return what two values are compared by: 吃香菜 and 香菜 are one thing."""
-    plain = re.sub(r"[\s，。！？、,.!?~～「」『』“”\"']+", "", normalized(value))
+    plain = _POINTS.sub("", normalized(value))
     return _VERB.sub("", plain) or plain
 
 
 def is_single(subject: str, attribute: str) -> bool:
     """Whether a new value ends the old one. There may be several cats, each with its name."""
-    return attribute not in MULTI and not (attribute == NAME and re.fullmatch(f"{PETS}|{OTHERS}", subject))
+    return attribute not in MULTI and not (attribute == NAME and subject in _CALLED_BY_NAMES)

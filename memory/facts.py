@@ -6,7 +6,6 @@ changes nothing; every fact names the turn that told it.
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
@@ -323,7 +322,7 @@ def appointments(db: sqlite3.Connection, start: datetime, end: datetime) -> list
 
 def mentioned(db: sqlite3.Connection, question: str, at_ms: int) -> list[Fact]:
     """Return the names and short values of facts that stand in the question: 咪咪 of 咪咪几岁了."""
-    plain = re.sub(r"\s+", "", normalized(question[:200]))
+    plain = "".join(normalized(question[:200]).split())
     parts = sorted({plain[i : i + n] for n in (2, 3, 4, 5, 6) for i in range(len(plain) - n + 1)})[:900]
     found: list[Fact] = []
     for start in range(0, len(parts), 300):

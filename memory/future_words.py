@@ -36,8 +36,8 @@ _WEEKDAY = {char: day for day, char in enumerate("一二三四五六")} | {"日"
 # 上周三, 每周三 and 上个月5号 are no days ahead, and 小明天天 holds no 明天.
 _NOT_AFTER = "(?<![上每前去])(?<![上每]个)(?<!上月)(?<!上个月)(?<!每月)(?<!每个月)(?<!\\d)(?<!去年)(?<!前年)"
 _DAY = rf"""(?P<named>大后天|后天|(?<!小)明天|明儿|今天|今(?=[晚早])|(?<!小)明(?=[晚早]))
-    |(?P<weeks>下+个?|这个?|本)?(?:周|星期|礼拜)(?P<weekday>[一二三四五六日天末])
-    |(?P<wholeweek>下+个?(?:周|星期|礼拜))(?![一二三四五六日天末])
+    |(?P<weeks>(?<!下)下+个?|这个?|本)?(?:周|星期|礼拜)(?P<weekday>[一二三四五六日天末])
+    |(?P<wholeweek>(?<!下)下+个?(?:周|星期|礼拜))(?![一二三四五六日天末])
     |(?:(?P<monthahead>下个?月)|(?P<thisyear>今年)?的?(?P<month>{_NUMBER})月份?)(?P<day>{_NUMBER})[日号]?
     |(?P<wholemonth>下个?月)(?!{_NUMBER})
     |(?P<bareday>{_NUMBER})[日号](?!楼|线|门|店|球)

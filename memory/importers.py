@@ -21,6 +21,7 @@ from xiaozhi_persona.yaml_files import load_yaml
 
 _CONFIDENCE = 0.7
 """Of what another program's chat model wrote down."""
+_SENTENCE_ENDS = re.compile(r"(?<=[。！？!?])|\n+")
 _DIALOGUE = re.compile(
     r"(?:时间[：:][^\n]*\n)?(?P<user>[^\n：:]{1,40})[：:](?P<said>.*?)\n(?P<char>[^\n：:]{1,40})[：:](?P<answer>.*)",
     re.DOTALL,
@@ -132,7 +133,7 @@ def _profile(content: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _sentences(text: str) -> Iterator[Finding]:
-    for sentence in re.split(r"(?<=[。！？!?])|\n+", text)[:_MAX_SENTENCES]:
+    for sentence in _SENTENCE_ENDS.split(text)[:_MAX_SENTENCES]:
         if sentence.strip(" -*#\t"):
             yield Finding(SELF, PROFILE, sentence.strip(" -*#\t"))
 

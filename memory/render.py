@@ -60,6 +60,7 @@ _SENTENCES = {
 _CONTROLS = (
     r"\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e0fff"
 )
+_KNOWN = frozenset(f"{KIN}|{PETS}|{OTHERS}".split("|"))
 _CONTROL = re.compile(f"[{_CONTROLS}]+")
 # What could end the quotation or the <memory> block that it stands in, or pass for one of our own headings.
 _QUOTES = str.maketrans({"“": "‘", "”": "’", "<": "‹", ">": "›", "【": "〔", "】": "〕"})
@@ -130,7 +131,7 @@ def fact_line(fact: Fact, offset_min: int) -> str:
 
 
 def _sentence(fact: Fact) -> str:
-    named = re.fullmatch(f"{KIN}|{PETS}|{OTHERS}", fact.subject)
+    named = fact.subject in _KNOWN
     whose = f"我的{fact.subject}" if named else fact.subject
     sentence = _SENTENCES.get(fact.attribute, "{whose}的{attribute}是{value}")
     return sentence.format(whose=whose, attribute=fact.attribute, value=fact.value)

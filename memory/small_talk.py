@@ -6,9 +6,10 @@ import re
 
 _MAX_CHARS = 60
 
+_POINTS = re.compile(r"[，。！？、,.!?~～…]+")
 _SMALL_TALK = re.compile(
     r"(?:小智|哎|嘿|喂|嗨|哈喽|你|您|大家)*(?:你好|您好|好|早上好|早安|早|上午好|中午好|下午好|晚上好|晚安|再见|拜拜|回头见|在吗|在不在|谢谢你?|多谢|不客气"
-    r"|对不起|没关系|好的|好吧|嗯+|哦+|是的|对|不是|不用了?|行|可以|没事|哈哈+|hello|hi|hey|bye|goodbye|thanks|thank you|ok|okay"
+    r"|对不起|没关系|好的|好吧|嗯+|哦|是的|对|不是|不用了?|行|可以|没事|哈哈+|hello|hi|hey|bye|goodbye|thanks|thank you|ok|okay"
     r"|good (?:morning|night|evening|afternoon))[呀啊吧呢哦啦了嘛]*",
     re.IGNORECASE,
 )
@@ -25,8 +26,8 @@ def is_small_talk(question: str) -> bool:
     """Whether a text is a greeting or a command, for which nothing is recalled."""
     if len(question) >= _MAX_CHARS:
         return False
-    words = re.sub(r"[，。！？、,.!?~～…]+", " ", question).strip()
-    plain = re.sub(r"\s+", "", words)
+    words = _POINTS.sub(" ", question).strip()
+    plain = "".join(words.split())
     if not plain or _SMALL_TALK.fullmatch(plain) or _SMALL_TALK.fullmatch(words):
         return True
     return bool(_COMMAND.fullmatch(plain)) and not _IS_ASKED.search(plain)

@@ -12,7 +12,7 @@ from xiaozhi_persona.memory.fact_questions import facts_asked
 from xiaozhi_persona.memory.fact_rules import find_facts
 from xiaozhi_persona.memory.fact_types import KIN, NOTE, PETS, SELF, Finding, match_key
 from xiaozhi_persona.memory.forget import Marked, forget_marked, mark_facts, mark_mention, mark_range
-from xiaozhi_persona.memory.patterns import pattern
+from xiaozhi_persona.memory.patterns import Words, pattern
 from xiaozhi_persona.memory.store import OwnerStore
 from xiaozhi_persona.memory.time_words import find_ranges
 
@@ -20,25 +20,30 @@ MAX_UNASKED = 5
 """More turns than this are forgotten only after asking back."""
 _MAX_CHARS = 100
 _ASKING = pattern(r"什么|怎么|为什么|吗|[?？]|能不能|有没有|是不是")
-_PLEASE = r"(?:小智|请|帮我|给我|麻烦|你|现在|那)*"
+_PLEASE = Words("小智|请|帮我|给我|麻烦|你|现在|那")
+"""What may stand before a command; the expressions for commands begin after it."""
 _OFF = pattern(
-    rf"{_PLEASE}(?:接下来|这一?段|下面|后面|这些|刚才|以下|这件事|这个|这句)?(?:的话|的内容|说的|的)?(?:我说的)?(?:都|就|先|你)*(?:不要|别|不用|不许|别再|不要再)"
+    r"(?:接下来|这一?段|下面|后面|这些|刚才|以下|这件事|这个|这句)?(?:的话|的内容|说的|的)?(?:我说的)?(?:都|就|先|你)*(?:不要|别|不用|不许|别再|不要再)"
     r"(?:记|记住|记录|记下来?|录)(?:下来|了|下)?|(?:this is )?off the record|do(?: not|n't) remember this",
     re.IGNORECASE,
 )
 _ON = pattern(
-    rf"{_PLEASE}(?:可以|继续|恢复|重新|接着|又可以|开始)(?:开始)?(?:记|记住|记录|记下来|录)(?:了|吧|下来|录)*|(?:back )?on the record|you can remember again",
+    r"(?:可以|继续|恢复|重新|接着|又可以|开始)(?:开始)?(?:记|记住|记录|记下来|录)(?:了|吧|下来|录)*|(?:back )?on the record|you can remember again",
     re.IGNORECASE,
 )
 _REMEMBER = pattern(
-    rf"{_PLEASE}要?(?:记住|记一下|记下来|记下|记好|帮我记|remember(?: that)?)[了着]?[:：,， ]*(?P<what>.{{2,}})",
+    r"要?(?:记住|记一下|记下来|记下|记好|(?<=帮我)记|remember(?: that)?)[了着]?[:：,， ]*(?P<what>[^:：,， ].+)",
     re.IGNORECASE,
 )
 _FORGET = pattern(
-    rf"{_PLEASE}把(?P<a>.+?)(?:都|全部|全都|全|统统)*(?:忘掉|忘了|忘记|删掉|删了|删除|清除|清空|抹掉)"
-    rf"|{_PLEASE}(?P<sure>确定|确认)?(?:忘掉|忘记|删掉|删除|清除|清空|抹掉|(?:please )?forget\b)(?: about\b)?(?P<b>.+)",
+    r"把(?P<a>.+)(?:忘掉|忘了|忘记|删掉|删了|删除|清除|清空|抹掉)"
+    r"|(?P<sure>确定|确认)?(?:忘掉|忘记|删掉|删除|清除|清空|抹掉|(?:please )?forget\b)(?: about\b)?(?P<b>.+)",
     re.IGNORECASE,
 )
+_EVERY = Words("都|全部|全|统统")
+_WELL = pattern("(?:吧|好了|好不好)$")
+_PAUSES = pattern(r"[，,\s]+")
+_NOT_MEANT = pattern("[我他她].{0,4}忘|别忘|不要忘|差点忘")
 _ALL = pattern(
     "(?:所有|全部|一切|整个|你的)(?:的)?(?:记忆|事情?|内容|记录|聊天|谈话|东西)?|记忆|everything",
     re.IGNORECASE,
@@ -54,10 +59,12 @@ _YES = pattern(
     r"(?:[嗯哦啊][，,\s]*)*(?:(?:对|对的|对啊|是|是的|是啊|没错|好|好的|好啊|我?(?:很|非常)?确定|确认|yes|yeah|sure|ok)[，,。！!.\s]*)+",
     re.IGNORECASE,
 )
-_ONLY_TIME = pattern(
-    r"(?:[\s，,、和跟与及到的]|我们?|咱们?|你|都|那|这|段|些|所有|一切|全部|整个|时候|时间|里|所|说|讲|聊|谈|提|记|做|发生|过|了|话"
-    r"|事情?|事儿|东西|记忆|内容|聊天|谈话|对话|记录"
-    r"|\b(?:everything|all|things?|what|that|we|i|you|said|talked|told|about|from|in|on|of|the|our|conversations?)\b)*",
+_OF_TIME = Words(
+    "，|,|、|和|跟|与|及|到|的|我|我们|咱|咱们|你|都|那|这|段|些|所有|一切|全部|整个|时候|时间|里|所|说|讲|聊|谈|提|记|做|发生|过|了|话"
+    "|事|事情|事儿|东西|记忆|内容|聊天|谈话|对话|记录"
+)
+_OF_TIME_IN_ENGLISH = pattern(
+    r"\s+|\b(?:everything|all|things?|what|that|we|i|you|said|talked|told|about|from|in|on|of|the|our|conversations?)\b",
     re.IGNORECASE,
 )
 _SAID_OF = pattern(
@@ -70,6 +77,7 @@ _ABOUT = pattern(
 _WHOSE = pattern("^(?:我们?(?:家里?)?的?|那[个只条位]?|这[个只条位]?)+(?=.)")
 _WHO = pattern(f"{KIN}|{PETS}")
 _ABOUT_IT = pattern("关于|有关")
+_OF_OURS = pattern("我|my|i ", re.IGNORECASE)
 _NOBODY = pattern("[你我他她它的了是在那这事话啥谁人]")
 
 
@@ -95,23 +103,25 @@ class Done(NamedTuple):
 
 def parse_command(text: str) -> Command | None:
     """Return what a text tells the memory to do, None for anything else."""
-    plain = re.sub(r"[。！!~～.]+$", "", text.strip())
+    plain = text.strip().rstrip("。！!~～.")
     if not plain or len(plain) > _MAX_CHARS or _ASKING.search(plain):
         return None
-    bare = re.sub(r"[，,\s]+", "", plain)
-    if re.match("[我他她].{0,4}忘|别忘|不要忘|差点忘", bare):
+    bare = _PAUSES.sub("", plain)
+    if _NOT_MEANT.match(bare):
         return None
-    if _OFF.fullmatch(bare) or _OFF.fullmatch(plain):
+    begins = ((bare, _PLEASE.lead(bare)), (plain, _PLEASE.lead(plain)))
+    if any(_OFF.fullmatch(words, start) for words, start in begins):
         return Command("off")
-    if _ON.fullmatch(bare) or _ON.fullmatch(plain):
+    if any(_ON.fullmatch(words, start) for words, start in begins):
         return Command("on")
-    match = _REMEMBER.fullmatch(plain)
+    match = _REMEMBER.fullmatch(*begins[1])
     if match:
         return Command("remember", match["what"].strip())
-    match = _FORGET.fullmatch(re.sub("(?:吧|好了|好不好)$", "", bare if not bare.isascii() else plain))
+    words, start = begins[1] if bare.isascii() else begins[0]
+    match = _FORGET.fullmatch(_WELL.sub("", words), start)
     if not match or _NEVER_MIND.fullmatch(plain):
         return None
-    what = (match["a"] or match["b"]).strip()
+    what = (match["b"] or match["a"][: _EVERY.tail(match["a"], least=1)]).strip()
     sure = bool(match["sure"]) or "确定" in bare
     if _ALL.fullmatch(what):
         return Command("forget_all" if sure else "ask_forget_all")
@@ -184,7 +194,7 @@ def mark(store: OwnerStore, what: str, now: datetime, *, before: str = "") -> Ma
         for part in ranges:
             marked += mark_range(db, part.start.replace(tzinfo=at.tzinfo), part.end.replace(tzinfo=at.tzinfo))
             rest = rest.replace(part.text, "")
-        if not _ONLY_TIME.fullmatch(rest):
+        if not _OF_TIME.make_up(_OF_TIME_IN_ENGLISH.sub("", rest)):
             for word in filter(None, _name(rest).split("的")):
                 marked &= mark_mention(db, word)
         return marked
@@ -216,7 +226,7 @@ def last_said(store: OwnerStore, before: str = "") -> list[diary.Entry]:
 def _facts_named(store: OwnerStore, what: str, now_ms: int) -> list[int]:
     """Return the facts that words such as 我的生日 or 我对花生过敏 name."""
     asked = facts_asked(what)
-    if asked is None or not re.match("我|my|i ", what, re.IGNORECASE):
+    if asked is None or not _OF_OURS.match(what):
         return []
     found = []
     for subject in asked.subjects or (SELF,):

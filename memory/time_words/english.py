@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable
 from datetime import datetime
 
+from xiaozhi_persona.memory.patterns import pattern
 from xiaozhi_persona.memory.time_words.english_rules import (
     FESTIVALS,
     FIRST_WORDS,
@@ -25,6 +25,10 @@ from xiaozhi_persona.memory.time_words.phrase import Atom, Clock
 from xiaozhi_persona.memory.time_words.windows import ago, past
 
 Atoms = tuple[Atom, ...]
+_RULES = pattern(
+    rf"(?<![a-z\d'])(?:{'|'.join(f'(?P<{name}>{rule})' for name, rule in RULES.items())})(?![a-z\d])",
+    re.VERBOSE,
+)
 MAX_TRIES = 150
 """Further words of one text are not looked at."""
 
@@ -34,7 +38,6 @@ def scan_english(text: str, now: datetime) -> list[Token]:
     if not TRIGGER.search(text):
         return []
     tokens: list[Token] = []
-    rules = _rules()
     reached = tried = 0
     for word in WORD.finditer(text):
         if word.start() < reached or not (word[0] in FIRST_WORDS or word[0][0].isdigit()):
@@ -42,7 +45,7 @@ def scan_english(text: str, now: datetime) -> list[Token]:
         tried += 1
         if tried > MAX_TRIES:
             break
-        match = rules.match(text, word.start())
+        match = _RULES.match(text, word.start())
         if match is None:
             continue
         reached = match.end()
@@ -60,12 +63,6 @@ def scan_english(text: str, now: datetime) -> list[Token]:
             if len(tokens) == MAX_TOKENS:
                 break
     return tokens
-
-
-@functools.cache
-def _rules() -> re.Pattern[str]:
-    alternatives = "|".join(f"(?P<{name}>{rule})" for name, rule in RULES.items())
-    return re.compile(rf"(?<![a-z\d'])(?:{alternatives})(?![a-z\d])", re.VERBOSE)
 
 
 def _number(text: str) -> int | None:
