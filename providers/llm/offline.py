@@ -69,9 +69,7 @@ class _Conversation:
         self._messages = messages
         system = "\n".join(message.content for message in messages if message.role == "system")
         self._question = messages[-1].content[:LONGEST_CHARACTERS].strip(_AROUND) if messages else ""
-        self._english = bool(re.search(r"[A-Za-z]", self._question)) and not re.search(
-            r"[\u3400-\u9fff]", self._question
-        )
+        self._english = bool(_LATIN.search(self._question)) and not _HAN.search(self._question)
         self._now = _time_in(system)
         self._today: date = self._now.date()
         self._me = role_name(system) or "小智"
@@ -100,8 +98,8 @@ class _Conversation:
     # The steps: each returns the reply, or "" when it is not its turn
 
     def _talk(self) -> str:
-        for pattern, text in TALK:
-            if match := re.fullmatch(pattern, self._question, re.I):
+        for words, text in TALK:
+            if match := words.fullmatch(self._question):
                 return self._filled(text, match.groupdict().get("hi", ""))
         return ""
 
@@ -115,7 +113,7 @@ class _Conversation:
         return ""
 
     def _remember_me(self) -> str:
-        if not re.search(r"记得我(?:吗|么|不|是谁|$)|认识我|remember me", self._question, re.I):
+        if not _KNOWS_ME.search(self._question):
             return ""
         if self._english:
             name = known(_NAME, self._said)
@@ -175,24 +173,20 @@ class _Conversation:
     def _feel(self) -> str:
         if is_question(self._question):
             return ""
-        return next(
-            (self._filled(text) for pattern, text in FEELINGS if re.search(pattern, self._question, re.I)), ""
-        )
+        return next((self._filled(text) for words, text in FEELINGS if words.search(self._question)), "")
 
     def _doing(self) -> str:
         if is_question(self._question):
             return ""
         if self._english:
             echo = second_person(self._question)
-            is_own = re.search(r"\b(?:i|my|we)\b", self._question, re.I)
+            is_own = _OWN.search(self._question)
             return f"【高兴】I will remember that {echo[:1].lower()}{echo[1:]}." if is_own else ""
-        if re.search(r"^(?:请|帮我|给我)|吧$", self._question):
+        if _REQUEST.search(self._question):
             return ""
-        if not (re.search("[我咱]", self._question) or days_in(self._question, self._today)):
+        if not (not {"我", "咱"}.isdisjoint(self._question) or days_in(self._question, self._today)):
             return ""
-        return next(
-            self._filled(text, limit=40) for pattern, text in DOINGS if re.search(pattern, self._question)
-        )
+        return next(self._filled(text, limit=40) for words, text in DOINGS if words.search(self._question))
 
     # Parts of replies
 
@@ -250,6 +244,12 @@ _ABOUT_WORDS = re.compile(
     re.I,
 )
 _NAME: Fact = FACTS[0]
+_LATIN = re.compile("[A-Za-z]")
+_HAN = re.compile(r"[\u3400-\u9fff]")
+_KNOWS_ME = re.compile("记得我(?:吗|么|不|是谁|$)|认识我|remember me", re.I)
+_OWN = re.compile(r"\b(?:i|my|we)\b", re.I)
+_REQUEST = re.compile("^(?:请|帮我|给我)|吧$")
+_CLOCK = re.compile(r"现在是 ?(\d{4}-\d{2}-\d{2} \d{2}:\d{2})")
 _ABOUT_USER = re.compile(r"我|咱|记得|聊|说过|\b(?:my|i|me|we)\b", re.I)
 _FAVOUR = re.compile(
     r"(?:[给帮跟陪]|告诉|能教|请教)我|我(?:想|要)?(?:知道|问)|\b(?:tell|help|give) me\b|\b(?:can|could|may) i\b",
@@ -264,13 +264,11 @@ _ANYTHING = re.compile(
 
 
 def _is_sad(text: str) -> bool:
-    return next(
-        (reply.startswith("【悲伤】") for pattern, reply in FEELINGS if re.search(pattern, text, re.I)), False
-    )
+    return next((reply.startswith("【悲伤】") for words, reply in FEELINGS if words.search(text)), False)
 
 
 def _time_in(system: str) -> datetime:
-    match = re.search(r"现在是 ?(\d{4}-\d{2}-\d{2} \d{2}:\d{2})", system)
+    match = _CLOCK.search(system)
     try:
         return datetime.strptime(match[1], "%Y-%m-%d %H:%M") if match else datetime.now()
     except ValueError:

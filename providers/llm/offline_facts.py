@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from xiaozhi_persona.memory.patterns import Words, pattern
 from xiaozhi_persona.providers.llm.offline_recall import Statement
 
 
@@ -13,11 +14,11 @@ from xiaozhi_persona.providers.llm.offline_recall import Statement
 class Fact:
     """One kind of fact: how it is told, how it is asked for, and how it is said back."""
 
-    tells: tuple[str, ...]
-    asks: str
+    tells: tuple[re.Pattern[str], ...]
+    asks: re.Pattern[str]
     says: str
-    says_en: str = ""
-    denies: tuple[str, ...] = ()
+    says_en: str
+    denies: tuple[re.Pattern[str], ...] = ()
     """How it is taken back; the last word about a value holds."""
     many: bool = False
     """Whether several values can hold at the same time."""
@@ -41,9 +42,9 @@ def said_back(found: Sequence[Known], english: bool = False) -> str:
 
 def told_in(statement: Statement, fact: Fact) -> Iterator[Known]:
     """Yield the facts of one kind in a statement."""
-    for pattern in fact.tells:
-        for match in re.finditer(pattern, statement.text, re.I):
-            if not any(re.search(denial, match[0], re.I) for denial in fact.denies):
+    for words in fact.tells:
+        for match in words.finditer(statement.text):
+            if not any(denial.search(match[0]) for denial in fact.denies):
                 for value in _values(fact, match):
                     yield Known(fact, value, _kind(match), statement)
 
@@ -57,7 +58,7 @@ def known(fact: Fact, said: Sequence[Statement], kind: str = "") -> list[Known]:
             is_new = item.value not in taken_back and item.value not in [other.value for other in found]
             if is_new and same_kind(kind, item.kind or item.value):
                 found.append(item)
-        denials = (match for pattern in fact.denies for match in re.finditer(pattern, statement.text, re.I))
+        denials = (match for words in fact.denies for match in words.finditer(statement.text))
         taken_back.update(value for match in denials for value in _values(fact, match))
     return found if fact.many else found[:1]
 
@@ -69,14 +70,14 @@ def same_kind(asked: str, told: str) -> bool:
         not asked
         or asked in told
         or told in asked
-        or (asked == "宠物" and bool(re.search("[猫狗兔鸟鱼龟鼠]", told)))
+        or (asked == "宠物" and not set("猫狗兔鸟鱼龟鼠").isdisjoint(told))
     )
 
 
 def asked_for(question: str) -> tuple[Fact, str] | None:
     """Return the kind of fact that a question asks for, and the word after which it asks (猫 in 我的猫叫什么)."""
     for fact in FACTS:
-        if match := re.search(fact.asks, question, re.I):
+        if match := fact.asks.search(question):
             return fact, _kind(match)
     return None
 
@@ -84,8 +85,8 @@ def asked_for(question: str) -> tuple[Fact, str] | None:
 def _values(fact: Fact, match: re.Match[str]) -> list[str]:
     groups = match.groupdict()
     value = (groups.get("value") or groups.get("value2") or "").strip()
-    parts = re.split(r"(?<=.)(?:和|跟|以及|还有|、| and )(?=.)", value) if fact.many else [value]
-    return [re.sub(r"(?<=.)(?:了|的|这里|那边|都|也|很|会|严重)+$", "", part.strip()) for part in parts]
+    parts = _BETWEEN.split(value) if fact.many else [value]
+    return [part[: _AFTER.tail(part, least=1)] for part in map(str.strip, parts)]
 
 
 def _kind(match: re.Match[str]) -> str:
@@ -93,8 +94,12 @@ def _kind(match: re.Match[str]) -> str:
     return groups.get("kind") or groups.get("kind2") or ""
 
 
+_BETWEEN = pattern(r"(?<=.)(?:和|跟|以及|还有|、| and )(?=.)")
+_AFTER = Words("了|的|这里|那边|都|也|很|会|严重")
 # A value ends at punctuation, is no question, and is no person but a name.
-_VALUE = r"(?P<value>(?![我你您他她它人了过不])(?:(?!什么|啥|哪|谁|[吗吧呢呀]$)[^，。！？；,.!?;])+)"
+_OF_VALUE = r"(?![我你您他她它人了过不])(?:(?!什么|啥|哪|谁|[吗吧呢呀]$)[^，。！？；,.!?;])"
+_VALUE = rf"(?P<value>{_OF_VALUE}+)"
+_BRIEF = rf"(?P<value>{_OF_VALUE}{{1,40}})"  # what stands before a word that must come
 # Names are short, and the next thing may follow without punctuation, which recognizers leave out.
 _NAME = r"(?P<value>(?![我你您他她它人了过不])(?:(?!什么|啥|哪|谁|[吗吧呢呀]$)[^，。！？、；,.!?;]){1,8}?)(?=[，。！？、；,.!?;]|$|我|[今昨][年天]|吧$)"
 _WORDS = r"(?P<value>[A-Za-z][A-Za-z' -]*)"
@@ -106,8 +111,25 @@ _DISLIKED = (
     rf"\bi (?:do not|don't) like {_WORDS}",
 )
 
+
+def _fact(
+    tells: tuple[str, ...],
+    asks: str,
+    says: str,
+    says_en: str,
+    denies: tuple[str, ...] = (),
+    many: bool = False,
+) -> Fact:
+    def compiled(words: str) -> re.Pattern[str]:
+        return pattern(words, re.IGNORECASE)
+
+    return Fact(
+        tuple(map(compiled, tells)), compiled(asks), says, says_en, tuple(map(compiled, denies)), many
+    )
+
+
 FACTS: Sequence[Fact] = (
-    Fact(
+    _fact(
         (
             rf"我(?:的名字(?:是|叫)|改?名叫|(?:现在|其实)?(?:是)?叫做?){_NAME}",
             rf"^(?:你?(?:可以|就|以后)*)叫我(?!起|来|去|回|一声){_NAME}",
@@ -117,7 +139,7 @@ FACTS: Sequence[Fact] = (
         "你叫{value}",
         "your name is {value}",
     ),
-    Fact(
+    _fact(
         (
             r"我(?:们)?(?:家?的|家(?:里)?(?:有|养了?)?|有|养了?|(?=[爸妈哥姐弟妹爷奶]))(?:了?[一两]?[只条个匹位头])?"
             rf"(?P<kind>(?:(?!名字)[^，。,叫我的是]){{1,6}}?)[，, ]*(?:的?名字(?:是|叫)|[它他她]?(?:现在|改名|也)*(?:叫做?|是叫)){_NAME}",
@@ -127,27 +149,27 @@ FACTS: Sequence[Fact] = (
         "你的{kind}叫{value}",
         "your {kind} is called {value}",
     ),
-    Fact(
-        (rf"(?:我|^|[，,])(?:们|从小|一直|也|还)*对{_VALUE}过敏", rf"\bi(?:'m| am) allergic to {_WORDS}"),
-        r"对(?:什么|啥|哪些?)[^，。]*过敏|过敏的?(?:东西)?(?:是|有)?(?:什么|哪)|what am i allergic to",
+    _fact(
+        (rf"(?:我|^|[，,])(?:们|从小|一直|也|还)*对{_BRIEF}过敏", rf"\bi(?:'m| am) allergic to {_WORDS}"),
+        r"对(?:什么|啥|哪些?)[^，。]{0,40}过敏|过敏的?(?:东西)?(?:是|有)?(?:什么|哪)|what am i allergic to",
         "你对{value}过敏",
         "you are allergic to {value}",
         (
-            rf"我[^，。]{{0,3}}对{_VALUE}(?:已经|现在)*(?:不|没有?)过敏",
+            rf"我[^，。]{{0,3}}对{_BRIEF}(?:已经|现在)*(?:不|没有?)过敏",
             rf"\bi(?:'m| am) not allergic to {_WORDS}",
         ),
         many=True,
     ),
-    Fact(
+    _fact(
         (
-            rf"我(?:们)?家?(?:现在|目前|已经)?(?:住在?|搬(?:家)?(?:到|去)了?|家?(?:就)?在(?=.*(?:市|省|区|县|路|街|村|镇)$)){_VALUE}",
+            rf"我(?:们)?家?(?:现在|目前|已经)?(?:住在?|搬(?:家)?(?:到|去)了?|家?(?:就)?在(?=.{{0,40}}[市省区县路街村镇]$)){_VALUE}",
             rf"\bi (?:live in|moved to) {_WORDS}",
         ),
         r"我(?:们)?家?(?:现在)?(?:是)?(?:住|搬|家)(?:在|到|去)?了?(?:哪|什么地方)|我的?家在哪|where do i live",
         "你住在{value}",
         "you live in {value}",
     ),
-    Fact(
+    _fact(
         _LIKED,
         rf"我(?:最|都|还|平时)*(?:喜欢|爱){_KIND}(?:些?什么|啥|哪些)(?:东西|来着|呢|的)*$|what do i like",
         "你喜欢{value}",
@@ -155,7 +177,7 @@ FACTS: Sequence[Fact] = (
         _DISLIKED,
         many=True,
     ),
-    Fact(
+    _fact(
         _DISLIKED,
         rf"我(?:最|都|还)*(?:不(?:喜欢|爱)|讨厌){_KIND}(?:些?什么|啥|哪些)(?:东西|来着|呢|的)*$|what do i not like",
         "你不喜欢{value}",
@@ -163,7 +185,7 @@ FACTS: Sequence[Fact] = (
         _LIKED,
         many=True,
     ),
-    Fact(
+    _fact(
         (
             rf"我的?生日(?:就)?(?:是|在)(?!今天|明天|昨天|后天|几){_VALUE}",
             r"\bmy birthday is (?P<value>[A-Za-z0-9 ]+)",
@@ -172,7 +194,7 @@ FACTS: Sequence[Fact] = (
         "你的生日是{value}",
         "your birthday is {value}",
     ),
-    Fact(
+    _fact(
         (
             r"我(?:叫[^，。]{1,8}?[，, ]*)?(?:今年|现在|已经|刚|快|都|满)*(?P<value>[0-9零一二两三四五六七八九十百]+岁半?)",
             r"\bi(?:'m| am) (?P<value>\d+ years old)",

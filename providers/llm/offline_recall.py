@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from xiaozhi_persona.memory.patterns import followed
 from xiaozhi_persona.spine import Message
 
 LONGEST_CHARACTERS = 500
@@ -153,17 +154,21 @@ _STAMP = re.compile(
     r"[\])）】]?[ \t:：，,]*"
 )
 _SPEAKER = re.compile(r"^(?P<who>[^\s：:，。]{1,12})\s*[：:]\s*(?P<text>.+)$")
+_OF_USER = re.compile("^(?:用户|主人|对方)")
 _USER = ("用户", "我", "主人", "user", "human")
 _NOT_USER = ("助手", "你", "小智", "assistant", "ai", "bot", "system")
 # Labels of core facts, as the sentence that the user would have said.
-_FACT_LABELS = (
-    (r"名字|姓名|称呼|name", "我叫{}"),
-    (r"住址|住处|住所|居住地|家|home", "我住在{}"),
-    (r"过敏|过敏源|过敏原|allergy", "我对{}过敏"),
-    (r"喜欢|喜好|爱好|likes?", "我喜欢{}"),
-    (r"不喜欢|讨厌|dislikes?", "我不喜欢{}"),
-    (r"生日|birthday", "我的生日是{}"),
-    (r"年龄|age", "我{}"),
+_FACT_LABELS = tuple(
+    (re.compile(label, re.I), sentence)
+    for label, sentence in (
+        (r"名字|姓名|称呼|name", "我叫{}"),
+        (r"住址|住处|住所|居住地|家|home", "我住在{}"),
+        (r"过敏|过敏源|过敏原|allergy", "我对{}过敏"),
+        (r"喜欢|喜好|爱好|likes?", "我喜欢{}"),
+        (r"不喜欢|讨厌|dislikes?", "我不喜欢{}"),
+        (r"生日|birthday", "我的生日是{}"),
+        (r"年龄|age", "我{}"),
+    )
 )
 
 
@@ -183,14 +188,14 @@ def _memory_lines(system: str) -> list[Statement]:
             continue
         speaker = _SPEAKER.match(rest)
         if not speaker:
-            text = re.sub(r"^(?:用户|主人|对方)", "我", rest)
+            text = _OF_USER.sub("我", rest)
         elif speaker["who"].lower() in _NOT_USER or speaker["who"] == role:
             continue
         elif speaker["who"].lower() in _USER or said:
             text = speaker["text"]
         else:
             who = speaker["who"]
-            sentence = next((s for p, s in _FACT_LABELS if re.fullmatch(p, who, re.I)), "我的" + who + "叫{}")
+            sentence = next((s for p, s in _FACT_LABELS if p.fullmatch(who)), "我的" + who + "叫{}")
             text = sentence.format(speaker["text"])
         found.append(Statement(text[:LONGEST_CHARACTERS].strip('“”" '), said))
     return found
@@ -218,7 +223,7 @@ def _time_of(stamp: re.Match[str], heading: datetime | None) -> datetime | None:
 
 
 _QUESTION = re.compile(
-    r"什么|啥|哪(?![怕吒])|谁|多[少大久长高远重快宽深]|几[点岁号个只月次]|几$|怎么|怎样|为什么|是不是|有没有|记不记得|(?:记得|认识).*[不没么]$|吗$|吗[？?]|呢$|[？?]"
+    rf"什么|啥|哪(?![怕吒])|谁|多[少大久长高远重快宽深]|几[点岁号个只月次]|几$|怎么|怎样|为什么|是不是|有没有|记不记得|{followed('记得|认识', '[不没么]$')}|吗$|吗[？?]|呢$|[？?]"
     r"|\b(?:what|where|who|when|why|how)\b|^(?:do|did|does|can|could|am|is|are)\b",
     re.I,
 )
@@ -252,7 +257,7 @@ def _calendar_day(match: re.Match[str], today: date) -> Days:
 
 
 _WEEKDAY = r"个?(?:周|星期|礼拜)(?P<d>[一二三四五六日天末])?"
-_NUMBER = r"(?:\d+|[一二两三四五六七八九十])"
+_NUMBER = r"(?:(?<!\d)\d+|[一二两三四五六七八九十])"
 _DAYS = tuple(
     (re.compile(pattern, re.I), days)
     for pattern, days in (
@@ -285,14 +290,16 @@ _NOT_THE_MATTER = re.compile(
     r"|来着|[吗呢吧啊呀？?！!。，,]|\b(?:what|where|who|when|why|how|do|did|does|you|remember|is|are|was|the|a)\b",
     re.I,
 )
+_LATIN_WORD = re.compile("[a-z]{2,}")
+_OTHER_RUN = re.compile(r"[^\W_a-z]+")
 _FUNCTION_CHARACTERS = frozenset("我你他她它们的了是在有也都就不很和跟一个这那")
 
 
 def _features(text: str) -> dict[str, int]:
     """Return the characters (1) and pairs of characters (2) that carry meaning, Latin words (2) as a whole."""
     text = text.lower()
-    features = dict.fromkeys(re.findall(r"[a-z]{2,}", text), 2)
-    for run in re.findall(r"[^\W_a-z]+", text):
+    features = dict.fromkeys(_LATIN_WORD.findall(text), 2)
+    for run in _OTHER_RUN.findall(text):
         features |= {c: 1 for c in run if c not in _FUNCTION_CHARACTERS}
         features |= {a + b: 2 for a, b in zip(run, run[1:], strict=False) if {a, b} - _FUNCTION_CHARACTERS}
     return features

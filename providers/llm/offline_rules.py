@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from xiaozhi_persona.memory.patterns import followed, pattern
+
 OFFLINE = "我是自带的离线应答，在 config.yaml 的 llm.base_url 填上对话模型，就能聊得更多。"
 OFFLINE_EN = "I am the built-in offline answerer. Set a chat model in config.yaml under llm.base_url to talk about more."
 
@@ -25,10 +27,16 @@ STORY_EN = (
     "【高兴】The ant followed the light all the way home. 【高兴】And the firefly was never afraid again."
 )
 
+
+def _rows(*rows: tuple[str, str]) -> Sequence[tuple[re.Pattern[str], str]]:
+    """Return a table: what is matched, capitals or not, and what is said then."""
+    return tuple((pattern(words, re.IGNORECASE), text) for words, text in rows)
+
+
 # 你好，小智
 _CALL = r"[呀啊哦啦哈]?[，, ]*[^，。我叫是]{0,4}"
 
-TALK: Sequence[tuple[str, str]] = (
+TALK = _rows(
     (r"(?:你好|您好|嗨|哈喽|喂|嘿)吗", "【高兴】我很好，谢谢你{name}。【惊讶】你呢？"),
     (
         rf"(?P<hi>你好|您好|嗨|哈喽|嘿|早上好|早安|上午好|中午好|下午好|晚上好){_CALL}",
@@ -72,11 +80,11 @@ TALK: Sequence[tuple[str, str]] = (
 
 _SWITCH = r"(?:打开|关掉|关上|关闭|开|关)"
 
-FEATURES: Sequence[tuple[str, str]] = (
+FEATURES = _rows(
     (r"声音.{0,4}[大小高低]|音量|[大小]声一?点|静音|louder|quieter|volume", "调声音"),
     (r"[说讲念读].{0,3}[快慢]一?点|语速|slow down|slower|faster", "改语速"),
     (r"[换变切].{0,4}(?:角色|声音|音色|人设)", "换角色"),
-    (r"天气|气温|会下[雨雪]|带伞吗|(?:what|how).*weather", "查天气"),
+    (rf"天气|气温|会下[雨雪]|带伞吗|{followed('what|how', 'weather')}", "查天气"),
     (
         r"(?:播放|想听|放|唱|听)(?:我的|一|点|个|首|下|段|些|支)*(?:音乐|歌|曲子|相声)|[上下]一首|\bplay\b|\bsing\b",
         "唱歌放音乐",
@@ -93,10 +101,11 @@ FEATURES: Sequence[tuple[str, str]] = (
     (r"忘掉|忘记这|忘了这|不要记|别记|删(?:掉|除)|forget (?:it|this|that)", "删改记忆"),
 )
 """Requests that need what is not here, and how to call it."""
+_REPORT = pattern(rf"{followed('我', '[了过]')}|昨|我.{{0,3}}(?:会|喜欢|爱|学)")
 
 _TRULY = r"(?<!不)(?<!没有)(?<!不是)"
 
-FEELINGS: Sequence[tuple[str, str]] = (
+FEELINGS = _rows(
     (
         r"今天.{0,4}我的?生日|我的?生日.{0,2}今天|我今天过?生日",
         "【高兴】祝你生日快乐{name}！【惊讶】今天要许一个什么愿望？",
@@ -153,9 +162,12 @@ FEELINGS: Sequence[tuple[str, str]] = (
 )
 """How the user feels: the pattern is found anywhere in a sentence that is no question."""
 
-DOINGS: Sequence[tuple[str, str]] = (
-    (r"我.{0,2}要|我.*(?:打算|准备)", "【高兴】记住了，{echo}。【中性】祝你顺利。"),
-    (r"我.*[了过]|[昨前]天.*我|上周.*我", "【高兴】记住了，{echo}。【惊讶】然后呢？"),
+DOINGS = _rows(
+    (rf"我.{{0,2}}要|{followed('我', '打算|准备')}", "【高兴】记住了，{echo}。【中性】祝你顺利。"),
+    (
+        rf"{followed('我', '[了过]')}|{followed('[昨前]天|上周', '我')}",
+        "【高兴】记住了，{echo}。【惊讶】然后呢？",
+    ),
     (r"", "【高兴】记住了，{echo}。"),
 )
 """Anything else that the user tells about themselves."""
@@ -163,11 +175,11 @@ DOINGS: Sequence[tuple[str, str]] = (
 
 def has_set_answer(text: str) -> bool:
     """Whether the whole text is a row of TALK."""
-    return any(re.fullmatch(pattern, text, re.I) for pattern, _ in TALK)
+    return any(words.fullmatch(text) for words, _ in TALK)
 
 
 def feature_asked_for(text: str) -> str:
     """Return which of FEATURES a text asks for; "" for none, and for a report of what the user did."""
-    if re.search(r"我.*[了过]|昨|我.{0,3}(?:会|喜欢|爱|学)", text):
+    if _REPORT.search(text):
         return ""
-    return next((thing for pattern, thing in FEATURES if re.search(pattern, text, re.I)), "")
+    return next((thing for words, thing in FEATURES if words.search(text)), "")

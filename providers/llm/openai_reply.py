@@ -7,7 +7,6 @@ events" of the HTML standard. Compatible servers differ in small things; where e
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,7 +40,7 @@ class CompletionReader:
         self.is_foreign = False
         """Whether the body is no chat completion at all: a web page, say."""
         self.complaint: Complaint | None = None
-        self._rest = b""
+        self._rest = bytearray()
         self._is_stream = False
         self._plain: list[bytes] = []
         self._plain_bytes = 0
@@ -50,16 +49,20 @@ class CompletionReader:
     def feed(self, data: bytes) -> list[str]:
         """Return the text of the lines that are complete now."""
         # Split by CR and LF alone: JSON text may hold other line separators of Unicode as they are.
-        *lines, self._rest = re.split(rb"[\r\n]", self._rest + data)
+        *lines, rest = data.replace(b"\r", b"\n").split(b"\n")
+        if lines:
+            lines[0] = bytes(self._rest) + lines[0]
+            self._rest.clear()
+        self._rest += rest
         if max(len(self._rest), self._plain_bytes) > LONGEST_LINE_BYTES:
             self.complaint = self.complaint or Complaint("一行数据超过 1 MB")
-            self._rest, self._plain = b"", []
+            self._rest, self._plain = bytearray(), []
         return [text for line in lines for text in self._line(line)]
 
     def end(self) -> list[str]:
         """Return the text of what is left, which is the whole reply when the server did not stream."""
-        rest, self._rest = self._rest, b""
-        texts = list(self._line(rest))
+        rest, self._rest = self._rest, bytearray()
+        texts = list(self._line(bytes(rest)))
         if not self._is_stream and self._plain:
             body = _loads(b"\n".join(self._plain))
             if isinstance(body, dict):
