@@ -40,6 +40,9 @@ LANGUAGES = frozenset(
 )
 """Names of languages that one of the two APIs knows, and their everyday names."""
 
+_SYLLABLE = re.compile(r"[\u3041-\u3096\u30a1-\u30fa\u3400-\u9fff\uac00-\ud7a3\U00020000-\U0003ffff]")
+_DIGIT = re.compile(r"\d")
+_LATIN_WORD = re.compile(r"[^\W\d_\u3040-\ud7a3]+")
 _MIN_RATE_HZ = 16000
 _QUIET_DBFS, _LOUD_DBFS = -36.0, -6.0
 _MAX_SILENCE_S = 0.5
@@ -181,10 +184,8 @@ def _text_findings(clip: RoleClip, sound: ClipSound | None, where: str) -> Itera
 
 def syllables(text: str) -> float:
     """Return about how many syllables it takes to say a text."""
-    letters = re.findall(r"[\u3041-\u3096\u30a1-\u30fa\u3400-\u9fff\uac00-\ud7a3\U00020000-\U0003ffff]", text)
-    return (
-        len(letters) + len(re.findall(r"\d", text)) + 1.5 * len(re.findall(r"[^\W\d_\u3040-\ud7a3]+", text))
-    )
+    letters = _SYLLABLE.findall(text)
+    return len(letters) + len(_DIGIT.findall(text)) + 1.5 * len(_LATIN_WORD.findall(text))
 
 
 def _weights(role: Role) -> Iterator[Finding]:

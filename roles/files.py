@@ -16,6 +16,8 @@ from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.yaml_files import parse_mapping
 
 _MAX_NAME_BYTES = 120  # a file system takes 255 bytes, and something is added to the name
+_NO_NAME = str.maketrans(dict.fromkeys('\\/:*?"<>|', "_"))
+_DRIVE = re.compile("[A-Za-z]:")
 _WINDOWS_DEVICES = re.compile(
     r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE
 )
@@ -50,8 +52,8 @@ def safe_name(text: str) -> str:
     """Return `text` as the name of one folder on Linux, macOS and Windows; "" when nothing of it can be kept."""
     name = unicodedata.normalize("NFC", text)
     name = "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in name)
-    name = re.sub(r'[\\/:*?"<>|]', "_", name)
-    name = re.sub(r"\s+", " ", name).strip(" .")
+    name = name.translate(_NO_NAME)
+    name = " ".join(name.split()).strip(" .")
     while len(name.encode("utf-8")) > _MAX_NAME_BYTES:
         name = name[:-1].strip(" .")
     if not name.strip("_ ."):
@@ -88,10 +90,10 @@ def new_folder(parent: Path, name: str) -> Iterator[Path]:
 def inside(text: str) -> PurePosixPath | None:
     """Return a relative path that stays in its folder, None for any other one. `\\` counts as `/`."""
     path = PurePosixPath(text.replace("\\", "/"))
-    bad = path.is_absolute() or ".." in path.parts or "\0" in text or re.match(r"[A-Za-z]:", text)
+    bad = path.is_absolute() or ".." in path.parts or "\0" in text or _DRIVE.match(text)
     return None if bad or not path.parts else path
 
 
 def is_absolute(text: str) -> bool:
     """Whether a path is absolute on Linux, macOS or Windows."""
-    return bool(re.match(r"[\\/]|[A-Za-z]:", text))
+    return text.startswith(("/", "\\")) or bool(_DRIVE.match(text))

@@ -23,6 +23,11 @@ DEFAULT_NAMES = ("default", "默认", "其他")
 """Names in the place of an emotion that stand for the voice's own neutral way."""
 
 _SPEECH_TAG = re.compile(r"^\s*(【[^】]*】|\[[^\]]*\]|\([^)]*\)|（[^）]*）)\s*")
+_KANA = re.compile(r"[\u3041-\u3096\u30a1-\u30fa]")
+_HANGUL = re.compile(r"[\uac00-\ud7a3]")
+_HAN = re.compile(r"[\u3400-\u9fff]")
+_LATIN = re.compile("[A-Za-z]")
+_LATIN_WORD = re.compile("[A-Za-z']{2,}")
 _LETTERS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 
 
@@ -63,13 +68,13 @@ def server_path(folder: Path, file: Path, server_dir: str) -> str:
 
 def language_of(text: str) -> str:
     """Return the language code that the letters of a text speak for, "" without letters."""
-    if re.search(r"[\u3041-\u3096\u30a1-\u30fa]", text):
+    if _KANA.search(text):
         return "ja"
-    if re.search(r"[\uac00-\ud7a3]", text):
+    if _HANGUL.search(text):
         return "ko"
-    if re.search(r"[\u3400-\u9fff]", text):
+    if _HAN.search(text):
         return "zh"
-    return "en" if re.search(r"[A-Za-z]", text) else ""
+    return "en" if _LATIN.search(text) else ""
 
 
 def text_of_name(stem: str, least_letters: int = 4) -> str:
@@ -78,7 +83,7 @@ def text_of_name(stem: str, least_letters: int = 4) -> str:
     A name in Chinese, Japanese or Korean needs `least_letters` letters, another one three words.
     """
     text = _SPEECH_TAG.sub("", stem).strip()
-    words = re.findall(r"[A-Za-z']{2,}", text) if " " in text else []
+    words = _LATIN_WORD.findall(text) if " " in text else []
     return text if len(_LETTERS.findall(text)) >= least_letters or len(words) >= 3 else ""
 
 

@@ -26,6 +26,7 @@ from xiaozhi_persona.spine import Transcript
 DEFAULT_MODEL = "iic/SenseVoiceSmall"
 
 _SAMPLES_PER_MS = 16
+_HOTWORD = re.compile(r"(?!http)[\w'-]+")
 _quiet = threading.Lock()
 """Of two at once, the second would put back the output that the first has taken away."""
 
@@ -81,9 +82,7 @@ class _TorchModel:
         }  # SenseVoice, Fun-ASR-Nano
         if settings.language != "auto":  # which not every kind of model knows as a word
             self._options["language"] = settings.language
-        words = [
-            word for word in hotwords if re.fullmatch(r"(?!http)[\w'-]+", word)
-        ]  # a file or address would be opened
+        words = [word for word in hotwords if _HOTWORD.fullmatch(word)]  # a file or address would be opened
         if words:
             self._options |= {"hotword": " ".join(words), "hotwords": words}  # Paraformer, Fun-ASR-Nano
 

@@ -36,6 +36,7 @@ _MENUS: Mapping[str, _Menu] = {
     "Memory": _Menu("记忆模块", "记忆", "记忆模式(Mem)"),
 }
 
+_NO_ID = re.compile("[^A-Za-z0-9_-]")
 _TOOLS = {"recall": "翻查", "note": "记住", "correct": "改正", "forget": "忘掉", "off_record": "不记"}
 
 _SERVERS = {"gpt_sovits_v1": "api.py ", "gpt_sovits_v2_stream": "api_v2.py 或整合包"}
@@ -201,5 +202,5 @@ def _title(door: Door) -> str:
 
 def _model_id(door: Door, role: Role) -> str:
     """Return an id that the console takes: at most 32 of letters, digits, _ and -, not letters only."""
-    name = re.sub(r"[^A-Za-z0-9_-]", "", role.id) if door.kind == "TTS" else ""
+    name = _NO_ID.sub("", role.id) if door.kind == "TTS" else ""
     return f"{door.type}_{name}"[:32].rstrip("_")

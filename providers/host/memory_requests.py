@@ -27,6 +27,7 @@ _BROKEN = "抱歉，我现在动不了记忆，请稍后再试。"
 _REFUSED = re.compile(
     r"(?:那|还是|先|哦|嗯|啊|[，,\s])*(?:不(?!错)|别|算了|取消|等|no\b|don'?t\b|cancel)", re.IGNORECASE
 )
+_USER = re.compile("^(?:用户|主人)(?=.)")
 _YES = ("true", "yes", "1", "是", "确定", "同意")
 _RESUME = ("resume", "on", "start", "true", "yes", "恢复", "继续", "可以", "开始", "记")
 
@@ -111,7 +112,7 @@ class MemoryRequests:
         return Answer(f"{_LABEL}\n{found}" if found else _NOTHING, for_model=True)
 
     async def _note(self, content: str, exchange: Exchange, now: datetime) -> Answer:
-        what = re.sub("^(?:用户|主人)(?=.)", "我", content)
+        what = _USER.sub("我", content)
         if not what:
             return Answer("缺少 content。把要记的事写在 content 里再调用一次。", for_model=True)
         before = diary.entry(exchange.turns[0]).id if exchange.said else ""

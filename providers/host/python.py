@@ -18,6 +18,7 @@ from xiaozhi_persona.errors import PackageMissing, SettingsError
 _NAME = "xiaozhi-persona"
 _ENGINE = "funasr-onnx"
 _TIMEOUT_S = 1800
+_VERSION = re.compile(r"[\w.!+-]+")
 
 _LIST = """\
 import importlib.metadata, json, sys
@@ -45,7 +46,7 @@ def install_package(python: Path, *, asr: bool = False) -> str:
     held = "\n".join(
         f"{name}=={known}"
         for name, known in sorted(there.items())
-        if name.lower().replace("_", "-") != _NAME and re.fullmatch(r"[\w.!+-]+", known)
+        if name.lower().replace("_", "-") != _NAME and _VERSION.fullmatch(known)
     )
     with tempfile.TemporaryDirectory() as folder:
         constraints = Path(folder) / "host.txt"

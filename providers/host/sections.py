@@ -30,6 +30,7 @@ _OTHERS = (
 )
 """Keys of the host that are no parameters of GPT-SoVITS. `language` is the one in which the host's model replies."""
 
+_BETWEEN_WORDS = re.compile(r"[\s,，、;；]+")
 _log = logging.getLogger(__name__)
 
 
@@ -48,7 +49,7 @@ def door_settings(section: Mapping[str, Any], server_dir: Path, api: str = "") -
     if unknown:
         _log.warning("TTS 设置里的 %s 不认识，没有用它。", "、".join(map(str, unknown)))
     url = section.get("url")
-    servers = re.split(r"[\s,;]+", str(url).strip()) if url else settings.gpt_sovits.servers
+    servers = str(url).replace(",", " ").replace(";", " ").split() if url else settings.gpt_sovits.servers
     sovits = settings.gpt_sovits.model_dump() | {
         "servers": servers,
         "api": api or settings.gpt_sovits.api,
@@ -94,7 +95,7 @@ def _of_text(key: str, value: Any) -> Any:
     if not isinstance(value, str) or AsrSettings.model_fields[key].annotation is str:
         return value
     if key == "hotwords":
-        return re.split(r"[\s,，、;；]+", value.strip())
+        return _BETWEEN_WORDS.split(value.strip())
     with contextlib.suppress(yaml.YAMLError):  # what stays text is told as such
         return load_yaml(value)
     return value

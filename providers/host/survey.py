@@ -21,6 +21,7 @@ OLDEST = (0, 9, 1)
 
 _PLACES = (".", "main/xiaozhi-server", "xiaozhi-server")
 _VERSION_FILE = "config/logger.py"
+_NUMBERS = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def survey(folder: Path) -> Host:
     """Look at the host in `folder`. Raises SettingsError when there is none, or it is too old, or unreadable."""
     server = find_server(folder)
     version = _version(server)
-    numbers = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", version)
+    numbers = _NUMBERS.match(version)
     if not numbers or tuple(int(number or 0) for number in numbers.groups()) < OLDEST:
         oldest = ".".join(map(str, OLDEST))
         raise SettingsError(

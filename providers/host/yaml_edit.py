@@ -210,12 +210,12 @@ def _remove(text: str, path: Path) -> str:
     work = _Work(text, _newline(text), [], [])
     start, end = key.start_mark.index, end_of(text, key, value)
     if parent.flow_style:
-        comma = re.compile(r"\s*,\s*").match(text, end)
-        before = re.search(r",\s*\Z", text[:start])
-        if comma and not before:
+        comma = _COMMA.match(text, end)
+        before = text[:start].rstrip()
+        if before.endswith(","):
+            start = len(before) - 1
+        elif comma:
             end = comma.end()
-        elif before:
-            start = before.start()
         work.patch(start, end, "")
     else:
         start = text.rfind("\n", 0, start) + 1
@@ -265,6 +265,7 @@ def _ours(value: Any, new: Any, path: Path) -> tuple[list[Path], list[Path]]:
     return (removed, left) if left else ([path], [])
 
 
+_COMMA = re.compile(r"\s*,\s*")
 _ABSENT = object()
 
 
@@ -289,10 +290,17 @@ def _newline(text: str) -> str:
 
 def _step(text: str) -> int:
     """Return by how many spaces the first section of the text is indented."""
-    found = re.search(
-        r"^[^\s#-].*:[ \t]*(?:#.*)?\r?\n(?:[ \t]*(?:#.*)?\r?\n)*( +)[^\s#-]", text, re.MULTILINE
-    )
-    return len(found[1]) if found else 2
+    is_section = False
+    for line in text.splitlines():
+        words = line.split("#", 1)[0].rstrip()
+        if not words:
+            continue
+        if is_section and line[0] == " ":
+            rest = line.lstrip(" ")
+            if rest[0] not in "\t-":
+                return len(line) - len(rest)
+        is_section = line[0] not in " \t-" and words.endswith(":")
+    return 2
 
 
 _WIDTH = 1_000_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections import Counter
 from collections.abc import Mapping
@@ -107,7 +106,9 @@ def take_parameters(draft: Draft, data: Mapping[str, Any], prefix: str) -> set[s
 
 def listed(value: Any) -> list[str]:
     """Return the texts of a list, or of one text separated by semicolons; blanks left out."""
-    items = re.split(r"[;；]", value) if isinstance(value, str) else value if isinstance(value, list) else []
+    items = value.replace("；", ";").split(";") if isinstance(value, str) else value
+    if not isinstance(items, list):
+        return []
     return [str(item).strip() for item in items if item is not None and str(item).strip()]
 
 

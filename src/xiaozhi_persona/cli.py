@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import traceback
 
@@ -51,8 +50,10 @@ def _in_chinese(exc: click.UsageError) -> str:
         return f"缺少 {exc.param.get_error_hint(exc.ctx) if exc.ctx else exc.param.name}"
     if isinstance(exc, click.BadParameter) and exc.param and exc.ctx:
         return f"{exc.param.get_error_hint(exc.ctx)} 的值不对：{exc.message}"
-    unknown = re.match(r"No such command '(.+?)'", exc.message)
-    return f"没有命令 {unknown[1]}" if unknown else exc.format_message()
+    if exc.message.startswith("No such command '"):
+        name = exc.message.split("'")[1]
+        return f"没有命令 {name}"
+    return exc.format_message()
 
 
 def main() -> None:

@@ -90,7 +90,7 @@ def refuses(body: bytes, field: str) -> bool:
 def wants_v2_names(body: bytes) -> bool:
     """Return whether a server that was asked in api.py's way complains that api_v2.py's names are missing."""
     return any(refuses(body, name) for name in ("text_lang", "ref_audio_path")) or bool(
-        re.search(r"\b(ref_audio_path|text_lang|prompt_lang)\b", _reason(body)[0])
+        _V2_NAME.search(_reason(body)[0])
     )
 
 
@@ -149,6 +149,8 @@ _ADVICE = {
     413: "句子太长了。",
 }
 
+_V2_NAME = re.compile(r"\b(?:ref_audio_path|text_lang|prompt_lang)\b")
+_HTML_TAG = re.compile(r"<[^<>]*>")
 _OUT_OF_ORDER = re.compile(r"cuda|cudnn|cublas|out of memory|mps backend|NoneType", re.IGNORECASE)
 
 
@@ -182,5 +184,5 @@ def _reason(body: bytes) -> tuple[str, dict[str, Any]]:
         parts.append(details)
     text = " ".join(str(part) for part in parts if part)
     if not text and not data:
-        text = re.sub(r"<[^>]*>", " ", body.decode("utf-8", "replace"))
+        text = _HTML_TAG.sub(" ", body.decode("utf-8", "replace"))
     return " ".join(text.split())[:_LONGEST_REASON].rstrip("。.！! "), data

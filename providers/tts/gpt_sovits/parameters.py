@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -73,7 +72,7 @@ def _language(value: Any) -> str | None:
 
 
 def _paths(value: Any) -> list[str] | None:
-    parts = re.split(r"[;\n]", value) if isinstance(value, str) else value
+    parts = value.replace("\n", ";").split(";") if isinstance(value, str) else value
     if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
         return None
     return [part.strip() for part in parts if part.strip()]

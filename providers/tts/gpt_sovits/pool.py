@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Mapping, Sequence
 
 import anyio
@@ -87,13 +86,18 @@ def addresses(settings: GptSovitsSettings, environ: Mapping[str, str] | None = N
     """Return the base addresses of the settings, else of the environment. Raises SettingsError."""
     environ = os.environ if environ is None else environ
     texts = [text for text in settings.servers if text.strip()]
-    texts = texts or re.split(r"[\s,;]+", environ.get(ADDRESS_VARIABLE, ""))
+    texts = texts or separated(environ.get(ADDRESS_VARIABLE, ""))
     urls = list(dict.fromkeys(base_url(text) for text in texts if text.strip()))
     if not urls:
         raise SettingsError(
             f"没有 GPT-SoVITS 的地址。在 gpt_sovits.servers 里写上，如 [http://192.168.1.9:9880]，或设环境变量 {ADDRESS_VARIABLE}。"
         )
     return urls
+
+
+def separated(text: str) -> list[str]:
+    """Return the addresses that stand in one text, between commas, semicolons or blanks."""
+    return text.replace(",", " ").replace(";", " ").split()
 
 
 def base_url(text: str) -> str:
@@ -111,7 +115,9 @@ def base_url(text: str) -> str:
             f"gpt_sovits.servers 里的 {text!r} 不是有效的地址（{exc}）。应如 http://192.168.1.9:9880"
         ) from exc
     is_usable = url.scheme in ("http", "https") and url.host and 0 < (url.port or 80) < 65536
-    if not is_usable or re.search(r"\s", address):
+    if not is_usable or any(map(str.isspace, address)):
         raise SettingsError(f"gpt_sovits.servers 里的 {text!r} 不是有效的地址。应如 http://192.168.1.9:9880")
-    path = re.sub(r"(/tts|/)+$", "", url.path)
+    path = url.path.rstrip("/")
+    while path.endswith("/tts"):
+        path = path.removesuffix("/tts").rstrip("/")
     return str(url.copy_with(path=path or "/", query=None, fragment=None)).rstrip("/")

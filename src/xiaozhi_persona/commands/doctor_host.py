@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import shutil
 import time
 from collections.abc import Mapping
@@ -147,7 +146,7 @@ def _template(config: Mapping[str, Any], server_dir: Path, again: str) -> Check:
         text = (server_dir / name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         return Check("error", what, f"读不了 {name}（{getattr(exc, 'strerror', None) or exc}）", again)
-    if not re.search(r"<memory>.*?</memory>", text, re.DOTALL):
+    if "</memory>" not in text.partition("<memory>")[2]:
         step = "在它的末尾加上一行 <memory> 和一行 </memory>。"
         return Check("error", what, f"{name} 里没有 <memory>，记忆进不了对话", step)
     if "base_prompt" not in text:

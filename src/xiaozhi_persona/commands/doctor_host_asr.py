@@ -31,6 +31,8 @@ TIMEOUT_S = 120.0
 
 _TYPE = next(door.type for door in DOORS if door.kind == "ASR")
 _PACKAGES = {"funasr_onnx": ("funasr-onnx", "onnxruntime"), "funasr": ("funasr", "torch")}
+_KEY = re.compile(r"\basr\.(?=[a-z])")
+_TO_RUN = re.compile("[：。]运行")
 _SENTENCE = "我叫小明。"
 """The embedded model knows it, too."""
 
@@ -86,7 +88,7 @@ def _findings(answer: dict[str, Any], asr: AsrSettings, name: str, again: str, w
         return [*checks, Check("warning", "语音识别的模型", found, step)]
     if answer.get("error"):
         text = answer["error"].replace("asr.model", f"ASR.{name}.model_dir")
-        text = re.sub(r"\basr\.(?=[a-z])", f"ASR.{name}.", text)
+        text = _KEY.sub(f"ASR.{name}.", text)
         return [*checks, failed("语音识别一句", PersonaError(text))]
     memory = f"，整个进程最多占 {answer['peak_rss_mb']:.0f} MB 内存" if answer["peak_rss_mb"] else ""
     found = f"模型 {answer['loaded_in_s']:.1f} 秒读好{memory}"
@@ -144,7 +146,7 @@ async def _try(section: Mapping[str, Any]) -> dict[str, Any]:
                 return answer | {"absent": absent}
         return answer | await _hear(settings)
     except (PackageMissing, ImportError, OSError) as exc:  # OSError: libraries of torch that do not fit
-        return answer | {"lacking": re.split("[：。]运行", str(exc))[0]}
+        return answer | {"lacking": _TO_RUN.split(str(exc))[0]}
     except PersonaError as exc:
         return answer | {"error": str(exc)}
 

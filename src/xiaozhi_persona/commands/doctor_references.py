@@ -18,6 +18,8 @@ from xiaozhi_persona.roles.references import RoleClip
 from xiaozhi_persona.roles.role import Role
 from xiaozhi_persona.roles.sound import read_clip
 
+_WINDOWS = re.compile(r"[A-Za-z]:|\\\\")
+
 
 def reason_of(
     problem: ServiceError, clip: RoleClip | None, utterance: Utterance, role: Role, url: str, api: str
@@ -48,7 +50,7 @@ def clip_name(clip: RoleClip, role: Role) -> str:
 
 
 def _path_step(path: str, clip: RoleClip | None, role: Role, url: str) -> str:
-    is_windows = bool(re.match(r"[A-Za-z]:|\\\\", path))
+    is_windows = bool(_WINDOWS.match(path))
     is_relative = not is_windows and not path.startswith("/")
     if _is_here(httpx.URL(url).host) and is_windows != (os.name == "nt") and not is_relative:
         system, here = ("Windows", "Linux 或 macOS") if is_windows else ("Linux", "Windows")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import httpx
 
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.providers.tts.gpt_sovits.dialect import Dialect, described
-from xiaozhi_persona.providers.tts.gpt_sovits.pool import ADDRESS_VARIABLE, base_url
+from xiaozhi_persona.providers.tts.gpt_sovits.pool import ADDRESS_VARIABLE, base_url, separated
 from xiaozhi_persona.settings import GptSovitsSettings
 
 DEFAULT_PORT = 9880
@@ -66,7 +65,7 @@ def written_addresses(settings: GptSovitsSettings, environ: Mapping[str, str] | 
     """Return the addresses of the settings, else of the environment, each taken by itself; never raises."""
     environ = os.environ if environ is None else environ
     texts = [text for text in settings.servers if text.strip()]
-    texts = texts or [text for text in re.split(r"[\s,;]+", environ.get(ADDRESS_VARIABLE, "")) if text]
+    texts = texts or separated(environ.get(ADDRESS_VARIABLE, ""))
     found: dict[str, Address] = {}
     for text in texts:
         try:

@@ -37,6 +37,11 @@ _ROUND = "(（"
 _MARKS_AT_LINE_START = "#>|-+"
 _END = "\n。！？!?"
 _MAX_ALT = 80  # characters of an image's description
+_ALT_END = re.compile(r"[\]\n]|!\[")
+_BOX = re.compile(r"[-*+] \[[ xX]\]")
+_BOX_BEGUN = re.compile(r"[-*+](?: (?:\[[ xX]?)?)?")
+_BRACKET = re.compile(r"[()\[\]\\]")
+_KEYCAP = re.compile(r".\ufe0f?\u20e3")
 
 
 @dataclass(frozen=True)
@@ -210,7 +215,7 @@ class Markup:
         if buffer[1] != "[":
             return _spoken("!")
         inner = buffer[2:]
-        end = re.search(r"[\]\n]|!\[", inner)
+        end = _ALT_END.search(inner)
         if not end:
             # After a word it may be the mark of a sentence and then a bracket, which must not delay what follows.
             alone = self._line_start or self._before.isspace()
@@ -238,10 +243,9 @@ class Markup:
             return (marks, Token("#" * marks)) if marks else None
         if first == ">":
             return 1, Token(">")
-        box = re.match(r"[-*+] (\[[ xX]\])", buffer)
-        if box:
+        if _BOX.match(buffer):
             return 5, Token(buffer[:5])
-        if len(buffer) < 5 and not final and re.fullmatch(r"[-*+]( (\[([ xX])?)?)?", buffer):
+        if len(buffer) < 5 and not final and _BOX_BEGUN.fullmatch(buffer):
             return None
         return (1, Token(first)) if buffer[1:2].isspace() else _spoken(first)
 
@@ -274,7 +278,7 @@ class Markup:
             return _spoken("\\") if final else None
         if buffer[1] in "([":
             inner = buffer[2 : 2 + BRACKET_LOOKAHEAD]
-            stop = re.search(r"[()\[\]\\]", inner)
+            stop = _BRACKET.search(inner)
             if not stop and len(inner) < BRACKET_LOOKAHEAD and not final:
                 return None
             content = (inner[: stop.start()] if stop else inner).lstrip()
@@ -307,7 +311,7 @@ class Markup:
         return None if waiting and not final else _spoken(buffer[0])
 
     def _keycap(self, buffer: str, final: bool) -> _Decision:
-        keycap = re.match(r".\ufe0f?\u20e3", buffer)
+        keycap = _KEYCAP.match(buffer)
         if keycap:
             return keycap.end(), Token(keycap.group())
         return None if not final and buffer[1:] in ("", "\ufe0f") else _spoken(buffer[0])

@@ -36,7 +36,7 @@ _TITLES = frozenset(
 _NUMBERED = frozenset(
     re.findall(r"\S+", "no nos vol fig p pp ch sec art jan feb mar apr jun jul aug sep sept oct nov dec")
 )
-_WORD = re.compile(r"([A-Za-z](?:[A-Za-z]|\.(?=[A-Za-z]))*)$")
+_WORD = re.compile(r"(?<![A-Za-z])(?<![A-Za-z]\.)([A-Za-z](?:[A-Za-z]|\.(?=[A-Za-z]))*)$")
 _LIST_MARK = re.compile(r"(?:^|\s)(\d{1,3}[.．、)）])\s*$")
 _LIST_NUMBER = re.compile(r"(?:^|[\s，。！？、；：,!?;:（(])((?:\d{1,3}\.)*)(\d{1,3})$")
 

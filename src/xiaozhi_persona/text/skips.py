@@ -14,6 +14,9 @@ _MAX_FORMULA = 80  # characters of a formula without a LaTeX command
 _MONEY = re.compile(r"\$(?:\s+(?![\s\\])|[\d.,]+(?:[kKmMbB]n?)?(?![\dA-Za-z^_\\={}+*/$(]))")
 _MONEY_BEGUN = re.compile(r"\$(?:[ \t]*|[\d.,]*(?:[kKmMbB]n?)?)")
 _PROSE = re.compile(r"[$\n\u3000-\u9fff\uff00-\uffef]|[A-Za-z]{2} +[A-Za-z]{2}")
+_FORMULA = re.compile(r"\$[^$\n]*[^$\s]\$")
+_LATEX = re.compile(r"\$[^$\n\u3000-\u9fff\uff00-\uffef]*\\[A-Za-z]")
+_TILDE_FENCE = re.compile(r"~+[A-Za-z]{0,12}")
 _HTML_NAMES = (
     "a|b|big|blockquote|br|center|code|del|details|div|em|font|h[1-6]|hr|i|img|ins|kbd|li|mark|ol|p|pre|s|small|span"
     "|strike|strong|sub|summary|sup|table|tbody|td|th|thead|tr|u|ul"
@@ -123,7 +126,7 @@ def fence_begin(buffer: str, final: bool, at_line_start: bool) -> Begin | None:
     if buffer[0] == "`":
         return marks, Until("`" * marks) if marks >= 3 else None
     if at_line_start and marks >= 3:
-        fence = re.match(r"~+[A-Za-z]{0,12}", buffer)
+        fence = _TILDE_FENCE.match(buffer)
         end = fence.end() if fence else 0
         if end == len(buffer) < marks + 12 and not final:
             return None
@@ -146,13 +149,13 @@ def formula_begin(buffer: str, final: bool, at_line_start: bool) -> Begin | None
         return (0, None) if too_long else None
     if _MONEY.match(buffer):
         return 0, None
-    closed = re.match(r"\$[^$\n]*[^$\s]\$", buffer)
+    closed = _FORMULA.match(buffer)
     if closed:
         after = buffer[closed.end() : closed.end() + 1]
         if not after and not final:
             return None
         return 0 if after.isdigit() else closed.end(), None
-    command = re.match(r"\$[^$\n\u3000-\u9fff\uff00-\uffef]*\\[A-Za-z]", buffer)
+    command = _LATEX.match(buffer)
     if command:
         return command.end(), Until("$", in_line=True)
     return (0, None) if too_long or _PROSE.search(buffer, 1) else None
