@@ -27,7 +27,7 @@ from xiaozhi_persona.settings import MemorySettings
 
 NOW = datetime(2025, 8, 20, 15, 30)
 FREEZING = ("把" + "全都" * 26, "忘掉昨天" + "谈话" * 40 + "鱼", "播放昨天" + "这是" * 40 + "鱼")
-"""Sentences that once took seconds, and with some more characters years."""
+"""They take an expression that can read them in two ways seconds, and with some more characters years."""
 
 MADE_WITHIN = {
     ("memory.patterns", "_Later"),  # compiles what stands at the top of modules when it is first needed
@@ -61,7 +61,7 @@ def test_time_grows_with_the_text(module: str) -> None:
         ("[要该快就].*了", "search"),
     ],
 )
-def test_what_once_froze_is_found(words: str, methods: str) -> None:
+def test_an_expression_that_freezes_is_found(words: str, methods: str) -> None:
     assert slowest(Expression("", "", re.compile(words), (methods,))) is not None
 
 
@@ -82,7 +82,7 @@ def test_expressions_stand_where_they_are_found(module: str) -> None:
 
 
 @pytest.mark.parametrize("text", FREEZING)
-def test_what_once_froze_is_read_at_once(text: str) -> None:
+def test_a_freezing_sentence_is_read_at_once(text: str) -> None:
     def took(read: Callable[[str], Any]) -> float:
         began = time.thread_time()
         read(text)
@@ -93,7 +93,7 @@ def test_what_once_froze_is_read_at_once(text: str) -> None:
         assert took(read) < 0.05
 
 
-async def test_what_once_froze_keeps_nobody_waiting(tmp_path: Path) -> None:
+async def test_a_freezing_sentence_keeps_nobody_waiting(tmp_path: Path) -> None:
     memory = PersonaMemory(MemorySettings(), tmp_path)
     parts = make_parts(FakeChatModel("【高兴】好。"), memory=memory)
     parts.closers.append(memory.aclose)

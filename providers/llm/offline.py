@@ -257,7 +257,7 @@ _ABOUT_WORDS = re.compile(
     re.I,
 )
 _NAME: Fact = FACTS[0]
-_HINT = re.compile(rf"\s*【\w+】(?:{re.escape(OFFLINE)}|{re.escape(OFFLINE_EN)})")
+_HINT = re.compile(rf"(?<!\s)\s*【\w+】(?:{re.escape(OFFLINE)}|{re.escape(OFFLINE_EN)})")
 _LATIN = re.compile("[A-Za-z]")
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _KNOWS_ME = re.compile("记得我(?:吗|么|不|是谁|$)|认识我|remember me", re.I)

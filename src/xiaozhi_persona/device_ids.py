@@ -23,7 +23,7 @@ def normal_id(text: str) -> str:
     text = "".join(c for c in unicodedata.normalize("NFC", text) if c.isprintable()).strip()[:MAX_LENGTH]
     plain = text.lower()
     if _MAC.fullmatch(plain):
-        digits = re.sub("[-:.]", "", plain)
+        digits = "".join(filter(str.isalnum, plain))
         return ":".join(digits[i : i + 2] for i in range(0, 12, 2))
     return text
 
