@@ -192,6 +192,7 @@ class Session:
         if isinstance(message, Hello):
             await self._greet(message)
         elif isinstance(message, Abort):
+            await self._drop_typed()
             await self._stop_turn()
             self._hear_anew()
         elif isinstance(message, Listen):

@@ -175,6 +175,18 @@ async def test_a_text_that_waited_and_one_that_comes_while_the_turn_before_ends_
     assert len(rig.turns) == len(chat.asked)
 
 
+async def test_a_text_that_waits_is_dropped_by_an_abort(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "WAKE_WORD_S", 0.2)
+    chat = FakeChatModel("好。")
+    async with running(make_parts(chat)) as rig, Wire.open(rig.url) as wire:
+        await wire.hello()
+        await wire.send(type="listen", state="detect", text="在吗")
+        await wire.send(type="abort")
+        await wire.until(lambda: wire.heard.stops == 1)
+        await asyncio.sleep(0.4)
+    assert not chat.asked
+
+
 async def test_who_leaves_with_a_text_waiting_leaves_nothing_running() -> None:
     chat = FakeChatModel("好。")
     async with running(make_parts(chat)) as rig, raw(rig.url, {}) as websocket:

@@ -28,12 +28,17 @@ from xiaozhi_persona.bridge import session
 from xiaozhi_persona.bridge.credentials import Credentials
 from xiaozhi_persona.bridge.session import Session
 from xiaozhi_persona.errors import ServiceUnavailable
+from xiaozhi_persona.spine import Samples
 
 _T = TypeVar("_T")
 
-ENCODER = OpusEncoder(16000, 60)
-LOUD = [ENCODER.encode(speech(0.3)[i : i + 960]) for i in range(0, 4800, 960)]
-QUIET = [ENCODER.encode(silence(0.3)[i : i + 960]) for i in range(0, 4800, 960)]
+
+def packets(sound: Samples) -> list[bytes]:
+    encoder = OpusEncoder(16000, 60)
+    return [encoder.encode(sound[start : start + 960]) for start in range(0, len(sound), 960)]
+
+
+LOUD, QUIET = packets(speech(0.3)), packets(silence(0.3))
 MODES = st.sampled_from(["auto", "manual", "realtime"])
 PATIENCE_S = 10.0
 
