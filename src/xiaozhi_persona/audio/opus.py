@@ -52,9 +52,8 @@ class OpusEncoder:
         self.frame_samples = sample_rate_hz * frame_ms // 1000
         self._opus = opus_library()
         self._encoder = self._opus.Encoder(sample_rate_hz, 1, "audio")
-        self._encoder.signal = (
-            self._opus.SIGNAL_VOICE
-        )  # never CELT only, which decoder_reset() could not clear
+        # Taken for a voice, it never becomes CELT only, even where it sings: decoder_reset() could not clear that.
+        self._encoder.signal = self._opus.SIGNAL_VOICE
 
     def encode(self, frame: Samples) -> bytes:
         """Encode exactly one frame of `frame_samples`. Raises OpusError for any other length."""
