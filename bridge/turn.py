@@ -274,8 +274,10 @@ class Turn:
     async def _play_out(self, pipeline: SpeechPipeline) -> None:
         """Wait until the device has played what it was sent: clients drop what is left at `tts stop`."""
         if self._packets_sent:
+            if not pipeline.ends_quietly:  # here nobody waits for it; before the next reply somebody would
+                await self._send_packet(decoder_reset(FRAME_MS))
             await self._until(self._pacer.playback_end_s + self._link.stop_margin_ms / 1000)
-            self._link.mid_stream = not pipeline.ends_quietly
+            self._link.mid_stream = False
 
     async def _stop_speaking(self) -> None:
         if self.speaking:

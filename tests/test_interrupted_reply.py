@@ -103,20 +103,20 @@ async def _hear_out(device: DeviceConnection) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "ends", "resets"),
+    ("reply", "ends", "where"),
     [
-        (LONG, _abort, True),
-        (LONG, _speaks, True),
-        ("好的断了。", _hear_out, True),
-        ("好的急。", _hear_out, True),
-        ("好的。", _hear_out, False),
+        (LONG, _abort, "before the next"),
+        (LONG, _speaks, "before the next"),
+        ("好的断了。", _hear_out, "at its end"),
+        ("好的急。", _hear_out, "at its end"),
+        ("好的。", _hear_out, "nowhere"),
     ],
     ids=["abort", "new question", "synthesis breaks off", "ends without a pause", "whole"],
 )
-async def test_a_reply_begins_with_a_reset_after_one_that_did_not_end_in_silence(
+async def test_between_two_replies_is_a_reset_unless_the_first_ended_in_silence(
     reply: str,
     ends: Callable[[DeviceConnection], Awaitable[None]],
-    resets: bool,
+    where: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     sent_at_s: list[float] = []
@@ -140,8 +140,10 @@ async def test_a_reply_begins_with_a_reset_after_one_that_did_not_end_in_silence
         await device.until(lambda: len(replies_of(device)[1]) > 2)
         first, second = replies_of(device)
     assert first[0].content != decoder_reset()
-    assert (second[0].content == decoder_reset()) == resets
-    assert decoder_reset() not in [received.content for received in second[1:]]
+    assert (second[0].content == decoder_reset()) == (where == "before the next")
+    assert (first[-1].content == decoder_reset()) == (where == "at its end")
+    resets = [received.content for received in first + second].count(decoder_reset())
+    assert resets == (where != "nowhere") + (second[-1].content == decoder_reset() and len(second) > 1)
     timestamps = [struct.unpack_from(">I", received.frame, 8)[0] for received in second]
     assert timestamps == [60 * i for i in range(len(second))]
     begin = sent_at_s[starts[1] :]
@@ -209,7 +211,7 @@ class Outlet:
     ("text", "over_at", "leaves_quiet"),
     [
         ("好。", "", True),
-        ("好急。", "", False),
+        ("好急。", "", True),
         ("好。", "packet", False),
         ("好。", "last", False),
         ("", "", None),
@@ -235,7 +237,7 @@ async def test_in_the_host_a_reply_knows_how_it_leaves_the_decoder(
     assert reply._task is not None
     await asyncio.wait_for(reply._task, 10)
     assert (outlet.packets[:1] == [decoder_reset()]) == (after_cut and bool(text))
-    assert outlet.packets.count(decoder_reset()) <= 1
+    assert (outlet.packets[-1:] == [decoder_reset()]) == ("急" in text)
     assert reply.leaves_quiet == (not after_cut if leaves_quiet is None else leaves_quiet)
 
 

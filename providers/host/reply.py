@@ -92,7 +92,7 @@ class Reply:
         self._began_s = time.monotonic()
         self._marks: dict[str, float] = {}
         self._plays_until_s = 0.0
-        self._ends_quietly = False  # whether all was handed over, and silence at its end
+        self._is_whole = False  # whether all was handed over, with silence at its end
         self._face = ""
         self._faces: list[asyncio.TimerHandle] = []
         loop.call_soon_threadsafe(self._start)
@@ -180,7 +180,7 @@ class Reply:
 
     async def _play_out(self) -> None:
         """Watch until the device has played what was handed over: an interruption up to then cuts it all the same."""
-        while self._ends_quietly and not self._outlet.is_over():
+        while self._is_whole and not self._outlet.is_over():
             if time.monotonic() > self._plays_until_s + _STOP_MARGIN_S:
                 self.leaves_quiet = True
                 return
@@ -195,7 +195,10 @@ class Reply:
         async for sentence in pipeline:
             self._mark("first_sentence")
             await self._speak(sentence)
-        self._ends_quietly = self._plays_until_s > 0 and pipeline.ends_quietly
+        if self._plays_until_s and not self._outlet.is_over():
+            if not pipeline.ends_quietly:  # here nobody waits for it; before the next reply somebody would
+                self._hand_over(decoder_reset(FRAME_MS), time.monotonic())
+            self._is_whole = True
 
     async def _speak(self, sentence: Sentence) -> None:
         wait_s = self._plays_until_s - HAND_OVER_S - time.monotonic()
