@@ -11,6 +11,7 @@ from xiaozhi_persona.commands.common import common_options, print_json
 from xiaozhi_persona.commands.own_settings import own_file, put_settings, write_own
 from xiaozhi_persona.config import changed_keys, check_value, load_settings, read_file, render
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.settings_files import SettingsFiles, find_files
 from xiaozhi_persona.text_files import read_text
 
@@ -28,7 +29,7 @@ def command(
     """写一项设置到 data/.config.yaml，如 set llm.base_url https://api.deepseek.com/v1；不写值时显示现在的值。"""
     files = find_files(config)
     if move == (key is not None):
-        raise click.UsageError("写成：set 键 值，或 set --move")
+        raise click.UsageError(tr("写成：set 键 值，或 set --move"))
     if key is None:
         done = _move(files)
     elif value is None:
@@ -43,14 +44,16 @@ def command(
     for name, setting in done.items():
         click.echo(f"{name}: {setting}")
     if value is not None or move:
-        click.echo(f"写在 {files.own}，下次启动生效" if done else "config.yaml 没有改过，没有要搬的")
+        click.echo(
+            tr("写在 {own}，下次启动生效", own=files.own) if done else tr("config.yaml 没有改过，没有要搬的")
+        )
 
 
 def _present(key: str, config: Path | None) -> Any:
     value: Any = load_settings(config).model_dump(mode="json")
     for part in key.split("."):
         if not isinstance(value, dict) or part not in value:
-            raise SettingsError(f"没有 {key} 这一项。config.yaml 里有每一项的说明。")
+            raise SettingsError(tr("没有 {key} 这一项。config.yaml 里有每一项的说明。", key=key))
         value = value[part]
     return value
 
