@@ -41,7 +41,7 @@ class DeviceLog(_LoggerAdapter):
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         """Put the name before the message."""
-        return f"[{self._name}] {msg}", kwargs
+        return f"[{self._name}] {tr(msg)}", kwargs
 
 
 class Link:
