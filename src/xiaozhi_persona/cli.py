@@ -14,7 +14,7 @@ from xiaozhi_persona import __version__
 from xiaozhi_persona.commands.lazy_group import LazyGroup, show_help_alone, translate_help
 from xiaozhi_persona.errors import PersonaError, own_command
 from xiaozhi_persona.language import VARIABLE, set_language, tr
-from xiaozhi_persona.settings_files import written
+from xiaozhi_persona.settings_files import written_language
 
 COMMANDS = {
     "serve": "启动桥：设备连接的服务",
@@ -90,7 +90,7 @@ def _set_output_encoding() -> None:
 def main() -> None:
     """Run the command; errors end in one or two lines and exit code 1 (a failure) or 2 (wrong use or settings)."""
     _set_output_encoding()
-    set_language(os.environ.get(VARIABLE) or written("language") or "auto")
+    set_language(os.environ.get(VARIABLE) or written_language() or "auto")
     translate_help(xiaozhi_persona)
     try:
         code = xiaozhi_persona.main(prog_name=own_command(), standalone_mode=False)

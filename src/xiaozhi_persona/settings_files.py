@@ -16,7 +16,7 @@ OWN_NAME = Path("data", ".config.yaml")
 PROJECT_VARIABLE = "XIAOZHI_PERSONA_PROJECT"
 """The environment variable in which run.py, started from anywhere, names the folder of its settings."""
 
-_SETTING = r"(?m)^{}[ \t]*:[ \t]*['\"]?(\w+)"
+_LANGUAGE = re.compile(r"(?m)^language[ \t]*:[ \t]*['\"]?(\w+)")
 _HOSTS_KEY = re.compile(r"(?m)^selected_module[ \t]*:")
 """Stands in the settings of xiaozhi-esp32-server, and never in ours."""
 
@@ -65,14 +65,13 @@ def find_files(config: Path | None = None) -> SettingsFiles:
     return SettingsFiles(there.folder, there.defaults, there.own, here.of_the_host + there.of_the_host)
 
 
-def written(key: str) -> str:
-    """Return what the files say of a setting at their top, such as `language`, without reading all of them; "" if nothing."""
+def written_language() -> str:
+    """Return what the files say of the setting `language`, without reading all of them; "" if nothing."""
     found = ""
     for file in find_files().present:
         with contextlib.suppress(OSError):
             text = file.read_text(encoding="utf-8", errors="replace")
-            matches = re.findall(_SETTING.format(re.escape(key)), text)
-            found = matches[-1] if matches else found
+            found = next(iter(_LANGUAGE.findall(text)), found)
     return found
 
 
