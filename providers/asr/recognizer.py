@@ -90,6 +90,7 @@ class ModelRecognizer:
         self._retry_at_s = math.inf
         self._places = threading.BoundedSemaphore(settings.workers + settings.queue_utterances)
         self._executor = ThreadPoolExecutor(settings.workers, thread_name_prefix="asr")
+        self._order = asyncio.Lock()  # of those who wait for the model: it lets them go on as they came
 
     @property
     def is_closed(self) -> bool:
@@ -171,8 +172,9 @@ class ModelRecognizer:
         """Queue a job, and wait for it. Its place is given back when a thread has done with it, or when it is given up
         before a thread has begun."""
         try:
-            model = await self._loaded()
-            future = self._executor.submit(self._work, model, job)
+            async with self._order:
+                model = await self._loaded()
+                future = self._executor.submit(self._work, model, job)
         except BaseException:
             self._places.release()
             raise
