@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import click
 
 from xiaozhi_persona.commands.common import common_options, print_json
 from xiaozhi_persona.commands.own_settings import own_file, put_settings, write_own
-from xiaozhi_persona.config import changed_keys, check_value, load_settings, read_file, render
+from xiaozhi_persona.config import changed_keys, check_value, load_settings, read_file, render, variable_of
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.settings_files import SettingsFiles, find_files
 from xiaozhi_persona.text_files import read_text
@@ -36,14 +37,25 @@ def command(
     else:
         done = {key: check_value(key, value)}
         put_settings(own_file(files), done)
-        load_settings(config)  # a mistake that stood there before is told as well
     if as_json:
         print_json({"file": str(files.own), "settings": done})
-        return
-    for name, setting in done.items():
-        click.echo(f"{name}: {setting}")
-    if value is not None or move:
-        click.echo(f"写在 {files.own}，下次启动生效" if done else "config.yaml 没有改过，没有要搬的")
+    else:
+        for name, setting in done.items():
+            click.echo(f"{name}: {setting}")
+        if value is not None or move:
+            click.echo(f"写在 {files.own}，下次启动生效" if done else "config.yaml 没有改过，没有要搬的")
+    if key is not None and value is not None:
+        _tell_what_else_counts(key, done[key], config)
+
+
+def _tell_what_else_counts(key: str, written: Any, config: Path | None) -> None:
+    """Say why what was written does not count, or not alone. Raises SettingsError for a mistake that stood there before."""
+    present = _present(key, config)
+    variable = variable_of(key)
+    if variable in os.environ:
+        click.echo(f"环境变量 {variable} 优先，现在用的是它的值", err=True)
+    elif isinstance(written, dict) and isinstance(present, dict) and len(present) > len(written):
+        click.echo(f"原来的也还在：{'、'.join(map(str, present))}；不要的请在文件里删去", err=True)
 
 
 def _present(key: str, config: Path | None) -> Any:
