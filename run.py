@@ -134,10 +134,17 @@ def english():
 def typed():
     """How this program was started, to be typed again in the same folder."""
     python = sys.orig_argv[0]
-    if WINDOWS and Path(python).name != python and shutil.which("py"):
-        python = "py"  # a double click and the launcher name the whole path
+    if Path(python).name != python:  # a double click, the launcher, pyenv and macOS name the whole path
+        names = ["py"] if WINDOWS else ["python3", "python"]
+        python = next((name for name in names if WINDOWS and shutil.which(name) or is_this(name)), python)
     words = [python, sys.argv[0]]
     return subprocess.list2cmdline(words) if WINDOWS else shlex.join(words)
+
+
+def is_this(name):
+    """Whether the shell finds the Python that runs this under that name."""
+    found = shutil.which(name)
+    return found is not None and os.path.samefile(found, sys.executable)
 
 
 def start(arguments):

@@ -163,13 +163,13 @@ def _cannot_listen(exc: OSError, host: str, port: int) -> SettingsError:
         return SettingsError(
             tr(
                 "端口 {port} 已被占用：是不是 xiaozhi-esp32-server 或另一个 xiaozhi-persona 正在运行？"
-                "先停掉它，或在 config.yaml 里改 bridge.websocket_port 和 bridge.http_port。",
+                "先停掉它，或在 data/.config.yaml 里改 bridge.websocket_port 和 bridge.http_port。",
                 port=port,
             )
         )
     return SettingsError(
         tr(
-            "不能在 {host} 的端口 {port} 上监听：{exc}。请检查 config.yaml 的 bridge.host 和端口。",
+            "不能在 {host} 的端口 {port} 上监听：{exc}。请检查 data/.config.yaml 的 bridge.host 和端口。",
             host=host,
             port=port,
             exc=exc,

@@ -58,7 +58,11 @@ class Role:
             return tuple(dict.fromkeys([*LABELS, *own]))
         if not any(emotion and emotion.label == "中性" for emotion in map(self.emotion_names.get, tags)):
             tags["中性"] = None  # without it the model could not come back from a feeling
-        return tuple(sorted(tags, key=lambda tag: LABELS.index(tag) if tag in LABELS else len(LABELS)))
+        in_order = sorted(tags, key=lambda tag: LABELS.index(tag) if tag in LABELS else len(LABELS))
+        one_each: dict[Emotion | None, str] = {}
+        for tag in in_order:  # refs/高兴/ and refs/happy/ are one feeling
+            one_each.setdefault(self.emotion_names.get(tag), tag)
+        return tuple(one_each.values())
 
     @cached_property
     def references(self) -> Mapping[Emotion | None, tuple[Reference, ...]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from xiaozhi_persona.errors import PersonaError, SettingsError, own_command
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.private_files import is_readonly
+from xiaozhi_persona.private_files import is_unwritable
 
 log = logging.getLogger(__name__)
 
@@ -84,8 +84,8 @@ class Waiting:
 class Devices:
     """The open file. Methods raise PersonaError with the next step when it cannot be read or written."""
 
-    def __init__(self, data_dir: Path, *, copy_if_readonly: bool = False) -> None:
-        """Open it, or make it with mode 0600. With `copy_if_readonly` a copy serves where it cannot be written to."""
+    def __init__(self, data_dir: Path, *, copy_if_unwritable: bool = False) -> None:
+        """Open it, or make it with mode 0600. With `copy_if_unwritable` a copy serves where it cannot be written to."""
         self.file = data_dir / FILE
         self._stack = contextlib.ExitStack()
         with self._explained(), contextlib.ExitStack() as stack:
@@ -93,9 +93,13 @@ class Devices:
                 data_dir.mkdir(parents=True, exist_ok=True)
                 self._db = self._open(stack)
             except (sqlite3.OperationalError, OSError) as exc:
-                if not (copy_if_readonly and is_readonly(exc)):
+                if not (copy_if_unwritable and is_unwritable(exc)):
                     raise
-                log.error("%s 不能写（%s），新来的设备记到退出为止。请检查文件夹的权限。", self.file, exc)
+                log.error(
+                    "%s 不能写（%s），用临时的副本，改动只留到退出为止。请检查文件夹的权限和磁盘空间。",
+                    self.file,
+                    exc,
+                )
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xiaozhi-persona-")))
                 for part in data_dir.glob(f"{FILE}*"):
                     shutil.copyfile(part, folder / part.name)

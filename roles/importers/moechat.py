@@ -60,7 +60,7 @@ def read_moechat(data: Mapping[str, Any], file: Path) -> Draft:
     _read_voice(draft, gsv)
     for tag, value in _section(data, "extra_ref_audio", file).items():
         _read_tag(draft, str(tag), value)
-    note = tr("这里用不到") if newer else tr("不属于角色，没有用；要的话写进 config.yaml")
+    note = tr("这里用不到") if newer else tr("不属于角色，没有用；要的话写进 data/.config.yaml")
     draft.ignore_rest(data, {"GSV", "Agent", "extra_ref_audio"}, note=note)
     return draft
 
@@ -122,7 +122,7 @@ def _read_voice(draft: Draft, gsv: Mapping[str, Any]) -> None:
     if isinstance(extra, dict):
         draft.ignore_rest(extra, take_parameters(draft, extra, "GSV.ex_config."), "GSV.ex_config.")
     if text(gsv.get("api")):
-        draft.tell("GSV.api", "ignored", note=tr("服务器地址写进 config.yaml 的 gpt_sovits.servers"))
+        draft.tell("GSV.api", "ignored", note=tr("服务器地址写进 data/.config.yaml 的 gpt_sovits.servers"))
     known = {"text_lang", "prompt_lang", "prompt_text", "GPT_weight", "SoVITS_weight", "ref_audio_path"}
     draft.ignore_rest(gsv, known | used | {"aux_ref_audio_paths", "ex_config", "api"}, "GSV.")
 

@@ -13,7 +13,7 @@ from xiaozhi_persona.roles.importers.draft import Draft, DraftClip, listed, take
 _TYPES = ("gpt_sovits_v2", "gpt_sovits_v3")
 _DROPPED = {
     "type": later("由 gpt_sovits.api 决定"),
-    "url": later("服务器地址写进 config.yaml 的 gpt_sovits.servers"),
+    "url": later("服务器地址写进 data/.config.yaml 的 gpt_sovits.servers"),
     "streaming_mode": later("由 gpt_sovits.streaming_mode 决定"),
     "return_fragment": later("服务器不理它"),
     "output_dir": later("这里不写临时文件"),

@@ -70,6 +70,11 @@ def check_value(key: str, text: str) -> Any:
     return value
 
 
+def variable_of(key: str) -> str:
+    """Return the environment variable that wins over a setting, such as XZP_LLM__MODEL for `llm.model`."""
+    return ENV_PREFIX + key.upper().replace(".", "__")
+
+
 def changed_keys(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a file that differ from the defaults, each with its value; a free mapping counts as one."""
     defaults = Settings().model_dump(mode="json")

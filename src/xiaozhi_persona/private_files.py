@@ -14,6 +14,8 @@ from xiaozhi_persona.language import tr
 
 log = logging.getLogger(__name__)
 
+_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+
 
 def read_or_make(file: Path, make: Callable[[], bytes]) -> bytes:
     """Return what a file holds; where there is none, it is made whole or not at all, with mode 0600.
@@ -27,8 +29,8 @@ def read_or_make(file: Path, make: Callable[[], bytes]) -> bytes:
             _make(file, content)
         return file.read_bytes()
     except OSError as exc:
-        if is_readonly(exc) and not os.path.exists(file):  # Path.exists may raise
-            log.error("%s 写不了（%s），只用到退出为止。请检查文件夹的权限。", file, exc.strerror)
+        if is_unwritable(exc) and not os.path.exists(file):  # Path.exists may raise
+            log.error("%s 写不了（%s），只用到退出为止。请检查文件夹的权限和磁盘空间。", file, exc.strerror)
             return content
         raise PersonaError(
             tr(
@@ -39,11 +41,12 @@ def read_or_make(file: Path, make: Callable[[], bytes]) -> bytes:
         ) from exc
 
 
-def is_readonly(error: Exception) -> bool:
-    """Whether what the disk or a database reports means that nothing can be written there."""
+def is_unwritable(error: Exception) -> bool:
+    """Whether what the disk or a database reports means that nothing can be written there: read-only, or full."""
     if isinstance(error, OSError):
-        return error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
-    return "readonly" in str(error).lower()
+        return error.errno in _UNWRITABLE
+    text = str(error).lower()  # of a full disk, SQLite may say that it cannot make the index of its log
+    return any(words in text for words in ("readonly", "disk is full", "disk i/o error"))
 
 
 def _make(file: Path, content: bytes) -> None:

@@ -26,7 +26,7 @@ _STATES = {
 def command(config: Path | None, as_json: bool, debug: bool) -> None:
     """列出来过的设备：编号、名字、状态、地址、最近一次来的时间；等着批准的有配对码。"""
     settings = prepare(config, debug)
-    with contextlib.closing(Devices(settings.data_dir)) as devices:
+    with contextlib.closing(Devices(settings.data_dir, copy_if_unwritable=True)) as devices:
         known, waiting = devices.everybody(), devices.waiting()
     codes = {device.id: [one.code for one in waiting if one.device == device.id] for device in known}
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import click
 
 from xiaozhi_persona.commands.common import common_options, print_json
 from xiaozhi_persona.commands.own_settings import own_file, put_settings, write_own
-from xiaozhi_persona.config import changed_keys, check_value, load_settings, read_file, render
+from xiaozhi_persona.config import changed_keys, check_value, load_settings, read_file, render, variable_of
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.settings_files import SettingsFiles, find_files
@@ -37,15 +38,31 @@ def command(
     else:
         done = {key: check_value(key, value)}
         put_settings(own_file(files), done)
-        load_settings(config)  # a mistake that stood there before is told as well
     if as_json:
         print_json({"file": str(files.own), "settings": done})
-        return
-    for name, setting in done.items():
-        click.echo(f"{name}: {setting}")
-    if value is not None or move:
+    else:
+        for name, setting in done.items():
+            click.echo(f"{name}: {setting}")
+        if value is not None or move:
+            click.echo(
+                tr("写在 {own}，下次启动生效", own=files.own)
+                if done
+                else tr("config.yaml 没有改过，没有要搬的")
+            )
+    if key is not None and value is not None:
+        _tell_what_else_counts(key, done[key], config)
+
+
+def _tell_what_else_counts(key: str, written: Any, config: Path | None) -> None:
+    """Say why what was written does not count, or not alone. Raises SettingsError for a mistake that stood there before."""
+    present = _present(key, config)
+    variable = variable_of(key)
+    if variable in os.environ:
+        click.echo(tr("环境变量 {variable} 优先，现在用的是它的值", variable=variable), err=True)
+    elif isinstance(written, dict) and isinstance(present, dict) and len(present) > len(written):
         click.echo(
-            tr("写在 {own}，下次启动生效", own=files.own) if done else tr("config.yaml 没有改过，没有要搬的")
+            tr("原来的也还在：{listed}；不要的请在文件里删去", listed=tr("、").join(map(str, present))),
+            err=True,
         )
 
 
