@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import errno
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -419,6 +421,28 @@ async def test_where_nothing_can_be_written_known_devices_are_known_and_new_ones
         )
         assert done.stdout.split() == [str(paired), "b", "False"], done.stderr
         assert "权限" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left"), sqlite3.OperationalError("disk I/O error")]
+)
+async def test_a_full_disk_does_not_keep_the_bridge_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async with house(tmp_path) as home:
+        home.approve((await home.receive(visitor("paired", source=AWAY))).code)
+    opened = os.open
+
+    def full(path: str, *more: int, **where: Any) -> int:
+        if Path(path) == tmp_path / devices_file.FILE:
+            raise error
+        return opened(path, *more, **where)
+
+    monkeypatch.setattr(devices_file.os, "open", full)
+    async with house(tmp_path) as home:
+        assert (await home.receive(visitor("paired", source=AWAY))).owner_id == MAC
+    with pytest.raises(PersonaError, match="用不了"):
+        Devices(tmp_path)
 
 
 async def test_a_file_that_another_program_holds_is_told(

@@ -67,7 +67,7 @@ class Scene:
         elif self.stage == "speaking":
             await self.wire.until(lambda: heard.packets > 6)
         else:
-            await self.wire.until(lambda: heard.packets >= len(SHORT))
+            await self.wire.until(lambda: heard.packets > len(SHORT))  # behind it one that clears the decoder
 
     def let_go(self) -> None:
         """Let the engines go on."""

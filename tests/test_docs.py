@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
+import click
 import pytest
+
+from xiaozhi_persona.cli import COMMANDS, xiaozhi_persona
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
@@ -14,6 +19,10 @@ MAX_README_LINES = 220
 
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
+_BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
+_INLINE = re.compile(r"`([^`\n]+)`")
+_PROGRAM = re.compile(r"^(xiaozhi-persona|(python3|py) \S*run\.py)( |$)")
+_OF_RUN_PY = ("--once", "--mirror", "--help", "test")
 
 
 def anchors(page: Path) -> set[str]:
@@ -56,3 +65,53 @@ def test_every_page_is_named_in_the_readme() -> None:
 @pytest.mark.parametrize("name", ["README.md", "README.en.md"])
 def test_the_readme_is_the_first_hour_only(name: str) -> None:
     assert len((ROOT / name).read_text(encoding="utf-8").splitlines()) <= MAX_README_LINES
+
+
+def commands_in(page: Path) -> Iterator[tuple[str, bool]]:
+    """Yield the commands of a page without the program's name, and whether they stand in a block, whole."""
+    text = page.read_text(encoding="utf-8")
+    lines = [(line, True) for block in _BLOCK.findall(text) for line in block.splitlines()]
+    lines += [(code, False) for code in _INLINE.findall(re.sub(r"```.*?```", "", text, flags=re.DOTALL))]
+    for line, whole in lines:
+        started = _PROGRAM.match(line)
+        name = line.split()[0] if line.split() else ""
+        if started or (name in COMMANDS and not whole and " / " not in line):
+            yield (line[started.end() :] if started else line), whole
+
+
+def complaint(line: str, whole: bool) -> str:
+    """Return what the program says of a command that it does not understand, "" when it does."""
+    words = shlex.split(line.replace("[-", "-"), comments=True)
+    words = [word for word in words if word != "…"]
+    if not words or words[0] in _OF_RUN_PY:
+        return ""
+    command: click.Command = xiaozhi_persona
+    context = click.Context(command)
+    while isinstance(command, click.Group) and words:
+        found = command.get_command(context, words.pop(0))
+        if found is None:
+            return "no such command"
+        command = found
+    try:
+        command.make_context("", words)
+    except click.MissingParameter as exc:
+        return exc.format_message() if whole else ""
+    except click.UsageError as exc:
+        return exc.format_message()
+    except click.exceptions.Exit:
+        pass
+    return ""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_can_be_typed_as_it_stands(page: Path) -> None:
+    said = {line: complaint(line, whole) for line, whole in commands_in(page)}
+    assert not {line: words for line, words in said.items() if words}
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["serv", "memory recal x", "talk --text 你好 --loud", "transcribe --bench", "memory facts --correct 1"],
+)
+def test_a_wrong_command_in_a_page_would_be_found(line: str) -> None:
+    assert complaint(line, whole=True)

@@ -253,6 +253,14 @@ def test_the_owner_may_be_left_out_where_there_is_one_and_is_asked_for_where_the
     assert caught.value.exit_code == 1
 
 
+def test_an_empty_memory_beside_the_only_one_asks_nobody_for_the_owner(filled: str, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.jsonl"
+    wrong.write_text('{"role": "user"}\n', encoding="utf-8")
+    with pytest.raises(PersonaError, match="读不懂"):
+        run(filled, "import", str(wrong), "--owner", "cc")
+    assert out(filled, "stats")[0]["owner"] == "甲"
+
+
 def test_nothing_is_added_for_nobody(config: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="记给谁"):
         run(config, "add", "你好")

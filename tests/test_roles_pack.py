@@ -103,6 +103,7 @@ def test_without_a_user_name_the_user_is_called_so(tmp_path: Path) -> None:
         (["中性/a", "高兴/a", "大笑/a"], ("高兴", "中性", "大笑")),
         (["悲伤/a"], ("悲伤", "中性")),  # or there would be no way back
         (["平静/a", "傲娇/a"], ("平静", "傲娇")),
+        (["happy/a", "高兴/a", "Angry/a", "中性/a"], ("高兴", "中性", "Angry")),  # one name for a feeling
     ],
 )
 def test_the_model_is_taught_the_tags_that_have_clips(

@@ -495,6 +495,8 @@ def test_what_is_started(
             None,
             "'/opt/my python/bin/python3' ../p/run.py",
         ),
+        ("/root/.pyenv/versions/3.11/bin/python3", "run.py", False, sys.executable, "python3 run.py"),
+        ("/opt/python3.12/bin/python3", "run.py", False, os.devnull, "/opt/python3.12/bin/python3 run.py"),
         ("python", r"..\p\run.py", True, r"C:\Windows\py.exe", r"python ..\p\run.py"),
         ("C:/Python312/python.exe", "run.py", True, r"C:\Windows\py.exe", "py run.py"),
         ("C:/Program Files/python.exe", "run.py", True, None, '"C:/Program Files/python.exe" run.py'),

@@ -182,6 +182,37 @@ def test_set_keeps_comments_and_order(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
+    "before", ["[http://a:1]  # 旧的", "\n  - http://a:1\n  # 备用\n  - http://b:1", "\n    - http://a:1"]
+)
+def test_a_list_can_be_set_again_however_it_is_written(run: Run, before: str) -> None:
+    write(OWN, f"gpt_sovits:\n  # 书房\n  servers: {before}\n  streaming_mode: fast\nrole: default\n")
+    run("set", "gpt_sovits.servers", "[http://c:1, http://d:1]")
+    settings = load_settings(None, {})
+    assert settings.gpt_sovits.servers == ["http://c:1", "http://d:1"]
+    assert settings.gpt_sovits.streaming_mode == "fast" and "# 书房" in OWN.read_text(encoding="utf-8")
+    run("set", "gpt_sovits.servers", "[]")
+    assert load_settings(None, {}).gpt_sovits.servers == []
+
+
+def test_what_else_counts_is_told_when_a_setting_is_written(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("set", "memory.owners", "{a: 甲}")
+    assert "原来的也还在：a、b" in run("set", "memory.owners", "{b: 乙}")
+    monkeypatch.setenv("XZP_LLM__MODEL", "other")
+    assert "环境变量 XZP_LLM__MODEL 优先" in run("set", "llm.model", "mine")
+
+
+def test_a_key_that_is_to_come_from_the_environment_is_written_before_it_is_missed(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    told = run("set", "llm.api_key", "${NO_SUCH_KEY}", code=2)
+    assert "写在" in told and "没有设置它" in told
+    assert "${NO_SUCH_KEY}" in OWN.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (["llm.modle", "x"], "没有 llm.modle"),

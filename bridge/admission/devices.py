@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xiaozhi_persona.errors import PersonaError, SettingsError, own_command
-from xiaozhi_persona.private_files import is_readonly
+from xiaozhi_persona.language import tr
+from xiaozhi_persona.private_files import is_unwritable
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +84,8 @@ class Waiting:
 class Devices:
     """The open file. Methods raise PersonaError with the next step when it cannot be read or written."""
 
-    def __init__(self, data_dir: Path, *, copy_if_readonly: bool = False) -> None:
-        """Open it, or make it with mode 0600. With `copy_if_readonly` a copy serves where it cannot be written to."""
+    def __init__(self, data_dir: Path, *, copy_if_unwritable: bool = False) -> None:
+        """Open it, or make it with mode 0600. With `copy_if_unwritable` a copy serves where it cannot be written to."""
         self.file = data_dir / FILE
         self._stack = contextlib.ExitStack()
         with self._explained(), contextlib.ExitStack() as stack:
@@ -92,9 +93,13 @@ class Devices:
                 data_dir.mkdir(parents=True, exist_ok=True)
                 self._db = self._open(stack)
             except (sqlite3.OperationalError, OSError) as exc:
-                if not (copy_if_readonly and is_readonly(exc)):
+                if not (copy_if_unwritable and is_unwritable(exc)):
                     raise
-                log.error("%s 不能写（%s），新来的设备记到退出为止。请检查文件夹的权限。", self.file, exc)
+                log.error(
+                    "%s 不能写（%s），用临时的副本，改动只留到退出为止。请检查文件夹的权限和磁盘空间。",
+                    self.file,
+                    exc,
+                )
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xiaozhi-persona-")))
                 for part in data_dir.glob(f"{FILE}*"):
                     shutil.copyfile(part, folder / part.name)
@@ -211,7 +216,11 @@ class Devices:
         found = next((waiting for waiting in self.waiting() if waiting.code == code), None)
         if found is None:
             raise SettingsError(
-                f"没有等着的配对码 {code}。配对码 15 分钟有效：让设备再说一次，或看 {own_command('devices list')}。"
+                tr(
+                    "没有等着的配对码 {code}。配对码 15 分钟有效：让设备再说一次，或看 {command}。",
+                    code=code,
+                    command=own_command("devices list"),
+                )
             )
         now_s = time.time()
         with self._explained(), self._transaction() as db:
@@ -248,7 +257,13 @@ class Devices:
     def _known(self, device_id: str) -> Device:
         device = self.get(device_id)
         if device is None:
-            raise SettingsError(f"没有来过设备 {device_id}。看看 {own_command('devices list')} 里的编号。")
+            raise SettingsError(
+                tr(
+                    "没有来过设备 {device_id}。看看 {command} 里的编号。",
+                    device_id=device_id,
+                    command=own_command("devices list"),
+                )
+            )
         return device
 
     @contextlib.contextmanager
@@ -270,12 +285,14 @@ class Devices:
         except (sqlite3.Error, OSError) as exc:
             text = str(exc).lower()
             if "locked" in text or "busy" in text:
-                step = "另一个程序正在写它，等它写完再试。"
+                step = tr("另一个程序正在写它，等它写完再试。")
             elif "malformed" in text or "not a database" in text:
-                step = "它坏了：从备份恢复；没有备份就删去它，设备要重新配对。"
+                step = tr("它坏了：从备份恢复；没有备份就删去它，设备要重新配对。")
             else:
-                step = "请检查文件夹的权限和磁盘。"
-            raise PersonaError(f"设备的名单 {self.file} 用不了（{exc}）。{step}") from exc
+                step = tr("请检查文件夹的权限和磁盘。")
+            raise PersonaError(
+                tr("设备的名单 {file} 用不了（{exc}）。{step}", file=self.file, exc=exc, step=step)
+            ) from exc
 
 
 def _draw() -> str:

@@ -158,6 +158,14 @@ def _put(
             work.edits += [Edit(item, None, item[-1]) for item in items_in(value, (*path, key))]
             written = _scalar(value, old.style) if not isinstance(value, Items) else _list(value.whole(None))
             work.patch(start, end, ("" if source else " ") + written)
+        elif isinstance(old, yaml.SequenceNode) and isinstance(value, list):
+            start, end = old.start_mark.index, end_of(work.text, key_node, old)
+            work.edits.append(Edit((*path, key), work.text[start:end], value))
+            if not work.text[key_node.end_mark.index : start].strip(
+                ": \r\n"
+            ):  # no comment between key and list
+                start = work.text.index(":", key_node.end_mark.index) + 1
+            work.patch(start, end, " " + _list(value))
         else:
             raise UnsupportedText
     if missing:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import codecs
 import io
+import os
 import sys
 import traceback
 
 import click
 
 from xiaozhi_persona import __version__
-from xiaozhi_persona.commands.lazy_group import LazyGroup, show_help_alone
+from xiaozhi_persona.commands.lazy_group import LazyGroup, show_help_alone, translate_help
 from xiaozhi_persona.errors import PersonaError, own_command
+from xiaozhi_persona.language import VARIABLE, set_language, tr
+from xiaozhi_persona.settings_files import written_language
 
 COMMANDS = {
     "serve": "启动桥：设备连接的服务",
@@ -46,14 +49,18 @@ def xiaozhi_persona(ctx: click.Context) -> int:
 
 def _in_chinese(exc: click.UsageError) -> str:
     if isinstance(exc, click.NoSuchOption):
-        return f"没有选项 {exc.option_name}"
+        return tr("没有选项 {option_name}", option_name=exc.option_name)
     if isinstance(exc, click.MissingParameter) and exc.param:
-        return f"缺少 {exc.param.get_error_hint(exc.ctx) if exc.ctx else exc.param.name}"
+        return tr("缺少 {value}", value=exc.param.get_error_hint(exc.ctx) if exc.ctx else exc.param.name)
     if isinstance(exc, click.BadParameter) and exc.param and exc.ctx:
-        return f"{exc.param.get_error_hint(exc.ctx)} 的值不对：{exc.message}"
+        return tr(
+            "{get_error_hint} 的值不对：{message}",
+            get_error_hint=exc.param.get_error_hint(exc.ctx),
+            message=exc.message,
+        )
     if exc.message.startswith("No such command '"):
         name = exc.message.split("'")[1]
-        return f"没有命令 {name}"
+        return tr("没有命令 {name}", name=name)
     return exc.format_message()
 
 
@@ -83,20 +90,25 @@ def _set_output_encoding() -> None:
 def main() -> None:
     """Run the command; errors end in one or two lines and exit code 1 (a failure) or 2 (wrong use or settings)."""
     _set_output_encoding()
+    set_language(os.environ.get(VARIABLE) or written_language() or "auto")
+    translate_help(xiaozhi_persona)
     try:
         code = xiaozhi_persona.main(prog_name=own_command(), standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except PersonaError as exc:
         if "--debug" in sys.argv:
             traceback.print_exc()
-        click.echo(f"错误：{exc}", err=True)
+        click.echo(tr("错误：{exc}", exc=exc), err=True)
         sys.exit(exc.exit_code)
     except click.UsageError as exc:
         where = exc.ctx.command_path if exc.ctx else own_command()
-        click.echo(f"用法不对：{_in_chinese(exc)}\n看看 {where} --help", err=True)
+        click.echo(
+            tr("用法不对：{in_chinese}\n看看 {where} --help", in_chinese=_in_chinese(exc), where=where),
+            err=True,
+        )
         sys.exit(2)
     except click.ClickException as exc:
-        click.echo(f"错误：{exc.format_message()}", err=True)
+        click.echo(tr("错误：{format_message}", format_message=exc.format_message()), err=True)
         sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(130)
@@ -107,6 +119,11 @@ def main() -> None:
         if "--debug" in sys.argv:
             raise
         click.echo(
-            f"出了意外的错误：{type(exc).__name__}: {exc}\n加上 --debug 再运行一次可看到细节。", err=True
+            tr(
+                "出了意外的错误：{name}: {exc}\n加上 --debug 再运行一次可看到细节。",
+                name=type(exc).__name__,
+                exc=exc,
+            ),
+            err=True,
         )
         sys.exit(1)

@@ -10,8 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.language import tr
 
 log = logging.getLogger(__name__)
+
+_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 def read_or_make(file: Path, make: Callable[[], bytes]) -> bytes:
@@ -26,19 +29,24 @@ def read_or_make(file: Path, make: Callable[[], bytes]) -> bytes:
             _make(file, content)
         return file.read_bytes()
     except OSError as exc:
-        if is_readonly(exc) and not os.path.exists(file):  # Path.exists may raise
-            log.error("%s 写不了（%s），只用到退出为止。请检查文件夹的权限。", file, exc.strerror)
+        if is_unwritable(exc) and not os.path.exists(file):  # Path.exists may raise
+            log.error("%s 写不了（%s），只用到退出为止。请检查文件夹的权限和磁盘空间。", file, exc.strerror)
             return content
         raise PersonaError(
-            f"读不了或写不了 {file}（{exc.strerror or exc}）。请检查文件夹的权限和磁盘。"
+            tr(
+                "读不了或写不了 {file}（{value}）。请检查文件夹的权限和磁盘。",
+                file=file,
+                value=exc.strerror or exc,
+            )
         ) from exc
 
 
-def is_readonly(error: Exception) -> bool:
-    """Whether what the disk or a database reports means that nothing can be written there."""
+def is_unwritable(error: Exception) -> bool:
+    """Whether what the disk or a database reports means that nothing can be written there: read-only, or full."""
     if isinstance(error, OSError):
-        return error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
-    return "readonly" in str(error).lower()
+        return error.errno in _UNWRITABLE
+    text = str(error).lower()  # of a full disk, SQLite may say that it cannot make the index of its log
+    return any(words in text for words in ("readonly", "disk is full", "disk i/o error"))
 
 
 def _make(file: Path, content: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import click
 
 from xiaozhi_persona.commands.common import common_options, print_json
 from xiaozhi_persona.commands.own_settings import own_file, put_settings, write_own
-from xiaozhi_persona.config import changed_keys, check_value, load_settings, read_file, render
+from xiaozhi_persona.config import changed_keys, check_value, load_settings, read_file, render, variable_of
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.settings_files import SettingsFiles, find_files
 from xiaozhi_persona.text_files import read_text
 
@@ -28,7 +30,7 @@ def command(
     """写一项设置到 data/.config.yaml，如 set llm.base_url https://api.deepseek.com/v1；不写值时显示现在的值。"""
     files = find_files(config)
     if move == (key is not None):
-        raise click.UsageError("写成：set 键 值，或 set --move")
+        raise click.UsageError(tr("写成：set 键 值，或 set --move"))
     if key is None:
         done = _move(files)
     elif value is None:
@@ -36,21 +38,39 @@ def command(
     else:
         done = {key: check_value(key, value)}
         put_settings(own_file(files), done)
-        load_settings(config)  # a mistake that stood there before is told as well
     if as_json:
         print_json({"file": str(files.own), "settings": done})
-        return
-    for name, setting in done.items():
-        click.echo(f"{name}: {setting}")
-    if value is not None or move:
-        click.echo(f"写在 {files.own}，下次启动生效" if done else "config.yaml 没有改过，没有要搬的")
+    else:
+        for name, setting in done.items():
+            click.echo(f"{name}: {setting}")
+        if value is not None or move:
+            click.echo(
+                tr("写在 {own}，下次启动生效", own=files.own)
+                if done
+                else tr("config.yaml 没有改过，没有要搬的")
+            )
+    if key is not None and value is not None:
+        _tell_what_else_counts(key, done[key], config)
+
+
+def _tell_what_else_counts(key: str, written: Any, config: Path | None) -> None:
+    """Say why what was written does not count, or not alone. Raises SettingsError for a mistake that stood there before."""
+    present = _present(key, config)
+    variable = variable_of(key)
+    if variable in os.environ:
+        click.echo(tr("环境变量 {variable} 优先，现在用的是它的值", variable=variable), err=True)
+    elif isinstance(written, dict) and isinstance(present, dict) and len(present) > len(written):
+        click.echo(
+            tr("原来的也还在：{listed}；不要的请在文件里删去", listed=tr("、").join(map(str, present))),
+            err=True,
+        )
 
 
 def _present(key: str, config: Path | None) -> Any:
     value: Any = load_settings(config).model_dump(mode="json")
     for part in key.split("."):
         if not isinstance(value, dict) or part not in value:
-            raise SettingsError(f"没有 {key} 这一项。config.yaml 里有每一项的说明。")
+            raise SettingsError(tr("没有 {key} 这一项。config.yaml 里有每一项的说明。", key=key))
         value = value[part]
     return value
 
