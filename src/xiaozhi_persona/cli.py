@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import difflib
 import io
 import sys
 import traceback
@@ -46,14 +47,22 @@ def xiaozhi_persona(ctx: click.Context) -> int:
 
 def _in_chinese(exc: click.UsageError) -> str:
     if isinstance(exc, click.NoSuchOption):
-        return f"没有选项 {exc.option_name}"
+        near = f"，是不是 {exc.possibilities[0]}？" if exc.possibilities else ""
+        return f"没有选项 {exc.option_name}{near}"
     if isinstance(exc, click.MissingParameter) and exc.param:
         return f"缺少 {exc.param.get_error_hint(exc.ctx) if exc.ctx else exc.param.name}"
     if isinstance(exc, click.BadParameter) and exc.param and exc.ctx:
         return f"{exc.param.get_error_hint(exc.ctx)} 的值不对：{exc.message}"
     if exc.message.startswith("No such command '"):
         name = exc.message.split("'")[1]
-        return f"没有命令 {name}"
+        group = exc.ctx.command if exc.ctx else None
+        known = group.list_commands(exc.ctx) if isinstance(group, click.Group) and exc.ctx else []
+        meant = "".join(f"，是不是 {one}？" for one in difflib.get_close_matches(name, known, 1))
+        return f"没有命令 {name}{meant}"
+    if exc.message.startswith("Got unexpected extra argument"):
+        return f"多了 {exc.message.partition('(')[2].rstrip(')')}。有空格的话要用引号括起来"
+    if isinstance(exc, click.BadOptionUsage) and "requires" in exc.message:
+        return f"{exc.option_name} 后面要写一个值"
     return exc.format_message()
 
 

@@ -41,7 +41,7 @@ def command(host: Path | None, python: Path | None, config: Path | None, as_json
         raise SettingsError("给出 HOST 时，用的是它里面的设置。请去掉 --config。")
     if host is None and python is not None:
         raise SettingsError(
-            f"--python 要和 HOST 一起用：{own_command('doctor 小智的文件夹 --python 它的 Python')}"
+            f"--python 要和 HOST 一起用：{own_command('doctor 小智的文件夹 --python 它的Python')}"
         )
     if host is None:
         settings = prepare(config, debug)
