@@ -135,7 +135,11 @@ def test_the_version(run: Run) -> None:
     ("arguments", "named"),
     [
         (["sing"], "sing"),
+        (["memory", "recal", "x"], "是不是 recall"),
+        (["speak", "你好", "世界"], "多了 世界"),
+        (["speak", "你好", "--role"], "--role 后面要写"),
         (["speak", "--loud"], "--loud"),
+        (["speak", "--rolle", "x"], "是不是 --role"),
         (["transcribe"], "FILE"),
         (["talk", "--mode", "shouting"], "shouting"),
         (["talk", "--timeout", "soon"], "soon"),

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
-import click
 import pytest
+from command_lines import complaint
 
-from xiaozhi_persona.cli import COMMANDS, xiaozhi_persona
+from xiaozhi_persona.cli import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
@@ -22,7 +21,6 @@ _CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 _BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 _INLINE = re.compile(r"`([^`\n]+)`")
 _PROGRAM = re.compile(r"^(xiaozhi-persona|(python3|py) \S*run\.py)( |$)")
-_OF_RUN_PY = ("--once", "--mirror", "--help", "test")
 
 
 def anchors(page: Path) -> set[str]:
@@ -77,30 +75,6 @@ def commands_in(page: Path) -> Iterator[tuple[str, bool]]:
         name = line.split()[0] if line.split() else ""
         if started or (name in COMMANDS and not whole and " / " not in line):
             yield (line[started.end() :] if started else line), whole
-
-
-def complaint(line: str, whole: bool) -> str:
-    """Return what the program says of a command that it does not understand, "" when it does."""
-    words = shlex.split(line.replace("[-", "-"), comments=True)
-    words = [word for word in words if word != "…"]
-    if not words or words[0] in _OF_RUN_PY:
-        return ""
-    command: click.Command = xiaozhi_persona
-    context = click.Context(command)
-    while isinstance(command, click.Group) and words:
-        found = command.get_command(context, words.pop(0))
-        if found is None:
-            return "no such command"
-        command = found
-    try:
-        command.make_context("", words)
-    except click.MissingParameter as exc:
-        return exc.format_message() if whole else ""
-    except click.UsageError as exc:
-        return exc.format_message()
-    except click.exceptions.Exit:
-        pass
-    return ""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

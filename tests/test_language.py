@@ -9,13 +9,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from messages_of_code import HAN, in_the_help, in_the_settings, in_the_source, places
 
 from xiaozhi_persona import language
-from xiaozhi_persona.cli import main
 from xiaozhi_persona.config import render, render_own
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import in_language, set_language, tr, translate_record
@@ -111,28 +109,28 @@ def test_log_lines_are_translated_with_their_values() -> None:
         assert translate_record(record) and record.msg == template
 
 
-def test_the_settings_file_sets_it_before_anything_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv(language.VARIABLE)
+def program(folder: Path, *arguments: str, language_variable: str | None = "en") -> tuple[int, str]:
+    """Run the program, in a process of its own as its help keeps a language; return the exit code and what it said."""
+    environment = {name: value for name, value in os.environ.items() if name != language.VARIABLE}
+    if language_variable is not None:
+        environment[language.VARIABLE] = language_variable
+    command = [sys.executable, "-m", "xiaozhi_persona", *arguments]
+    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, timeout=60)
+    return done.returncode, (done.stdout + done.stderr).decode("utf-8")
+
+
+def test_the_settings_file_sets_it_before_anything_is_said(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data/.config.yaml").write_text("language: en\nrole: nobody\n", encoding="utf-8")
-    monkeypatch.setattr(sys, "argv", ["xiaozhi-persona", "roles", "check"])
-    with pytest.raises(SystemExit, match="2"):
-        main()
-    told = capsys.readouterr().err
-    assert told.startswith("Error: ") and "nobody" in told
+    code, told = program(tmp_path, "roles", "check", language_variable=None)
+    assert code == 2 and told.startswith("Error: ") and "nobody" in told
 
 
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["memory", "--help"], ["memory", "forget", "--help"], ["nonsense"]]
 )
 def test_help_and_wrong_use_are_all_english(arguments: list[str], tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "xiaozhi_persona", *arguments]
-    environment = {**os.environ, language.VARIABLE: "en"}
-    done: Any = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, timeout=60)
-    said = (done.stdout + done.stderr).decode("utf-8")
+    _, said = program(tmp_path, *arguments)
     assert said and not HAN.search(said)
 
 

@@ -253,11 +253,14 @@ def test_the_owner_may_be_left_out_where_there_is_one_and_is_asked_for_where_the
     assert caught.value.exit_code == 1
 
 
-def test_an_empty_memory_beside_the_only_one_asks_nobody_for_the_owner(filled: str, tmp_path: Path) -> None:
+def test_the_demonstration_and_an_empty_memory_beside_the_only_one_ask_nobody_for_the_owner(
+    filled: str, tmp_path: Path
+) -> None:
     wrong = tmp_path / "wrong.jsonl"
     wrong.write_text('{"role": "user"}\n', encoding="utf-8")
     with pytest.raises(PersonaError, match="读不懂"):
         run(filled, "import", str(wrong), "--owner", "cc")
+    run(filled, "add", "我今天很开心", "--owner", "demo")
     assert out(filled, "stats")[0]["owner"] == "甲"
 
 

@@ -199,6 +199,8 @@ def test_what_else_counts_is_told_when_a_setting_is_written(
 ) -> None:
     run("set", "memory.owners", "{a: 甲}")
     assert "原来的也还在：a、b" in run("set", "memory.owners", "{b: 乙}")
+    run("set", "role_of_device.AA-BB-CC-DD-EE-FF", "xiaoyu")  # read in another form
+    assert "xiaoyu" in run("set", "role_of_device.AA-BB-CC-DD-EE-FF")
     monkeypatch.setenv("XZP_LLM__MODEL", "other")
     assert "环境变量 XZP_LLM__MODEL 优先" in run("set", "llm.model", "mine")
 

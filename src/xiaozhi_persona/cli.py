@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import difflib
 import io
 import os
 import sys
@@ -49,7 +50,8 @@ def xiaozhi_persona(ctx: click.Context) -> int:
 
 def _in_chinese(exc: click.UsageError) -> str:
     if isinstance(exc, click.NoSuchOption):
-        return tr("没有选项 {option_name}", option_name=exc.option_name)
+        near = tr("，是不是 {value}？", value=exc.possibilities[0]) if exc.possibilities else ""
+        return tr("没有选项 {option_name}", option_name=exc.option_name) + near
     if isinstance(exc, click.MissingParameter) and exc.param:
         return tr("缺少 {value}", value=exc.param.get_error_hint(exc.ctx) if exc.ctx else exc.param.name)
     if isinstance(exc, click.BadParameter) and exc.param and exc.ctx:
@@ -60,7 +62,16 @@ def _in_chinese(exc: click.UsageError) -> str:
         )
     if exc.message.startswith("No such command '"):
         name = exc.message.split("'")[1]
-        return tr("没有命令 {name}", name=name)
+        group = exc.ctx.command if exc.ctx else None
+        known = group.list_commands(exc.ctx) if isinstance(group, click.Group) and exc.ctx else []
+        near = "".join(
+            tr("，是不是 {value}？", value=one) for one in difflib.get_close_matches(name, known, 1)
+        )
+        return tr("没有命令 {name}", name=name) + near
+    if exc.message.startswith("Got unexpected extra argument"):
+        return tr("多了 {words}。有空格的话要用引号括起来", words=exc.message.partition("(")[2].rstrip(")"))
+    if isinstance(exc, click.BadOptionUsage) and "requires" in exc.message:
+        return tr("{option_name} 后面要写一个值", option_name=exc.option_name)
     return exc.format_message()
 
 

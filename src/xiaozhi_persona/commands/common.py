@@ -19,6 +19,9 @@ from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.settings_files import find_files
 from xiaozhi_persona.text_files import stream_lines
 
+DEMO_DEVICE = "demo"
+"""The id of the simulated device of `serve --demo`."""
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 

@@ -44,7 +44,7 @@ def command(host: Path | None, python: Path | None, config: Path | None, as_json
         raise SettingsError(
             tr(
                 "--python 要和 HOST 一起用：{command}",
-                command=own_command(tr("doctor 小智的文件夹 --python 它的 Python")),
+                command=own_command(tr("doctor 小智的文件夹 --python 它的Python")),
             )
         )
     if host is None:

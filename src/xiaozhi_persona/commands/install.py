@@ -276,8 +276,8 @@ def _next_steps(found: Host, folder: Path, python: Path | None, has_ears: bool, 
         source = f'"{package_source()}[{extras(True)}]"' if has_ears else package_source()
         _say(
             tr(
-                "小智服务端的 Python 里也要有本程序。"
-                "没有装过的话，用那个 Python 运行：python -m pip install {source}（或加上 --python 再运行一次 install）",
+                "小智服务端的 Python 里也要有本程序。没有装过，或者更新了本程序，就用那个 Python 运行："
+                "python -m pip install {source}（或加上 --python 再运行一次 install）",
                 source=source,
             ),
             as_json,

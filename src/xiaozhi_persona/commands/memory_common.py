@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 
 import click
 
+from xiaozhi_persona.commands.common import DEMO_DEVICE
 from xiaozhi_persona.errors import PersonaError, SettingsError
 from xiaozhi_persona.language import later, tr
 from xiaozhi_persona.memory.readonly import lacks_last_turns, readable_copy
@@ -59,7 +60,8 @@ def read_time(text: str | None) -> datetime:
 def owner_of(settings: Settings, given: str | None, purpose: Purpose = "read") -> str:
     """Return the id of the owner that --owner names, by itself or by a device; of the only memory without it.
 
-    Empty ones, left behind by forgetting everything or by an import that failed, do not count beside others.
+    That of the simulated device and empty ones, left behind by forgetting everything or by an import that failed,
+    do not count beside others.
 
     Raises PersonaError that lists whose memories there are, for one that has none (unless to `make` it), and
     SettingsError without --owner where there is not just one.
@@ -69,7 +71,8 @@ def owner_of(settings: Settings, given: str | None, purpose: Purpose = "read") -
         if purpose == "make" or any(adopted_folder(settings.memory_dir, owner).glob("*")):
             return owner
     there = [one for one in stored_memories(settings.memory_dir) if one.owner_id]
-    there = [one for one in there if one.turns or one.facts] or there
+    real = [one for one in there if one.owner_id != DEMO_DEVICE and (one.turns or one.facts)]
+    there = real or there
     if given is None and len(there) == 1:
         return there[0].owner_id
     if given is None and purpose == "make" and not there:

@@ -23,6 +23,7 @@ from xiaozhi_persona.bridge.parts import Parts, build_parts
 from xiaozhi_persona.bridge.server import WEBSOCKET_PATH, Bridge
 from xiaozhi_persona.bridge.turn import TurnTimeline
 from xiaozhi_persona.commands.common import (
+    DEMO_DEVICE,
     common_options,
     edited_settings,
     prepare,
@@ -37,7 +38,6 @@ from xiaozhi_persona.settings import Settings
 
 DEMO_SENTENCE = "我今天很开心"
 DEMO_REPLY = "out/reply.wav"
-DEMO_DEVICE = "demo"
 """A device of its own: what it says is not to be remembered as said by the owner of this machine."""
 
 

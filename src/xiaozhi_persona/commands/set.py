@@ -11,6 +11,7 @@ import click
 from xiaozhi_persona.commands.common import common_options, print_json
 from xiaozhi_persona.commands.own_settings import own_file, put_settings, write_own
 from xiaozhi_persona.config import changed_keys, check_value, load_settings, read_file, render, variable_of
+from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.settings_files import SettingsFiles, find_files
@@ -55,11 +56,11 @@ def command(
 
 def _tell_what_else_counts(key: str, written: Any, config: Path | None) -> None:
     """Say why what was written does not count, or not alone. Raises SettingsError for a mistake that stood there before."""
-    present = _present(key, config)
+    load_settings(config)
     variable = variable_of(key)
     if variable in os.environ:
         click.echo(tr("环境变量 {variable} 优先，现在用的是它的值", variable=variable), err=True)
-    elif isinstance(written, dict) and isinstance(present, dict) and len(present) > len(written):
+    elif isinstance(written, dict) and len(present := _present(key, config)) > len(written):
         click.echo(
             tr("原来的也还在：{listed}；不要的请在文件里删去", listed=tr("、").join(map(str, present))),
             err=True,
@@ -69,6 +70,7 @@ def _tell_what_else_counts(key: str, written: Any, config: Path | None) -> None:
 def _present(key: str, config: Path | None) -> Any:
     value: Any = load_settings(config).model_dump(mode="json")
     for part in key.split("."):
+        part = part if isinstance(value, dict) and part in value else normal_id(part)
         if not isinstance(value, dict) or part not in value:
             raise SettingsError(tr("没有 {key} 这一项。config.yaml 里有每一项的说明。", key=key))
         value = value[part]
