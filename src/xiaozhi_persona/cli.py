@@ -12,7 +12,7 @@ import click
 
 from xiaozhi_persona import __version__
 from xiaozhi_persona.commands.lazy_group import LazyGroup, show_help_alone
-from xiaozhi_persona.errors import PersonaError, own_command
+from xiaozhi_persona.errors import PersonaError, own_command, pip_install
 
 COMMANDS = {
     "serve": "启动桥：设备连接的服务",
@@ -115,6 +115,10 @@ def main() -> None:
     except Exception as exc:
         if "--debug" in sys.argv:
             raise
+        package = (exc.name or "").split(".")[0] if isinstance(exc, ModuleNotFoundError) else ""
+        if package and package != __package__:  # installed by hand, without the extra that this command needs
+            click.echo(f"错误：这个命令要用 {package}，还没有装。运行 {pip_install(package)}", err=True)
+            sys.exit(1)
         click.echo(
             f"出了意外的错误：{type(exc).__name__}: {exc}\n加上 --debug 再运行一次可看到细节。", err=True
         )
