@@ -18,13 +18,16 @@ if sys.version_info < (3, 10):
     sys.exit(
         "需要 Python 3.10 或更新的版本，现在是 "
         + sys.version.split()[0]
-        + "。请用新的 Python 运行：python3 run.py"
+        + "。请用新的 Python 运行：python3 run.py (Python 3.10 or newer is needed.)"
     )
 
 import ast
 import configparser
 import ctypes.util
+import functools
 import hashlib
+import json
+import locale
 import os
 import re
 import shlex
@@ -90,7 +93,7 @@ def take_mirror(arguments):
             (word.partition("=")[2], at + 1) if "=" in word else ("".join(arguments[at + 1 : at + 2]), at + 2)
         )
         if name not in MIRRORS and "://" not in name:
-            say("--mirror 后面写 {} 或一个网址（https://…/simple）".format("、".join(MIRRORS)))
+            say(tr("--mirror 后面写 {} 或一个网址（https://…/simple）").format("、".join(MIRRORS)))
             sys.exit(2)
         return MIRRORS.get(name, name), arguments[:at] + arguments[end:]
     return "", arguments
@@ -98,19 +101,34 @@ def take_mirror(arguments):
 
 def show_help():
     """What can be run, known without installing anything."""
-    lines = [__doc__.strip().replace("python3 run.py", typed())]
-    lines.append("\n命令（每个都有 --help，如 {} talk --help）：".format(typed()))
+    lines = [tr(__doc__.strip()).replace("python3 run.py", typed())]
+    lines.append(tr("\n命令（每个都有 --help，如 {} talk --help）：").format(typed()))
     tree = ast.parse((ROOT / "src" / "xiaozhi_persona" / "cli.py").read_text(encoding="utf-8"))
     for node in tree.body:
         if isinstance(node, ast.Assign) and node.targets[0].id == "COMMANDS":
             for name, purpose in ast.literal_eval(node.value).items():
-                lines.append("    {:<12}{}".format(name, purpose))
+                lines.append("    {:<12}{}".format(name, tr(purpose)))
     try:
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
     except BrokenPipeError:  # `| head` has read enough; what is left is not to be written at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def tr(text):
+    """Return a text in the language of the system, or of XZP_LANGUAGE, as xiaozhi_persona.language does."""
+    return english().get(text, text)
+
+
+@functools.lru_cache(None)
+def english():
+    """Return the English of every text, or nothing where Chinese is read."""
+    chosen = os.environ.get("XZP_LANGUAGE", "auto")
+    names = [os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG")] + [locale.getlocale()[0]]
+    if chosen == "zh" or (chosen != "en" and not (list(filter(None, names)) + [""])[0].startswith("en")):
+        return {}
+    return json.loads((ROOT / "src" / "xiaozhi_persona" / "locale" / "en.json").read_text(encoding="utf-8"))
 
 
 def typed():
@@ -159,15 +177,15 @@ def install(extras, mirror=""):
     if have:
         STAMP.unlink()  # if this is interrupted, the next start does it again
     if not venv_works():
-        say("建立虚拟环境 .venv")
+        say(tr("建立虚拟环境 .venv"))
         kept = PIP_SETTINGS.read_text(encoding="utf-8") if PIP_SETTINGS.exists() else ""
         command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
         made = subprocess.run(command, capture_output=True, text=True)
         if made.returncode:
             return (
-                "这个 Python 没有 venv 或 ensurepip。请运行：sudo apt install python{}.{}-venv\n{}{}".format(
-                    sys.version_info[0], sys.version_info[1], made.stdout, made.stderr
-                ).strip()
+                tr("这个 Python 没有 venv 或 ensurepip。请运行：sudo apt install python{}.{}-venv\n{}{}")
+                .format(sys.version_info[0], sys.version_info[1], made.stdout, made.stderr)
+                .strip()
             )
         if kept:
             PIP_SETTINGS.write_text(kept, encoding="utf-8")
@@ -179,10 +197,14 @@ def install(extras, mirror=""):
     if "asr-torch" in extras:
         project.extend(["onnx", "onnxscript", "-c", TORCH_CONSTRAINTS])
     steps = [
-        ("安装工具（setuptools）", ["setuptools>=70.1"], IMPATIENT),
+        (tr("安装工具（setuptools）"), ["setuptools>=70.1"], IMPATIENT),
         # Without isolation nothing is downloaded when only the links are laid anew.
-        ("安装 xiaozhi-persona 和它用到的包（第一次要一两分钟）", ["--no-build-isolation"] + project, {}),
-        ("安装语音识别（funasr-onnx）和语音端点检测（silero-vad）", ["--no-deps"] + WITHOUT_DEPENDENCIES, {}),
+        (tr("安装 xiaozhi-persona 和它用到的包（第一次要一两分钟）"), ["--no-build-isolation"] + project, {}),
+        (
+            tr("安装语音识别（funasr-onnx）和语音端点检测（silero-vad）"),
+            ["--no-deps"] + WITHOUT_DEPENDENCIES,
+            {},
+        ),
     ]
     for number, (label, what, defaults) in enumerate(steps, 1):
         say("[{}/{}] {}".format(number, len(steps), label))
@@ -190,7 +212,7 @@ def install(extras, mirror=""):
         if problem:
             return problem
     STAMP.write_text("\n".join([state] + extras) + "\n", encoding="utf-8")
-    say("安装完成，用时 {:.0f} 秒".format(time.monotonic() - started))
+    say(tr("安装完成，用时 {:.0f} 秒").format(time.monotonic() - started))
     return None
 
 
@@ -254,7 +276,7 @@ def venv_works():
 def use_mirror(address):
     """Write a package index into the settings that pip reads in .venv/."""
     if os.environ.get("PIP_INDEX_URL"):
-        say("环境变量 PIP_INDEX_URL 优先于 --mirror，用的是它")
+        say(tr("环境变量 PIP_INDEX_URL 优先于 --mirror，用的是它"))
     PIP_SETTINGS.write_text("[global]\nindex-url = {}\n".format(address), encoding="utf-8")
 
 
@@ -275,10 +297,10 @@ def pip(what, defaults):
     if not child.returncode:
         return None
     if NO_NETWORK.search("".join(said)):
-        return "下载不了安装用的包，网络不通或太慢。再运行一次会接着装；换一个镜像：\n{} --mirror tuna（或 aliyun，或网址）".format(
-            typed()
-        )
-    return "安装失败，原因在上面。处理好再运行一次，会接着装。命令：{}".format(" ".join(command))
+        return tr(
+            "下载不了安装用的包，网络不通或太慢。再运行一次会接着装；换一个镜像：\n{} --mirror tuna（或 aliyun，或网址）"
+        ).format(typed())
+    return tr("安装失败，原因在上面。处理好再运行一次，会接着装。命令：{}").format(" ".join(command))
 
 
 def run_tests(more):
@@ -286,7 +308,7 @@ def run_tests(more):
     if "--torch" in more:
         more = [argument for argument in more if argument != "--torch"]
         if not has_torch():
-            say("跳过：这里没有 {}（CPU 版，Python 3.11 的），而别的有好几个 GB".format(TORCH))
+            say(tr("跳过：这里没有 {}（CPU 版，Python 3.11 的），而别的有好几个 GB").format(TORCH))
             return 0
         problem = install(EXTRAS + ["test", "asr-torch"])
         return problem or subprocess.call([str(PYTHON), "-m", "pytest", TORCH_TESTS] + more, cwd=str(ROOT))
@@ -302,7 +324,7 @@ def run_tests(more):
         say(name)
         if subprocess.call([str(PYTHON), "-m"] + command, cwd=str(ROOT)):
             failed.append(name)
-    return "没有通过：{}".format("、".join(failed)) if failed else 0
+    return tr("没有通过：{}").format("、".join(failed)) if failed else 0
 
 
 def has_torch():

@@ -18,6 +18,7 @@ from __future__ import annotations
 import struct
 
 from xiaozhi_persona.bridge.messages import ProtocolError
+from xiaozhi_persona.language import tr
 
 VERSIONS = (1, 2, 3)
 _V2 = struct.Struct(">HHIII")
@@ -27,12 +28,12 @@ _V3 = struct.Struct(">BBH")
 def pack(packet: bytes, version: int, timestamp_ms: int = 0) -> bytes:
     """Return the binary frame of one Opus packet. Raises ProtocolError for an empty or too long packet."""
     if not packet:
-        raise ProtocolError("空的 Opus 包")
+        raise ProtocolError(tr("空的 Opus 包"))
     if version == 2:
         return _V2.pack(2, 0, 0, timestamp_ms & 0xFFFFFFFF, len(packet)) + packet
     if version == 3:
         if len(packet) > 0xFFFF:
-            raise ProtocolError(f"版本 3 的一帧最多 65535 字节，得到 {len(packet)} 字节")
+            raise ProtocolError(tr("版本 3 的一帧最多 65535 字节，得到 {count} 字节", count=len(packet)))
         return _V3.pack(0, 0, len(packet)) + packet
     return packet
 
@@ -56,15 +57,24 @@ def unpack(frame: bytes, version: int) -> bytes:
         return frame
     header = _V2 if version == 2 else _V3
     if len(frame) < header.size:
-        raise ProtocolError(f"版本 {version} 的帧头要 {header.size} 字节，得到 {len(frame)} 字节")
+        raise ProtocolError(
+            tr(
+                "版本 {version} 的帧头要 {size} 字节，得到 {count} 字节",
+                version=version,
+                size=header.size,
+                count=len(frame),
+            )
+        )
     if version == 2:
         named, kind, _, _, size = _V2.unpack_from(frame)
         if named != 2:
-            raise ProtocolError(f"帧头写的版本是 {named}，约定的是 2")
+            raise ProtocolError(tr("帧头写的版本是 {named}，约定的是 2", named=named))
     else:
         kind, _, size = _V3.unpack_from(frame)
     if kind != 0:
-        raise ProtocolError(f"帧的类型 {kind} 不是声音")
+        raise ProtocolError(tr("帧的类型 {kind} 不是声音", kind=kind))
     if size != len(frame) - header.size:
-        raise ProtocolError(f"帧头写的长度是 {size}，实际是 {len(frame) - header.size}")
+        raise ProtocolError(
+            tr("帧头写的长度是 {size}，实际是 {value}", size=size, value=len(frame) - header.size)
+        )
     return frame[header.size :]

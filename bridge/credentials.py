@@ -8,6 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from websockets.http11 import Request
 
+from xiaozhi_persona.language import tr
+
 log = logging.getLogger(__name__)
 
 
@@ -37,7 +39,7 @@ class CredentialsReader:
             given |= {name: _whole_characters(text) for name, text in in_url.items()}
         elif in_url and not self._told:
             self._told = True
-            names = "、".join(in_url).lower()
+            names = tr("、").join(in_url).lower()
             log.warning("有客户端把 %s 写在地址里，没有认。要认，把 bridge.ids_in_url 设为 true。", names)
         version = _header(request, "Protocol-Version") or query.get("protocol-version", [""])[0]
         return Credentials(

@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler, Middleware
 from xiaozhi_persona import __version__
 from xiaozhi_persona.bridge.origins import REFUSAL, Origins
 from xiaozhi_persona.bridge.ota import OTA_PATH, Ota
+from xiaozhi_persona.language import tr
 
 
 def make_app(origins: Origins, ota: Ota, devices: Callable[[], int]) -> web.Application:
@@ -34,7 +35,7 @@ def _pages(origins: Origins) -> Middleware:
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         pages = request.headers.getall("Origin", [])
         if not origins.allow(pages):
-            return web.Response(status=403, text=REFUSAL, headers={"Vary": "Origin"})
+            return web.Response(status=403, text=tr(REFUSAL), headers={"Vary": "Origin"})
         headers = {"Vary": "Origin"}
         if pages:
             headers["Access-Control-Allow-Origin"] = pages[0]

@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from xiaozhi_persona.bridge.binary import pack
 from xiaozhi_persona.bridge.messages import Message, encode
+from xiaozhi_persona.language import tr
 
 if TYPE_CHECKING:
     _LoggerAdapter = logging.LoggerAdapter[logging.Logger]
@@ -34,11 +35,13 @@ class DeviceLog(_LoggerAdapter):
     def rename(self, device_id: str) -> None:
         """Write this name from now on."""
         # What a device calls itself must not break a line, or be taken for a place where an argument goes.
-        self._name = "".join(c for c in device_id if c.isprintable() and c != "%")[:64] or "没有编号的设备"
+        self._name = "".join(c for c in device_id if c.isprintable() and c != "%")[:64] or tr(
+            "没有编号的设备"
+        )
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         """Put the name before the message."""
-        return f"[{self._name}] {msg}", kwargs
+        return f"[{self._name}] {tr(msg)}", kwargs
 
 
 class Link:

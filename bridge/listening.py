@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from xiaozhi_persona.bridge.admission.addresses import is_loopback
+from xiaozhi_persona.language import tr
 
 REQUEST_TIMEOUT_S = 10.0
 """How long after it was accepted a connection must have sent a whole request head, however its bytes come."""
@@ -92,7 +93,11 @@ class Connections:
         if crowded or len(self._open) >= self._most:
             longest = next((one for one in self._waiting if not crowded or one.host == host), None)
             if longest is None:
-                most = f"{host} 的（bridge.connections_per_address）" if crowded else f"{self._most} 条以外的"
+                most = (
+                    tr("{host} 的（bridge.connections_per_address）", host=host)
+                    if crowded
+                    else tr("{most} 条以外的", most=self._most)
+                )
                 _log.warning("连接太多，不再接受 %s", most)
                 return None
             _log.warning("连接太多，断开一直没有发完请求的")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.language import tr
 
 ListenMode = Literal["auto", "manual", "realtime"]
 """auto: the server finds the end of speech; manual: push to talk; realtime: the microphone stays open."""
@@ -194,13 +195,13 @@ def decode_device_message(text: str) -> DeviceMessage:
         if state == "start":
             mode = _text(data, "mode", "auto")
             if mode not in LISTEN_MODES:
-                raise ProtocolError(f"listen 的 mode 不认识：{mode[:20]!r}")
+                raise ProtocolError(tr("listen 的 mode 不认识：{value!r}", value=mode[:20]))
             return Listen("start", mode)
         if state == "stop":
             return Listen("stop")
         if state == "detect":
             return Listen("detect", text=_text(data, "text", ""))
-        raise ProtocolError(f"listen 的 state 不认识：{state[:20]!r}")
+        raise ProtocolError(tr("listen 的 state 不认识：{value!r}", value=state[:20]))
     if kind == "abort":
         return Abort(_text(data, "reason", ""))
     if kind == "mcp":
@@ -232,9 +233,9 @@ def _object(text: str) -> dict[str, Any]:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as exc:
-        raise ProtocolError("不是有效的 JSON") from exc
+        raise ProtocolError(tr("不是有效的 JSON")) from exc
     if not isinstance(data, dict):
-        raise ProtocolError("消息应是 JSON 对象")
+        raise ProtocolError(tr("消息应是 JSON 对象"))
     _text(data, "type")
     return data
 
@@ -290,7 +291,7 @@ def _whole_characters(text: str) -> str:
 def _text(data: dict[str, Any], key: str, default: str | None = None) -> str:
     value = _field(data, key, default)
     if not isinstance(value, str):
-        raise ProtocolError(f"{key} 应是文字")
+        raise ProtocolError(tr("{key} 应是文字", key=key))
     return _whole_characters(value)
 
 
@@ -302,5 +303,5 @@ def _id(data: dict[str, Any], key: str) -> str:
 def _dict(data: dict[str, Any], key: str) -> dict[str, Any]:
     value = data.get(key)
     if not isinstance(value, dict):
-        raise ProtocolError(f"{key} 应是 JSON 对象")
+        raise ProtocolError(tr("{key} 应是 JSON 对象", key=key))
     return value

@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterable, Sequence
 
 from xiaozhi_persona.bridge.own_names import OwnNames
+from xiaozhi_persona.language import later
 
 log = logging.getLogger(__name__)
 
-REFUSAL = "不让这个网页连接。要让它连，把它的地址写进 data/.config.yaml 的 bridge.allowed_origins\n"
+REFUSAL = later("不让这个网页连接。要让它连，把它的地址写进 data/.config.yaml 的 bridge.allowed_origins\n")
 
 _MAX_TOLD = 20
 _PAGE = re.compile(r"(https?)://(\[[0-9a-f:]+\]|[a-z0-9._-]+)(?::(\d{1,5}))?")

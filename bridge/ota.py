@@ -20,6 +20,7 @@ from xiaozhi_persona.bridge.admission.admission import REFUSALS, Admission, Stan
 from xiaozhi_persona.bridge.credentials import Credentials, bare_token
 from xiaozhi_persona.bridge.own_names import OwnNames, lan_addresses
 from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.settings import BridgeSettings
 
 log = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ class Ota:
         if standing.owner_id is None and standing.code:
             answer["activation"] = {
                 "code": standing.code,
-                "message": f"请在服务器上批准\n{standing.code}",
+                "message": tr("请在服务器上批准\n{code}", code=standing.code),
                 "challenge": secrets.token_hex(
                     16
                 ),  # without one the device does not ask whether it is approved
@@ -96,7 +97,7 @@ class Ota:
             return await self._admission.receive(visitor_of(given, source), "ask")
         except PersonaError as exc:
             log.error("%s", exc)
-            raise web.HTTPServiceUnavailable(text="现在不能接设备，原因见日志\n") from exc
+            raise web.HTTPServiceUnavailable(text=tr("现在不能接设备，原因见日志\n")) from exc
 
     async def _websocket_url(self, request: web.Request) -> str:
         """Return the websocket address under the name by which the device came, where that is this machine's."""
@@ -114,7 +115,7 @@ class Ota:
             log.warning(
                 "有设备用 %s 访问 OTA，这不是本机的地址，回答的是 %s。桥在代理、路由器或 Docker 后面时，"
                 "请把设备能到达的地址写进 bridge.websocket_url。",
-                match[0] if match else "一个写错的主机名",
+                match[0] if match else tr("一个写错的主机名"),
                 url,
             )
         return url
@@ -122,4 +123,5 @@ class Ota:
 
 def _refused(standing: Standing) -> web.Response:
     status, text = REFUSALS[standing.refusal]
+    text = tr(text)
     return web.Response(status=status, text=text)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from xiaozhi_persona.audio.opus import OpusEncoder
 from xiaozhi_persona.errors import PackageMissing, ServiceError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
 from xiaozhi_persona.providers.asr.engine import open_recognizer
 from xiaozhi_persona.providers.asr.recognizer import Recognizer
@@ -106,31 +107,39 @@ async def _load(recognizer: Recognizer) -> str:
         await recognizer.load()
     except (PackageMissing, ServiceError) as exc:
         log.error("%s", exc)
-        return "：现在用不了，原因见日志"
+        return tr("：现在用不了，原因见日志")
     return ""
 
 
 def _describe(settings: Settings, vad: str, recognizer: str) -> list[tuple[str, str, str]]:
-    own = "你设置的"
+    own = tr("你设置的")
     return [
-        ("端点检测", vad, own if settings.vad.model else ""),
+        (tr("端点检测"), vad, own if settings.vad.model else ""),
         (
-            "语音识别",
+            tr("语音识别"),
             recognizer,
             own
             if not settings.asr.has_embedded_model
-            else "asr.model 设为 iic/SenseVoiceSmall-onnx，或你的文件夹",
+            else tr("asr.model 设为 iic/SenseVoiceSmall-onnx，或你的文件夹"),
         ),
         (
-            ("对话模型", settings.llm.model or settings.llm.base_url, own)
+            (tr("对话模型"), settings.llm.model or settings.llm.base_url, own)
             if settings.llm.base_url
-            else ("对话模型", "自带的离线应答：只会简单的话", "llm.base_url 设为 OpenAI 兼容接口的地址")
+            else (
+                tr("对话模型"),
+                tr("自带的离线应答：只会简单的话"),
+                tr("llm.base_url 设为 OpenAI 兼容接口的地址"),
+            )
         ),
         (
-            ("语音合成", f"GPT-SoVITS（{'、'.join(settings.gpt_sovits.servers)}）", own)
+            (
+                tr("语音合成"),
+                tr("GPT-SoVITS（{servers}）", servers="、".join(settings.gpt_sovits.servers)),
+                own,
+            )
             if settings.tts.engine == "gpt_sovits"
-            else ("语音合成", "eSpeak NG：机器声", "tts.engine 设为 gpt_sovits")
+            else (tr("语音合成"), tr("eSpeak NG：机器声"), tr("tts.engine 设为 gpt_sovits"))
         ),
-        ("记忆", f"日记与事实（{settings.memory_dir}）", ""),
-        ("角色", settings.role, "role 设为别的角色" if settings.role == "default" else own),
+        (tr("记忆"), tr("日记与事实（{memory_dir}）", memory_dir=settings.memory_dir), ""),
+        (tr("角色"), settings.role, tr("role 设为别的角色") if settings.role == "default" else own),
     ]

@@ -27,6 +27,7 @@ from xiaozhi_persona.bridge.session import Session
 from xiaozhi_persona.bridge.turn import TurnTimeline
 from xiaozhi_persona.bridge.visit import Visit
 from xiaozhi_persona.errors import PersonaError, SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory.spellings import is_remembered
 from xiaozhi_persona.settings import Settings
 
@@ -62,7 +63,10 @@ class Bridge:
         bridge = self._settings.bridge
         if bridge.websocket_port == bridge.http_port != 0:
             raise SettingsError(
-                f"bridge.websocket_port 和 bridge.http_port 都是 {bridge.http_port}，要各用一个端口。请改其中一个。"
+                tr(
+                    "bridge.websocket_port 和 bridge.http_port 都是 {http_port}，要各用一个端口。请改其中一个。",
+                    http_port=bridge.http_port,
+                )
             )
         async with AsyncExitStack() as stack:
             self.admission = await asyncio.to_thread(
@@ -102,14 +106,20 @@ class Bridge:
     async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         """Refuse a foreign web page, a wrong path or token before the connection is made."""
         if not self._origins.allow(request.headers.get_all("Origin")):
-            return connection.respond(http.HTTPStatus.FORBIDDEN, REFUSAL)
+            return connection.respond(http.HTTPStatus.FORBIDDEN, tr(REFUSAL))
         if urlsplit(request.path).path.rstrip("/") != WEBSOCKET_PATH.rstrip("/"):
-            return connection.respond(http.HTTPStatus.NOT_FOUND, f"WebSocket 的路径是 {WEBSOCKET_PATH}\n")
+            return connection.respond(
+                http.HTTPStatus.NOT_FOUND,
+                tr("WebSocket 的路径是 {WEBSOCKET_PATH}\n", WEBSOCKET_PATH=WEBSOCKET_PATH),
+            )
         try:
             refusal = (await self._visit(connection, request).knock()).refusal
         except PersonaError:
-            return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "现在不能接设备，原因见日志\n")
-        return connection.respond(*REFUSALS[refusal]) if refusal else None
+            return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, tr("现在不能接设备，原因见日志\n"))
+        if not refusal:
+            return None
+        status, text = REFUSALS[refusal]
+        return connection.respond(status, tr(text))
 
     def _visit(self, connection: ServerConnection, request: Request) -> Visit:
         headers = request.headers
@@ -151,9 +161,17 @@ class Bridge:
 def _cannot_listen(exc: OSError, host: str, port: int) -> SettingsError:
     if exc.errno == errno.EADDRINUSE or "address already in use" in str(exc):
         return SettingsError(
-            f"端口 {port} 已被占用：是不是 xiaozhi-esp32-server 或另一个 xiaozhi-persona 正在运行？"
-            "先停掉它，或在 data/.config.yaml 里改 bridge.websocket_port 和 bridge.http_port。"
+            tr(
+                "端口 {port} 已被占用：是不是 xiaozhi-esp32-server 或另一个 xiaozhi-persona 正在运行？"
+                "先停掉它，或在 data/.config.yaml 里改 bridge.websocket_port 和 bridge.http_port。",
+                port=port,
+            )
         )
     return SettingsError(
-        f"不能在 {host} 的端口 {port} 上监听：{exc}。请检查 data/.config.yaml 的 bridge.host 和端口。"
+        tr(
+            "不能在 {host} 的端口 {port} 上监听：{exc}。请检查 data/.config.yaml 的 bridge.host 和端口。",
+            host=host,
+            port=port,
+            exc=exc,
+        )
     )

@@ -36,6 +36,7 @@ from xiaozhi_persona.bridge.parts import Parts
 from xiaozhi_persona.bridge.turn import MAX_TYPED_CHARACTERS, Turn, TurnTimeline
 from xiaozhi_persona.bridge.visit import Visit
 from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, SAMPLE_RATE_HZ
 from xiaozhi_persona.providers.vad.detector import SAMPLE_RATE_HZ as UPLINK_RATE_HZ
 from xiaozhi_persona.providers.vad.detector import VadStream
@@ -184,7 +185,7 @@ class Session:
         message = decode_device_message(frame)
         self._active_at_s = time.monotonic()
         if not isinstance(message, Hello) and not self._greeted.is_set():
-            self._complain("消息在 hello 之前")
+            self._complain(tr("消息在 hello 之前"))
             return
         await self._obey(message)
 
@@ -203,12 +204,12 @@ class Session:
             else:
                 await self._detected(message.text)
         elif isinstance(message, Unknown):
-            self._complain(f"不认识的消息类型 {message.type[:40]!r}")
+            self._complain(tr("不认识的消息类型 {value!r}", value=message.type[:40]))
 
     async def _greet(self, hello: Hello) -> None:
         version = hello.version or self._visit.binary_version
         if version not in VERSIONS:
-            self._complain(f"不认识的二进制协议版本 {version}")
+            self._complain(tr("不认识的二进制协议版本 {version}", version=version))
             version = 1
         self._link.binary_version = version
         if not hello.transport and hello.audio is None:
@@ -221,9 +222,12 @@ class Session:
         await self._link.send(Hello(version=version, session_id=self._link.session_id, audio=audio))
         self._takes_sound = hello.audio is None or hello.audio.format == audio.format
         if hello.audio and not self._takes_sound:
-            refusal = f"只收发 Opus，不收 {hello.audio.format[:20]!r}：请在设备的 hello 里把 format 设为 opus"
+            refusal = tr(
+                "只收发 Opus，不收 {value!r}：请在设备的 hello 里把 format 设为 opus",
+                value=hello.audio.format[:20],
+            )
             self._complain(refusal)
-            await self._link.send(Alert("声音格式不支持", refusal))
+            await self._link.send(Alert(tr("声音格式不支持"), refusal))
         self._greeted.set()
         if is_first and (owner_id := self._visit.standing.owner_id):  # a question need not wait for it
             opening = self._parts.memory.open(Owner(owner_id))
@@ -298,7 +302,9 @@ class Session:
     async def _hear(self, frame: bytes) -> None:
         version = version_of(frame)
         if version > 1 and version != self._link.binary_version:
-            self._complain(f"声音是二进制协议版本 {version} 的，和 hello 说的不同，照它的来")
+            self._complain(
+                tr("声音是二进制协议版本 {version} 的，和 hello 说的不同，照它的来", version=version)
+            )
             self._link.binary_version = version
         packet = unpack(frame, self._link.binary_version)
         if not packet or not self._takes_sound:

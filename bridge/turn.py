@@ -18,6 +18,7 @@ from xiaozhi_persona.bridge.messages import Face, Stt, Tts
 from xiaozhi_persona.bridge.pacing import Pacer
 from xiaozhi_persona.bridge.parts import Parts
 from xiaozhi_persona.errors import ServiceError, ServiceTimeout
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, Sentence, SpeechPipeline
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Message, Owner, Samples, Transcript
@@ -48,8 +49,13 @@ class TurnTimeline:
         self.marks_ms.setdefault(name, round((time.monotonic() - self.began_s) * 1000, 1))
 
     def __str__(self) -> str:
-        marks = "，".join(f"{name.removesuffix('_ms')} {ms:.0f}" for name, ms in self.marks_ms.items())
-        return f"一轮 {self.turn_id} {self.outcome}（毫秒）：{marks}"
+        marks = tr("，").join(f"{name.removesuffix('_ms')} {ms:.0f}" for name, ms in self.marks_ms.items())
+        return tr(
+            "一轮 {turn_id} {outcome}（毫秒）：{marks}",
+            turn_id=self.turn_id,
+            outcome=self.outcome,
+            marks=marks,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the timeline as one JSON object."""
@@ -221,8 +227,11 @@ class Turn:
                             waiting.deadline = anyio.current_time() + limit_s
         except TimeoutError as exc:
             raise ServiceTimeout(
-                f"对话模型 {limit_s:g} 秒没有写出能说的话。"
-                "在 llm.extra_body 里关掉思考，常有时调大 llm.speech_timeout_s。"
+                tr(
+                    "对话模型 {limit_s:g} 秒没有写出能说的话。"
+                    "在 llm.extra_body 里关掉思考，常有时调大 llm.speech_timeout_s。",
+                    limit_s=limit_s,
+                )
             ) from exc
         await asyncio.wait({self._writing}, timeout=_WRITE_FIRST_S)
         if not remembered.notice and self._writing.done() and self._writing.result():

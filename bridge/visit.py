@@ -13,6 +13,7 @@ from xiaozhi_persona.bridge.admission.admission import Admission, Stage, Standin
 from xiaozhi_persona.bridge.credentials import Credentials
 from xiaozhi_persona.bridge.parts import Parts
 from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory.passing import PassingMemory
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import ChatDelta, ChatModel, Message, Owner
@@ -110,4 +111,4 @@ class _Phrase:
 
 def _one_by_one(code: str) -> str:
     """Write a code so that every voice reads its digits and not a number."""
-    return "、".join(code)
+    return tr("、").join(code)

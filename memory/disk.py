@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.language import tr
 
 _PROBE_BYTES = 128 * 1024
 """What SQLite needs to open a database and write a turn: 32 KiB for the index of its log, and some pages."""
@@ -44,10 +45,10 @@ def explained(exc: OSError | sqlite3.Error, path: Path) -> PersonaError:
     text = str(exc).lower() if isinstance(exc, sqlite3.Error) else ""  # an OSError's may hold any path
     code = exc.errno if isinstance(exc, OSError) else None
     if code in _FULL or "database or disk is full" in text:
-        return UnwritableStore(f"磁盘满了，{path} 写不进去。请腾出空间。", "磁盘满了")
+        return UnwritableStore(tr("磁盘满了，{path} 写不进去。请腾出空间。", path=path), "磁盘满了")
     if code in _READ_ONLY or "readonly" in text:
         return UnwritableStore(
-            f"{path} 只能读，不能写。请检查文件夹的权限，或磁盘是不是以只读方式挂载的。",
+            tr("{path} 只能读，不能写。请检查文件夹的权限，或磁盘是不是以只读方式挂载的。", path=path),
             "存记忆的文件夹只能读，不能写",
         )
-    return PersonaError(f"记忆的文件 {path} 出错：{exc}。请检查磁盘和权限。")
+    return PersonaError(tr("记忆的文件 {path} 出错：{exc}。请检查磁盘和权限。", path=path, exc=exc))

@@ -13,6 +13,7 @@ import yaml
 
 from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory import diary, facts
 from xiaozhi_persona.memory.diary import Entry
 from xiaozhi_persona.memory.fact_types import NAME, NOTE, PROFILE, SELF, Finding
@@ -54,7 +55,11 @@ def import_yaml(store: OwnerStore, file: Path, devices: Collection[str]) -> int:
         if all(isinstance(value, str) or value is None for value in values):
             return _keep(store, list(_host_memory(data, file, devices)))
     raise PersonaError(
-        f"{file} 不是认识的形式。能导入的有：本程序导出的 JSONL、小智服务器的 .memory.yaml、MoeChat 的日记和核心记忆。"
+        tr(
+            "{file} 不是认识的形式。"
+            "能导入的有：本程序导出的 JSONL、小智服务器的 .memory.yaml、MoeChat 的日记和核心记忆。",
+            file=file,
+        )
     )
 
 
@@ -64,7 +69,11 @@ def _moechat_turns(key: Any, value: dict[str, Any], file: Path) -> Iterator[Entr
         at = datetime.fromtimestamp(int(key)).astimezone()
     except (ValueError, TypeError, OverflowError, OSError) as exc:
         raise PersonaError(
-            f"{file} 里的 {key!r} 不是 Unix 时间（秒）。请检查是不是 MoeChat 的日记文件。"
+            tr(
+                "{file} 里的 {key!r} 不是 Unix 时间（秒）。请检查是不是 MoeChat 的日记文件。",
+                file=file,
+                key=key,
+            )
         ) from exc
     text = str(value["msg"] or "")
     match = _DIALOGUE.fullmatch(text.strip())
@@ -95,7 +104,12 @@ def _host_memory(
     keys = [key for key in data if normal_id(str(key)) in devices] or (list(data) if len(data) == 1 else [])
     if not keys:
         raise PersonaError(
-            f"{file} 里没有 {'、'.join(sorted(devices))}，有的是：{'、'.join(map(str, data))}。用 --owner 指明其中一个。"
+            tr(
+                "{file} 里没有 {listed}，有的是：{listed2}。用 --owner 指明其中一个。",
+                file=file,
+                listed="、".join(sorted(devices)),
+                listed2="、".join(map(str, data)),
+            )
         )
     at_ms = diary.to_ms(datetime.fromtimestamp(file.stat().st_mtime).astimezone())
     for key in keys:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory.words import estimated_tokens, normalized
 from xiaozhi_persona.text_files import read_text
 from xiaozhi_persona.yaml_files import load_yaml, not_yaml
@@ -107,7 +108,10 @@ def _entries(file: Path, data: Any) -> list[LoreEntry]:
             for item in data
         ]
     raise SettingsError(
-        f"世界书 {file} 的形式不对：应为“词: 文字”，或每一项都有 keys 和 text 的列表。请照此修改。"
+        tr(
+            "世界书 {file} 的形式不对：应为“词: 文字”，或每一项都有 keys 和 text 的列表。请照此修改。",
+            file=file,
+        )
     )
 
 

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory.disk import obstacle
 from xiaozhi_persona.memory.readonly import lacks_last_turns
 from xiaozhi_persona.memory.spellings import adopted_folder
@@ -111,7 +112,8 @@ class Owners:
             store = OwnerStore(folder, owner_id)
         if lacks_last_turns(store):
             log.warning(
-                "%s最近的话还在日志里没有合并，想不起来。", obstacle(folder) or f"{folder} 只能读，不能写。"
+                "%s最近的话还在日志里没有合并，想不起来。",
+                obstacle(folder) or tr("{folder} 只能读，不能写。", folder=folder),
             )
         return store
 
@@ -125,4 +127,4 @@ class Owners:
 
     def _wait(self, condition: Callable[[], bool]) -> None:
         if not self._changed.wait_for(condition, _WAIT_S):
-            raise BusyStore("记忆正在整理，请过几秒再试。")
+            raise BusyStore(tr("记忆正在整理，请过几秒再试。"))

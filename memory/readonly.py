@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory.store import FILE, PENDING, OwnerStore
 
 
@@ -33,6 +34,11 @@ def readable_copy(folder: Path, owner_id: str) -> Iterator[OwnerStore]:
                     shutil.copyfile(path, copy / path.name)
         except OSError as exc:
             raise PersonaError(
-                f"{folder} 只能读，最近的话还在日志里没有合并，而临时文件夹里放不下一份副本（{exc}）。请腾出空间，或把文件夹改成可写的。"
+                tr(
+                    "{folder} 只能读，最近的话还在日志里没有合并，而临时文件夹里放不下一份副本（{exc}）。"
+                    "请腾出空间，或把文件夹改成可写的。",
+                    folder=folder,
+                    exc=exc,
+                )
             ) from exc
         yield stack.enter_context(contextlib.closing(OwnerStore(copy, owner_id)))

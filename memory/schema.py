@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory.words import INDEX_VERSION
 
 BUSY_MS = 250
@@ -45,7 +46,11 @@ def upgrade(db: sqlite3.Connection) -> None:
     version = int(db.execute("pragma user_version").fetchone()[0])
     if version > len(_STEPS):
         raise PersonaError(
-            f"记忆的数据库是更新的版本（{version}）写的，本程序只认识到 {len(_STEPS)}。请升级 xiaozhi-persona。"
+            tr(
+                "记忆的数据库是更新的版本（{version}）写的，本程序只认识到 {count}。请升级 xiaozhi-persona。",
+                version=version,
+                count=len(_STEPS),
+            )
         )
     if version == len(_STEPS):
         return

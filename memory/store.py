@@ -17,6 +17,7 @@ from pathlib import Path
 
 from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory import diary, disk, facts, pending, salvage, schema, text_index
 from xiaozhi_persona.memory.diary import Entry
 from xiaozhi_persona.memory.pending import PENDING as PENDING
@@ -93,7 +94,9 @@ class OwnerStore:
                 schema.set_meta(db, "owner", self.owner_id)
             elif owner != self.owner_id:
                 if normal_id(owner) != self.owner_id:
-                    raise PersonaError(f"{self.file} 是另一个主人的记忆。请把这个文件夹移到别处。")
+                    raise PersonaError(
+                        tr("{file} 是另一个主人的记忆。请把这个文件夹移到别处。", file=self.file)
+                    )
                 if not self.readonly:
                     schema.set_meta(db, "owner", self.owner_id)
             db.execute("select * from turn order by seq desc limit 1").fetchone()
@@ -271,9 +274,11 @@ def explained(exc: OSError | sqlite3.Error, file: Path) -> PersonaError:
     """Return what a database or the disk reported in words that say what to do."""
     text = str(exc).lower() if isinstance(exc, sqlite3.Error) else ""  # an OSError's may hold any path
     if isinstance(exc, BlockingIOError) or "locked" in text or "busy" in text:
-        return BusyStore(f"另一个程序正在写 {file}。等它写完再试。")
+        return BusyStore(tr("另一个程序正在写 {file}。等它写完再试。", file=file))
     if "malformed" in text or "not a database" in text or "corrupt" in text or "no such table" in text:
-        return DamagedStore(f"记忆的数据库 {file} 坏了（{exc}）。它会被移到一旁，能读的写进新的。")
+        return DamagedStore(
+            tr("记忆的数据库 {file} 坏了（{exc}）。它会被移到一旁，能读的写进新的。", file=file, exc=exc)
+        )
     told = disk.explained(exc, file)
     if text and "disk is full" not in text:
         # On a full disk SQLite cannot open its log, and then calls the database readonly: the disk itself knows.

@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory import diary
 from xiaozhi_persona.memory.diary import Entry
 from xiaozhi_persona.memory.fact_types import match_key
@@ -126,25 +127,30 @@ def _named(name: str, number: int) -> Iterator[None]:
     try:
         yield
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as exc:
-        why = f"缺少 {exc}" if isinstance(exc, KeyError) else str(exc)
+        why = tr("缺少 {exc}", exc=exc) if isinstance(exc, KeyError) else str(exc)
         raise PersonaError(
-            f"{name} 第 {number} 行读不懂（{why}）。每一行应为"
-            ' {"id": "1", "at": "2025-08-20T15:30:00+08:00", "who": "user", "text": "…"}，请改好再试。'
+            tr(
+                "{name} 第 {number} 行读不懂（{why}）。"
+                '每一行应为 {{"id": "1", "at": "2025-08-20T15:30:00+08:00", "who": "user", "text": "…"}}，请改好再试。',
+                name=name,
+                number=number,
+                why=why,
+            )
         ) from exc
 
 
 def turn_of(data: Any) -> Entry:
     """Return the turn of a line. Raises KeyError, TypeError or ValueError for what is not one."""
     if not isinstance(data, dict):
-        raise TypeError("应为一个 JSON 对象")
+        raise TypeError(tr("应为一个 JSON 对象"))
     if data["who"] not in ("user", "assistant"):
-        raise ValueError("who 应为 user 或 assistant")
+        raise ValueError(tr("who 应为 user 或 assistant"))
     if not isinstance(data["text"], str):
-        raise TypeError("text 应为文字")
+        raise TypeError(tr("text 应为文字"))
     if not isinstance(data["at"], str):
-        raise TypeError("at 应为 ISO 形式的时间")
+        raise TypeError(tr("at 应为 ISO 形式的时间"))
     if not isinstance(data.get("id") or "", (str, int)):
-        raise TypeError("id 应为文字或整数")
+        raise TypeError(tr("id 应为文字或整数"))
     turn = Turn(data["who"], data["text"], parse_time(data["at"]))
     return diary.entry(
         turn,
@@ -165,7 +171,7 @@ def _fact_values(data: dict[str, Any]) -> dict[str, Any]:
     for key in _FACT_TEXTS:
         text = data[key] if key in _FACT_NEEDS else data.get(key) or ""
         if not isinstance(text, str):
-            raise TypeError(f"{key} 应为文字")
+            raise TypeError(tr("{key} 应为文字", key=key))
         values[key] = diary.storable(text)
     values["match_key"] = values["match_key"] or match_key(str(values["value"]))
     for key in _FACT_NUMBERS:
@@ -173,13 +179,13 @@ def _fact_values(data: dict[str, Any]) -> dict[str, Any]:
         if number is None and key not in _FACT_NEEDS:
             continue
         if not isinstance(number, int) or abs(number) > _MAX_NUMBER:
-            raise TypeError(f"{key} 应为整数")
+            raise TypeError(tr("{key} 应为整数", key=key))
         values[key] = number
     confidence = values["confidence"] or 0
     if not isinstance(confidence, (int, float)) or not 0 <= confidence <= 1:
-        raise TypeError("confidence 应为 0 到 1 的数")
+        raise TypeError(tr("confidence 应为 0 到 1 的数"))
     if (values["starts_ms"] is None) != (values["ends_ms"] is None):
-        raise ValueError("starts_ms 和 ends_ms 应同时有或同时没有")
+        raise ValueError(tr("starts_ms 和 ends_ms 应同时有或同时没有"))
     return values | {"confidence": float(confidence), "pinned": int(values["pinned"] or 0)}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.roles.files import inside
 from xiaozhi_persona.roles.references import RoleClip
 from xiaozhi_persona.roles.role import Role
@@ -94,21 +95,28 @@ def check_sheet(role: Role) -> Iterator[Finding]:
     sheet = role.sheet
     for key in ("language", "reference_language"):
         if (value := getattr(sheet, key)) and value.lower() not in LANGUAGES:
-            yield Finding("error", key, f"语言 {value!r} 不认识。可写：{_languages()}")
+            yield Finding(
+                "error",
+                key,
+                tr("语言 {value!r} 不认识。可写：{languages}", value=value, languages=_languages()),
+            )
     for name in dict.fromkeys(clip.name for clip in role.clips):
         if name and name not in sheet.emotions and built_in_names().get(name) is None:
             yield Finding(
                 "warning",
                 name,
-                f"感情 {name} 不是内置的，表情用 neutral。在 emotions 里写 {name}: {{face: 表情}}",
+                tr(
+                    "感情 {name} 不是内置的，表情用 neutral。在 emotions 里写 {name}: {{face: 表情}}",
+                    name=name,
+                ),
             )
     yield from _weights(role)
     if not role.clips and (sheet.gpt_weights or sheet.sovits_weights):
-        yield Finding("error", "refs", "有权重但没有参考音频。把 3 到 10 秒的 WAV 放进 refs/感情/")
+        yield Finding("error", "refs", tr("有权重但没有参考音频。把 3 到 10 秒的 WAV 放进 refs/感情/"))
     default_like = role.references.get(None) or any(k and k.label == "中性" for k in role.references)
     if role.clips and not default_like:
         yield Finding(
-            "warning", "refs", "没有中性或默认的参考音频，平常的话会用别的感情来说。可加 refs/中性/"
+            "warning", "refs", tr("没有中性或默认的参考音频，平常的话会用别的感情来说。可加 refs/中性/")
         )
 
 
@@ -126,7 +134,7 @@ def _check(clip: RoleClip, role: Role) -> ClipReport:
 def _read(file: Path, where: str) -> tuple[ClipSound | None, list[Finding]]:
     if file.suffix.lower() != ".wav":
         return None, [
-            Finding("warning", where, "不是 WAV，没有检查。可转换：ffmpeg -i 原文件 -ac 1 新文件.wav")
+            Finding("warning", where, tr("不是 WAV，没有检查。可转换：ffmpeg -i 原文件 -ac 1 新文件.wav"))
         ]
     try:
         return read_clip(file), []
@@ -140,45 +148,82 @@ def _sound_findings(sound: ClipSound | None, where: str, main: bool) -> Iterator
         return
     begin, end = sound.speech_s
     if begin == end:
-        yield Finding("error", where, "没有声音。请换一段录音。")
+        yield Finding("error", where, tr("没有声音。请换一段录音。"))
         return
     if main and sound.samples_at_16k < MIN_SAMPLES_16K:
         yield Finding(
-            "error", where, f"只有 {sound.seconds:.3f} 秒，api_v2 要 3 到 10 秒。换一段，或 roles fix"
+            "error",
+            where,
+            tr("只有 {seconds:.3f} 秒，api_v2 要 3 到 10 秒。换一段，或 roles fix", seconds=sound.seconds),
         )
     if main and sound.samples_at_16k > MAX_SAMPLES_16K:
         yield Finding(
-            "error", where, f"有 {sound.seconds:.3f} 秒，api_v2 要 3 到 10 秒。运行 roles fix 可剪短"
+            "error",
+            where,
+            tr("有 {seconds:.3f} 秒，api_v2 要 3 到 10 秒。运行 roles fix 可剪短", seconds=sound.seconds),
         )
     if sound.sample_rate_hz < _MIN_RATE_HZ:
-        yield Finding("warning", where, f"采样率 {sound.sample_rate_hz} Hz 太低，声音会发闷。最好 32000 以上")
+        yield Finding(
+            "warning",
+            where,
+            tr(
+                "采样率 {sample_rate_hz} Hz 太低，声音会发闷。最好 32000 以上",
+                sample_rate_hz=sound.sample_rate_hz,
+            ),
+        )
     if sound.level_dbfs < _QUIET_DBFS:
-        yield Finding("warning", where, f"太轻（{sound.level_dbfs:.0f} dB）。运行 roles fix 可调大")
+        yield Finding(
+            "warning",
+            where,
+            tr("太轻（{level_dbfs:.0f} dB）。运行 roles fix 可调大", level_dbfs=sound.level_dbfs),
+        )
     if sound.level_dbfs > _LOUD_DBFS:
-        yield Finding("warning", where, f"太响（{sound.level_dbfs:.0f} dB）。换一段，或重新导出")
+        yield Finding(
+            "warning",
+            where,
+            tr("太响（{level_dbfs:.0f} dB）。换一段，或重新导出", level_dbfs=sound.level_dbfs),
+        )
     if sound.clipped_runs:
-        yield Finding("warning", where, f"有 {sound.clipped_runs} 处削顶失真。换一段，或重新导出")
-    for side, seconds in (("开头", begin), ("结尾", sound.seconds - end)):
+        yield Finding(
+            "warning",
+            where,
+            tr("有 {clipped_runs} 处削顶失真。换一段，或重新导出", clipped_runs=sound.clipped_runs),
+        )
+    for side, seconds in ((tr("开头"), begin), (tr("结尾"), sound.seconds - end)):
         if seconds > _MAX_SILENCE_S:
-            yield Finding("warning", where, f"{side}有 {seconds:.1f} 秒没有声音。运行 roles fix 可剪去")
+            yield Finding(
+                "warning",
+                where,
+                tr("{side}有 {seconds:.1f} 秒没有声音。运行 roles fix 可剪去", side=side, seconds=seconds),
+            )
 
 
 def _text_findings(clip: RoleClip, sound: ClipSound | None, where: str) -> Iterator[Finding]:
     text, language = clip.reference.text, clip.reference.language
     if language and language.lower() not in LANGUAGES:
-        yield Finding("error", where, f"语言 {language!r} 不认识。可写：{_languages()}")
+        yield Finding(
+            "error",
+            where,
+            tr("语言 {language!r} 不认识。可写：{languages}", language=language, languages=_languages()),
+        )
     units = syllables(text)
     if not units:
         yield Finding(
-            "error", where, "没有文字，api.py 和 v3、v4 的模型都要有。写进同名的 .txt，或运行 roles fix"
+            "error", where, tr("没有文字，api.py 和 v3、v4 的模型都要有。写进同名的 .txt，或运行 roles fix")
         )
     elif sound is not None and sound.speech_s[1] > sound.speech_s[0]:
         per_second = units / (sound.speech_s[1] - sound.speech_s[0])
         least, most = _UNITS_PER_SECOND
         if not least <= per_second <= most:
-            much = "多" if per_second > most else "少"
+            much = tr("多") if per_second > most else tr("少")
             yield Finding(
-                "warning", where, f"文字太{much}，每秒 {per_second:.1f} 个字。核对文字是否就是录音里说的"
+                "warning",
+                where,
+                tr(
+                    "文字太{much}，每秒 {per_second:.1f} 个字。核对文字是否就是录音里说的",
+                    much=much,
+                    per_second=per_second,
+                ),
             )
 
 
@@ -192,19 +237,23 @@ def _weights(role: Role) -> Iterator[Finding]:
     sheet = role.sheet
     if bool(sheet.gpt_weights) != bool(sheet.sovits_weights):
         missing = "sovits_weights" if sheet.gpt_weights else "gpt_weights"
-        yield Finding("warning", missing, "只写了一半的权重，另一半用默认的。最好两个都写")
+        yield Finding("warning", missing, tr("只写了一半的权重，另一半用默认的。最好两个都写"))
     for key, suffix in (("gpt_weights", ".ckpt"), ("sovits_weights", ".pth")):
         text = getattr(sheet, key)
         if not text:
             continue
         if not text.lower().endswith(suffix):
-            yield Finding("warning", key, f"{text} 不是 {suffix} 文件。核对 gpt 和 sovits 有没有写反")
+            yield Finding(
+                "warning",
+                key,
+                tr("{value} 不是 {suffix} 文件。核对 gpt 和 sovits 有没有写反", value=text, suffix=suffix),
+            )
         path = inside(text)
         local = Path(text) if Path(text).is_absolute() and not sheet.server_dir else None
         if local is not None and local.parent.is_dir() and not local.exists():
-            yield Finding("error", key, f"没有这个文件：{text}。核对文件名")
+            yield Finding("error", key, tr("没有这个文件：{value}。核对文件名", value=text))
         elif path and len(path.parts) == 1 and not (role.folder / path).is_file():
-            told = f"角色包里没有 {text}，会照原样交给服务器。放进来，或写服务器上的路径"
+            told = tr("角色包里没有 {value}，会照原样交给服务器。放进来，或写服务器上的路径", value=text)
             yield Finding("warning", key, told)
 
 
@@ -213,4 +262,4 @@ def _where(role: Role, file: Path) -> str:
 
 
 def _languages() -> str:
-    return "zh、en、ja、ko、yue、auto、中英混合 等"
+    return tr("zh、en、ja、ko、yue、auto、中英混合 等")

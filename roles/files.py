@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.text_files import read_text
 from xiaozhi_persona.yaml_files import parse_mapping
 
@@ -49,10 +50,12 @@ def new_folder(parent: Path, name: str) -> Iterator[Path]:
     Raises SettingsError when the name leads elsewhere or is taken, or nothing can be written there.
     """
     if not name or safe_name(name) != name:
-        raise SettingsError(f"{name!r} 不能作角色的名字。用 --name 换一个。")
+        raise SettingsError(tr("{name!r} 不能作角色的名字。用 --name 换一个。", name=name))
     target = parent / name
     if os.path.lexists(target):
-        raise SettingsError(f"已经有 {target}，没有改动它。用 --name 换个名字，或先把它移走。")
+        raise SettingsError(
+            tr("已经有 {target}，没有改动它。用 --name 换个名字，或先把它移走。", target=target)
+        )
     try:
         parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
@@ -64,7 +67,11 @@ def new_folder(parent: Path, name: str) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
     except OSError as exc:
         raise SettingsError(
-            f"写不了 {target}（{exc.strerror or exc}）。检查 paths.data 和剩余空间。"
+            tr(
+                "写不了 {target}（{value}）。检查 paths.data 和剩余空间。",
+                target=target,
+                value=exc.strerror or exc,
+            )
         ) from exc
 
 

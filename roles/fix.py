@@ -14,6 +14,7 @@ import yaml
 from xiaozhi_persona.audio.resample import resample
 from xiaozhi_persona.audio.wav import write_wav
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.roles.check import MAX_SAMPLES_16K, MIN_SAMPLES_16K, syllables
 from xiaozhi_persona.roles.files import inside, new_folder, read_yaml
 from xiaozhi_persona.roles.references import RoleClip
@@ -61,7 +62,10 @@ async def fix_role(
     if not any(item.done for item in mended):
         return None, mended
     if role.sheet.server_dir:
-        told = f"server_dir 还是 {role.sheet.server_dir}：把新角色包复制到那里，或改 server_dir"
+        told = tr(
+            "server_dir 还是 {server_dir}：把新角色包复制到那里，或改 server_dir",
+            server_dir=role.sheet.server_dir,
+        )
         mended.append(Mended("role.yaml", problem=told))
     return roles_dir / name, mended
 
@@ -72,11 +76,11 @@ class _NothingDone(Exception):
 
 async def _fix_clip(clip: RoleClip, role: Role, folder: Path, recognizer: SpeechRecognizer | None) -> Mended:
     if clip.file is None:
-        return Mended(clip.reference.path, problem="文件在 GPT-SoVITS 的机器上，这里改不了")
+        return Mended(clip.reference.path, problem=tr("文件在 GPT-SoVITS 的机器上，这里改不了"))
     path = clip.file.relative_to(role.folder)
     result = Mended(path.as_posix())
     if clip.file.suffix.lower() != ".wav":
-        result.problem = "不是 WAV。先转换：ffmpeg -i 原文件 -ac 1 新文件.wav"
+        result.problem = tr("不是 WAV。先转换：ffmpeg -i 原文件 -ac 1 新文件.wav")
         return result
     try:
         original = read_clip(clip.file)
@@ -94,10 +98,16 @@ async def _fix_clip(clip: RoleClip, role: Role, folder: Path, recognizer: Speech
     if lost or not syllables(text):
         text = (await recognizer.transcribe(resample(samples, rate_hz, 16000))).text if recognizer else ""
         if text:
-            result.done.append("听写了文字")
+            result.done.append(tr("听写了文字"))
         else:
-            left = f"原来的文字是“{clip.reference.text}”，留下说到的部分，" if clip.reference.text else ""
-            result.problem = f"要补文字：{left}写进同名的 .txt。在设置里配好 asr.model，roles fix 就能听写"
+            left = (
+                tr("原来的文字是“{value}”，留下说到的部分，", value=clip.reference.text)
+                if clip.reference.text
+                else ""
+            )
+            result.problem = tr(
+                "要补文字：{left}写进同名的 .txt。在设置里配好 asr.model，roles fix 就能听写", left=left
+            )
         if result.done:
             _set_text(folder, path, text)
     return result
@@ -107,7 +117,7 @@ def _fitted(sound: ClipSound, result: Mended) -> tuple[ClipSound | None, bool]:
     """Return the sound with 3 to 10 s, and whether speech was cut off; None for too little speech."""
     begin, end = sound.speech_s
     if end - begin < _LEAST_SPEECH_S:
-        result.problem = f"说话只有 {end - begin:.1f} 秒，补不出 3 秒。请换一段录音"
+        result.problem = tr("说话只有 {value:.1f} 秒，补不出 3 秒。请换一段录音", value=end - begin)
         return None, False
     first, last = max(0.0, begin - _MARGIN_S), min(sound.seconds, end + _MARGIN_S)
     if last - first < MIN_S:  # keep as much of the silence around as is needed
@@ -117,16 +127,18 @@ def _fitted(sound: ClipSound, result: Mended) -> tuple[ClipSound | None, bool]:
     if last - first > MAX_S and _samples_16k(sound, first, last) > MAX_SAMPLES_16K:
         pauses = [at for at in sound.pauses_s() if first + MIN_S <= at <= first + MAX_S]
         last, lost = (pauses[-1] if pauses else first + MAX_S), True
-        result.done.append(f"从 {sound.seconds:.1f} 秒剪到 {last - first:.1f} 秒")
+        result.done.append(
+            tr("从 {seconds:.1f} 秒剪到 {value:.1f} 秒", seconds=sound.seconds, value=last - first)
+        )
     elif first > 0.5 or sound.seconds - last > 0.5 or sound.samples_at_16k > MAX_SAMPLES_16K:
-        result.done.append("剪去两头没有声音的部分")
+        result.done.append(tr("剪去两头没有声音的部分"))
     else:
         first, last = 0.0, sound.seconds
     sound = sound.cut(first, last)
     if sound.samples_at_16k < MIN_SAMPLES_16K:
         missing = round(MIN_S * sound.sample_rate_hz) - len(sound.samples)
         sound = replace(sound, samples=np.pad(sound.samples, (0, missing)))
-        result.done.append(f"在结尾补静音到 {sound.seconds:.1f} 秒")
+        result.done.append(tr("在结尾补静音到 {seconds:.1f} 秒", seconds=sound.seconds))
     return sound, lost
 
 
@@ -135,13 +147,15 @@ def _converted(sound: ClipSound, result: Mended) -> tuple[Samples, int]:
     gain_db = min(_LEVEL_DBFS - sound.level_dbfs, _PEAK_DBFS - sound.peak_dbfs)
     if sound.level_dbfs < _QUIET_DBFS and gain_db > 1:
         sound = replace(sound, samples=sound.samples * np.float32(10 ** (gain_db / 20)))
-        result.done.append(f"调大 {gain_db:.0f} dB")
+        result.done.append(tr("调大 {gain_db:.0f} dB", gain_db=gain_db))
     if (sound.channels, sound.bits) != (1, 16):
-        result.done.append("改成单声道 16 位")
+        result.done.append(tr("改成单声道 16 位"))
     samples = np.clip(np.round(sound.samples * 32768), -32768, 32767).astype(np.int16)
     rate_hz = min(max(sound.sample_rate_hz, MIN_RATE_HZ), MAX_RATE_HZ)
     if rate_hz != sound.sample_rate_hz:
-        result.done.append(f"采样率 {sound.sample_rate_hz} 改为 {rate_hz}")
+        result.done.append(
+            tr("采样率 {sample_rate_hz} 改为 {rate_hz}", sample_rate_hz=sound.sample_rate_hz, rate_hz=rate_hz)
+        )
     return resample(samples, sound.sample_rate_hz, rate_hz), rate_hz
 
 

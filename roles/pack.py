@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.roles.files import inside, read_yaml
 from xiaozhi_persona.text.emotions import FACES
 from xiaozhi_persona.yaml_files import explain, field_at
@@ -32,7 +33,7 @@ class OwnEmotion(_Part):
     @classmethod
     def _known(cls, face: str) -> str:
         if face and face not in FACES:
-            raise ValueError("表情只能是 " + "、".join(FACES))
+            raise ValueError(tr("表情只能是 ") + tr("、").join(FACES))
         return face
 
 
@@ -51,7 +52,9 @@ class ClipEntry(_Part):
     def _in_the_pack(cls, value: str | list[str]) -> str | list[str]:
         for text in [value] if isinstance(value, str) else value:
             if text and inside(text) is None:
-                raise ValueError("角色包里的相对路径；GPT-SoVITS 机器上的路径写在 server_path、server_aux")
+                raise ValueError(
+                    tr("角色包里的相对路径；GPT-SoVITS 机器上的路径写在 server_path、server_aux")
+                )
         return value
 
 
@@ -114,11 +117,17 @@ def read_sheet(file: Path) -> RoleSheet:
     try:
         return RoleSheet.model_validate(read_yaml(file))
     except ValidationError as exc:
-        raise SettingsError("\n".join(f"{file}：{_explain(error)}" for error in exc.errors()[:5])) from exc
+        raise SettingsError(
+            "\n".join(
+                tr("{file}：{explain}", file=file, explain=_explain(error)) for error in exc.errors()[:5]
+            )
+        ) from exc
 
 
 def _explain(error: Any) -> str:
     """Turn one finding of pydantic into: which key, what is allowed, what the key is for."""
     field = field_at(RoleSheet, [str(part) for part in error["loc"]])
     is_value = error["type"] not in ("extra_forbidden", "missing")
-    return explain(error, RoleSheet) + (f"（{field.description}）" if field and is_value else "")
+    return explain(error, RoleSheet) + (
+        tr("（{description}）", description=field.description) if field and is_value else ""
+    )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.roles.files import inside
 from xiaozhi_persona.roles.pack import ClipEntry, RoleSheet
 from xiaozhi_persona.spine import Reference
@@ -98,7 +99,11 @@ def _clip(folder: Path, sheet: RoleSheet, names: EmotionNames, name: str, entry:
     emotion = (names.get(name) or Emotion(name, "neutral")) if name else None
     if bool(entry.file) == bool(entry.server_path):
         raise SettingsError(
-            f"{folder / 'role.yaml'}：references.{name or 'default'} 的每一项要写 file 或 server_path，二选一。"
+            tr(
+                "{value}：references.{value2} 的每一项要写 file 或 server_path，二选一。",
+                value=folder / "role.yaml",
+                value2=name or "default",
+            )
         )
     aux = [_existing(folder, text) for text in entry.aux]
     if entry.server_path:
@@ -117,7 +122,11 @@ def _existing(folder: Path, text: str) -> Path:
     file = folder / (inside(text) or "")
     if not file.is_file():
         raise SettingsError(
-            f"{folder / 'role.yaml'} 写的参考音频 {text} 不在角色包里。放进去，或删去这一项。"
+            tr(
+                "{value} 写的参考音频 {value2} 不在角色包里。放进去，或删去这一项。",
+                value=folder / "role.yaml",
+                value2=text,
+            )
         )
     return file
 

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.roles.files import inside, safe_name
 from xiaozhi_persona.roles.pack import EmotionSource, RoleSheet, read_sheet
 from xiaozhi_persona.roles.references import RoleClip, find_clips, server_path
@@ -183,8 +184,15 @@ def load_role(role_id: str, data_dir: Path | None = None) -> Role:
     if role_id not in packs:
         if data_dir and (missing := folders_without_sheet(data_dir).get(role_id)):
             raise SettingsError(missing)
-        place = f"。自己的角色包放在 {data_dir / 'roles'}" if data_dir else ""
-        raise SettingsError(f"没有角色 {role_id!r}。现有的角色：{'、'.join(packs)}{place}")
+        place = tr("。自己的角色包放在 {folder}", folder=data_dir / "roles") if data_dir else ""
+        raise SettingsError(
+            tr(
+                "没有角色 {role_id!r}。现有的角色：{packs}{place}",
+                role_id=role_id,
+                packs=tr("、").join(packs),
+                place=place,
+            )
+        )
     return load_pack(packs[role_id], role_id)
 
 
@@ -213,7 +221,13 @@ def load_pack(folder: Path, role_id: str = "", server_dir: str = "") -> Role:
         for word in words:
             if word not in ("", "default", "默认") and role.emotion_names.get(word) is None:
                 raise SettingsError(
-                    f"{folder / 'role.yaml'}：{key} 里的 {word!r} 不是感情。可用的：{'、'.join(role.tags)}"
+                    tr(
+                        "{value}：{key} 里的 {word!r} 不是感情。可用的：{tags}",
+                        value=folder / "role.yaml",
+                        key=key,
+                        word=word,
+                        tags="、".join(role.tags),
+                    )
                 )
     return role
 
@@ -235,12 +249,12 @@ def folders_without_sheet(data_dir: Path) -> dict[str, str]:
         sheet = folder / "role.yaml"
         if not folder.is_dir() or folder.name.startswith(".") or sheet.is_file() or not any(folder.iterdir()):
             continue
-        missing = f"{folder} 里没有 role.yaml。"
         near = [*folder.glob("*/role.yaml"), *folder.glob("*.y*ml")]
         if near:
-            found[folder.name] = f"{missing}把 {near[0]} 移成 {sheet}，它旁边的文件一起移。"
+            told = tr("把 {near} 移成 {sheet}，它旁边的文件一起移。", near=near[0], sheet=sheet)
         else:
-            found[folder.name] = f"{missing}写一个，最少一行 name: 名字；参考音频放在 refs/感情/ 里。"
+            told = tr("写一个，最少一行 name: 名字；参考音频放在 refs/感情/ 里。")
+        found[folder.name] = tr("{folder} 里没有 role.yaml。{told}", folder=folder, told=told)
     return found
 
 
@@ -257,7 +271,12 @@ def _names(folder: Path, sheet: RoleSheet) -> EmotionNames:
         like = names.get(emotion.like) if emotion.like else None
         if emotion.like and like is None or not (emotion.like or emotion.face):
             raise SettingsError(
-                f"{folder / 'role.yaml'}：emotions.{name} 要写内置的感情（{'、'.join(LABELS)}）作 like，或写 face。"
+                tr(
+                    "{value}：emotions.{name} 要写内置的感情（{LABELS}）作 like，或写 face。",
+                    value=folder / "role.yaml",
+                    name=name,
+                    LABELS="、".join(LABELS),
+                )
             )
         own[name] = Emotion(name, emotion.face) if emotion.face else like
     return names.extended({name: emotion for name, emotion in own.items() if emotion})

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 
 Floats = NDArray[np.float32]
 
@@ -111,22 +112,32 @@ def read_clip(file: Path) -> ClipSound:
     try:
         if file.stat().st_size > MAX_FILE_BYTES:
             raise SettingsError(
-                f"{file} 有 {file.stat().st_size >> 20} MB，不像参考音频。先剪出 3 到 10 秒。"
+                tr(
+                    "{file} 有 {value} MB，不像参考音频。先剪出 3 到 10 秒。",
+                    file=file,
+                    value=file.stat().st_size >> 20,
+                )
             )
         data = file.read_bytes()
     except OSError as exc:
-        raise SettingsError(f"读不了 {file}（{exc.strerror}）。请检查路径和权限。") from exc
+        raise SettingsError(
+            tr("读不了 {file}（{strerror}）。请检查路径和权限。", file=file, strerror=exc.strerror)
+        ) from exc
     try:
         return _parse(data)
     except (ValueError, struct.error) as exc:
         raise SettingsError(
-            f"{file} 不是能读的 WAV（{exc}）。可先转换：ffmpeg -i 原文件 -ac 1 新文件.wav"
+            tr(
+                "{file} 不是能读的 WAV（{exc}）。可先转换：ffmpeg -i 原文件 -ac 1 新文件.wav",
+                file=file,
+                exc=exc,
+            )
         ) from exc
 
 
 def _parse(data: bytes) -> ClipSound:
     if data[:4] not in (b"RIFF", b"RF64") or data[8:12] != b"WAVE":
-        raise ValueError("没有 RIFF WAVE 的开头")
+        raise ValueError(tr("没有 RIFF WAVE 的开头"))
     form, sound, at = b"", None, 12
     while at + 8 <= len(data) and sound is None:
         kind, size = struct.unpack_from("<4sI", data, at)
@@ -136,19 +147,19 @@ def _parse(data: bytes) -> ClipSound:
             sound = data[at + 8 : at + 8 + size] if size else data[at + 8 :]  # 0: written while streaming
         at += 8 + size + size % 2
     if sound is None or len(form) < 16:
-        raise ValueError("没有声音数据")
+        raise ValueError(tr("没有声音数据"))
     tag, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", form)
     if tag == _EXTENSIBLE and len(form) >= 26:
         tag = struct.unpack_from("<H", form, 24)[0]
     if not (1 <= channels <= 16 and 1000 <= rate <= 768000):
-        raise ValueError(f"{channels} 个声道、{rate} Hz")
+        raise ValueError(tr("{channels} 个声道、{rate} Hz", channels=channels, rate=rate))
     width = bits // 8
     sound = sound[: len(sound) // max(1, width * channels) * width * channels]
     samples = _decode(sound, tag, width)
     if not len(samples):
-        raise ValueError("没有声音数据")
+        raise ValueError(tr("没有声音数据"))
     if not np.isfinite(samples).all():
-        raise ValueError("有不是数的样本")
+        raise ValueError(tr("有不是数的样本"))
     return ClipSound(samples.reshape(-1, channels).mean(axis=1, dtype=np.float32), rate, channels, bits)
 
 
@@ -156,7 +167,7 @@ def _decode(sound: bytes, tag: int, width: int) -> Floats:
     if tag == _FLOAT and width in (4, 8):
         return np.frombuffer(sound, f"<f{width}").astype(np.float32)
     if tag != _PCM or width not in (1, 2, 3, 4):
-        raise ValueError(f"格式 {tag}、{width * 8} 位不认识")
+        raise ValueError(tr("格式 {tag}、{value} 位不认识", tag=tag, value=width * 8))
     if width == 1:
         return ((np.frombuffer(sound, np.uint8) - 128.0) / 128).astype(np.float32)
     if width == 3:

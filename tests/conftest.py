@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from xiaozhi_persona import settings_files
+from xiaozhi_persona import language, settings_files
 
 # Threads that live as long as the event loop or the process.
 _SHARED_THREADS = ("asyncio_", "MainThread", "pytest_timeout")
@@ -33,8 +33,10 @@ def _no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Outside of the project its own settings and data would count, which somebody may have made here."""
+    """Outside of the project its own settings and data would count, which somebody may have made here; nor its language."""
     monkeypatch.setenv(settings_files.PROJECT_VARIABLE, ".")
+    monkeypatch.setenv(language.VARIABLE, "zh")
+    language.set_language("zh")
 
 
 @pytest.fixture(autouse=True)

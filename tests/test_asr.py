@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -13,6 +14,7 @@ import threading
 import traceback
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -319,6 +321,27 @@ async def test_first_come_first_served(recognizing: Recognizing, folder: Path, m
     sounds = [speech(0.5 + 0.1 * number) for number in range(8)]
     await asyncio.gather(*map(recognizer.transcribe, sounds))
     assert [asked["samples"] for asked in model.asked] == [len(sound) for sound in sounds]
+
+
+async def test_who_comes_when_loading_has_just_ended_overtakes_nobody(
+    model: FakeModel,
+) -> None:
+    may_load = threading.Event()
+
+    def load() -> Any:
+        may_load.wait(10)
+        return SimpleNamespace(recognize=lambda sound: Transcript(model(sound)[0]))
+
+    recognizer = ModelRecognizer("test", AsrSettings(), load)
+    async with contextlib.aclosing(recognizer):
+        waiting = [asyncio.ensure_future(recognizer.transcribe(speech(0.5 + 0.1 * n))) for n in range(4)]
+        await asyncio.sleep(0)
+        may_load.set()
+        assert recognizer._loader
+        recognizer._loader.join()  # blocks the loop, so that nobody who waits hears of it before the next has come
+        waiting.append(asyncio.ensure_future(recognizer.transcribe(speech(1.5))))
+        await asyncio.gather(*waiting)
+    assert [asked["samples"] for asked in model.asked] == [8000, 9600, 11200, 12800, 24000]
 
 
 async def test_a_queue_that_is_too_long_is_told_at_once_and_nothing_piles_up(

@@ -25,10 +25,11 @@ from hypothesis.stateful import (
 
 from xiaozhi_persona.audio.opus import OpusEncoder
 from xiaozhi_persona.bridge import session
-from xiaozhi_persona.bridge.credentials import Credentials
+from xiaozhi_persona.bridge.admission.admission import Standing
+from xiaozhi_persona.bridge.parts import Parts
 from xiaozhi_persona.bridge.session import Session
 from xiaozhi_persona.errors import ServiceUnavailable
-from xiaozhi_persona.spine import Samples
+from xiaozhi_persona.spine import Owner, Samples
 
 _T = TypeVar("_T")
 
@@ -68,6 +69,22 @@ class Socket:
         self.inbox.put_nowait(None)
 
 
+class Admitted:
+    """The visit of a device that is served with everything."""
+
+    device_id, binary_version = "aa:bb", 1
+    standing = Standing("aa:bb", "aa:bb")
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+
+    async def enter(self, id_in_hello: str) -> Standing:
+        return self.standing
+
+    async def speak(self) -> tuple[Owner, Parts]:
+        return Owner(self.device_id), self.parts
+
+
 class Device(RuleBasedStateMachine):
     """One device, whose user and whose firmware do anything at any time."""
 
@@ -88,11 +105,11 @@ class Device(RuleBasedStateMachine):
             self.parts = make_parts(self.chat, self.recognizer, self.synthesizer)
             self.session = Session(
                 self.socket,  # type: ignore[arg-type]
-                Credentials("aa:bb"),
+                Admitted(self.parts),  # type: ignore[arg-type]
                 self.parts,
                 make_settings(),
                 on_turn=lambda timeline: None,
-                on_named=lambda session: None,
+                on_entered=lambda session: None,
             )
             self.serving = asyncio.create_task(self.session.run())
 

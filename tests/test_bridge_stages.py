@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,7 +20,7 @@ from xiaozhi_persona.bridge import clock
 from xiaozhi_persona.errors import ServiceBroken, ServiceTimeout, ServiceUnavailable
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
 from xiaozhi_persona.memory.store import OwnerStore
-from xiaozhi_persona.settings import MemorySettings
+from xiaozhi_persona.settings import MemorySettings, Settings
 
 STAGES = ("hello", "listening", "recognizing", "waiting", "first sentence", "speaking", "playing out", "idle")
 RUNNING = STAGES[2:7]
@@ -66,7 +67,7 @@ class Scene:
         elif self.stage == "speaking":
             await self.wire.until(lambda: heard.packets > 6)
         else:
-            await self.wire.until(lambda: heard.packets == len(SHORT))
+            await self.wire.until(lambda: heard.packets > len(SHORT))  # behind it one that clears the decoder
 
     def let_go(self) -> None:
         """Let the engines go on."""
@@ -87,11 +88,22 @@ class Scene:
 
 
 @contextlib.asynccontextmanager
-async def scene(stage: str, *, memory: Any = None) -> AsyncIterator[Scene]:
+async def scene(
+    stage: str, *, memory: Any = None, failing: str = "", kind: str = "dead"
+) -> AsyncIterator[Scene]:
+    """Reach a stage. The engine `failing` fails when it is let go, or when it is asked after that."""
     gate = asyncio.Event()
-    recognizer, synthesizer = FakeRecognizer(), FakeSynthesizer()
+    recognizer = _recognizer(kind) if failing == "recognizer" else FakeRecognizer()
+    good = int(stage == "speaking")
+    synthesizer = _FaultyVoice(kind, good) if failing == "synthesizer" else FakeSynthesizer()
     reply = SHORT if stage in ("playing out", "idle") else LONG
-    chat = FakeChatModel(gate, reply) if stage == "waiting" else FakeChatModel(reply)
+    said = (reply, SHORT) if stage in ("first sentence", "speaking") else ()  # what follows ends a sentence
+    if failing == "chat model":
+        chat = FakeChatModel(*said, gate, *_chat(kind).chunks)
+    elif failing == "synthesizer":
+        chat = FakeChatModel(*said, gate, SHORT)
+    else:
+        chat = FakeChatModel(gate, reply) if stage == "waiting" else FakeChatModel(reply)
     if stage == "recognizing":
         recognizer.hold = gate
     elif stage == "first sentence":
@@ -275,24 +287,29 @@ def _chat(kind: str) -> Any:
     }[kind]
 
 
-class _GarbageVoice(FakeSynthesizer):
-    def __init__(self, kind: str) -> None:
+class _FaultyVoice(FakeSynthesizer):
+    def __init__(self, kind: str, good: int = 0) -> None:
+        """Be faulty after so many good sentences."""
         super().__init__()
-        self.kind = kind
+        self.kind, self.good = kind, good
 
     async def synthesize(self, text: str, clip: Any) -> Any:
-        if self.kind == "dead":
-            raise ServiceUnavailable("没有")
-        if self.kind == "slow":
-            await asyncio.sleep(60)
-        async for chunk in super().synthesize(text, clip):
-            yield chunk
-            if self.kind == "broken":
-                raise ServiceBroken("断了")
-            raise ValueError("garbage")
+        is_good = len(self.asked) < self.good
+        async with contextlib.aclosing(super().synthesize(text, clip)) as chunks:
+            async for chunk in chunks:
+                if self.kind == "dead" and not is_good:
+                    raise ServiceUnavailable("没有")
+                if self.kind == "slow" and not is_good:
+                    await asyncio.sleep(60)
+                yield chunk
+                if not is_good:
+                    raise ServiceBroken("断了") if self.kind == "broken" else ValueError("garbage")
 
 
-@pytest.mark.parametrize("kind", ["dead", "slow", "broken", "garbage"])
+KINDS = ("dead", "slow", "broken", "garbage")
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("engine", ["recognizer", "chat model", "synthesizer"])
 @pytest.mark.parametrize("stage", ["listening", "idle"])
 async def test_an_engine_fails(engine: str, kind: str, stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,7 +322,7 @@ async def test_an_engine_fails(engine: str, kind: str, stage: str, monkeypatch: 
             parts.chat_model = _chat(kind)
         else:
             monkeypatch.setattr(type(at.rig.bridge._settings), "sentence_timeout_s", 0.1)
-            parts.synthesizer = _GarbageVoice(kind)
+            parts.synthesizer = _FaultyVoice(kind)
         if stage == "idle":
             await at.wire.send(type="listen", state="start", mode="manual")
             await at.wire.say(speech(0.3))
@@ -315,4 +332,23 @@ async def test_an_engine_fails(engine: str, kind: str, stage: str, monkeypatch: 
         assert at.wire.heard.subtitles
         assert at.rig.turns[-1].outcome == "done"
         parts.recognizer, parts.chat_model, parts.synthesizer = whole
+        await at.ask(at.wire)
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+@pytest.mark.parametrize(
+    ("stage", "engine"),
+    [("recognizing", "recognizer"), *itertools.product(RUNNING[:4], ("chat model", "synthesizer"))],
+)
+async def test_an_engine_fails_in_mid_turn(
+    stage: str, engine: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Settings, "sentence_timeout_s", 0.3)
+    async with scene(stage, failing=engine, kind=kind) as at:
+        at.let_go()
+        await at.wire.until(lambda: at.wire.heard.stops == 1)
+        await asyncio.wait_for(at.nothing_runs(), 5)
+        assert at.wire.heard.subtitles
+        assert [turn.outcome for turn in at.rig.turns] == ["done"]
+        at.rig.parts.recognizer = FakeRecognizer()
         await at.ask(at.wire)

@@ -22,6 +22,7 @@ from xiaozhi_persona.bridge.admission.devices import Device, Devices, Waiting
 from xiaozhi_persona.bridge.admission.tokens import Tokens, client_hash, equal
 from xiaozhi_persona.bridge.credentials import Credentials, bare_token
 from xiaozhi_persona.device_ids import normal_id
+from xiaozhi_persona.language import later
 from xiaozhi_persona.settings import BridgeSettings
 
 log = logging.getLogger(__name__)
@@ -37,8 +38,8 @@ Stage = Literal["knock", "enter", "speak", "ask"]
 
 
 REFUSALS = {
-    "token": (http.HTTPStatus.UNAUTHORIZED, "令牌不对，见 data/.config.yaml 的 bridge.token\n"),
-    "too_many": (http.HTTPStatus.TOO_MANY_REQUESTS, "新设备来得太多，过一分钟再试\n"),
+    "token": (http.HTTPStatus.UNAUTHORIZED, later("令牌不对，见 data/.config.yaml 的 bridge.token\n")),
+    "too_many": (http.HTTPStatus.TOO_MANY_REQUESTS, later("新设备来得太多，过一分钟再试\n")),
 }
 """What a refused visitor is told over HTTP."""
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xiaozhi_persona.errors import PersonaError, SettingsError, own_command
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.private_files import is_unwritable
 
 log = logging.getLogger(__name__)
@@ -215,7 +216,11 @@ class Devices:
         found = next((waiting for waiting in self.waiting() if waiting.code == code), None)
         if found is None:
             raise SettingsError(
-                f"没有等着的配对码 {code}。配对码 15 分钟有效：让设备再说一次，或看 {own_command('devices list')}。"
+                tr(
+                    "没有等着的配对码 {code}。配对码 15 分钟有效：让设备再说一次，或看 {command}。",
+                    code=code,
+                    command=own_command("devices list"),
+                )
             )
         now_s = time.time()
         with self._explained(), self._transaction() as db:
@@ -252,7 +257,13 @@ class Devices:
     def _known(self, device_id: str) -> Device:
         device = self.get(device_id)
         if device is None:
-            raise SettingsError(f"没有来过设备 {device_id}。看看 {own_command('devices list')} 里的编号。")
+            raise SettingsError(
+                tr(
+                    "没有来过设备 {device_id}。看看 {command} 里的编号。",
+                    device_id=device_id,
+                    command=own_command("devices list"),
+                )
+            )
         return device
 
     @contextlib.contextmanager
@@ -274,12 +285,14 @@ class Devices:
         except (sqlite3.Error, OSError) as exc:
             text = str(exc).lower()
             if "locked" in text or "busy" in text:
-                step = "另一个程序正在写它，等它写完再试。"
+                step = tr("另一个程序正在写它，等它写完再试。")
             elif "malformed" in text or "not a database" in text:
-                step = "它坏了：从备份恢复；没有备份就删去它，设备要重新配对。"
+                step = tr("它坏了：从备份恢复；没有备份就删去它，设备要重新配对。")
             else:
-                step = "请检查文件夹的权限和磁盘。"
-            raise PersonaError(f"设备的名单 {self.file} 用不了（{exc}）。{step}") from exc
+                step = tr("请检查文件夹的权限和磁盘。")
+            raise PersonaError(
+                tr("设备的名单 {file} 用不了（{exc}）。{step}", file=self.file, exc=exc, step=step)
+            ) from exc
 
 
 def _draw() -> str:

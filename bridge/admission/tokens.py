@@ -9,6 +9,7 @@ import secrets
 from pathlib import Path
 
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.private_files import read_or_make
 
 SECRET_FILE = "secret"
@@ -24,8 +25,13 @@ class Tokens:
         self._secret = read_or_make(file, lambda: secrets.token_bytes(_SECRET_BYTES))
         if len(self._secret) != _SECRET_BYTES:
             raise SettingsError(
-                f"{file} 坏了（应有 {_SECRET_BYTES} 字节，现有 {len(self._secret)}）。从备份恢复它；"
-                "没有备份就删去它，重新启动，已配对的设备重启后会拿到新的令牌。"
+                tr(
+                    "{file} 坏了（应有 {SECRET_BYTES} 字节，现有 {count}）。"
+                    "从备份恢复它；没有备份就删去它，重新启动，已配对的设备重启后会拿到新的令牌。",
+                    file=file,
+                    SECRET_BYTES=_SECRET_BYTES,
+                    count=len(self._secret),
+                )
             )
 
     def of(self, device_id: str, generation: int) -> str:

@@ -45,6 +45,7 @@ from xiaozhi_persona.bridge.messages import (
     encode,
 )
 from xiaozhi_persona.errors import ServiceTimeout
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.spine import Samples
 
 DEFAULT_AUDIO = AudioParams(DEFAULT_RATE_HZ, frame_ms=60)
@@ -218,8 +219,14 @@ class DeviceConnection:
         if await self._wait(condition, timeout_s):
             return
         if self.closed:
-            raise failures.gone(self.url, self._link.ending, "请看服务器的日志")
-        raise ServiceTimeout(f"等了 {timeout_s:g} 秒，没有等到 {self.url} 该有的消息。请看服务器的日志")
+            raise failures.gone(self.url, self._link.ending, tr("请看服务器的日志"))
+        raise ServiceTimeout(
+            tr(
+                "等了 {timeout_s:g} 秒，没有等到 {url} 该有的消息。请看服务器的日志",
+                timeout_s=timeout_s,
+                url=self.url,
+            )
+        )
 
     def send(self, message: Message) -> None:
         """Send a message, as it is, with the server's session id."""
@@ -310,7 +317,7 @@ class DeviceConnection:
 
     def _begin_turn(self, asked: str, typed: bool) -> None:
         if self.closed:
-            raise failures.gone(self.url, self._link.ending, "请重新连接")
+            raise failures.gone(self.url, self._link.ending, tr("请重新连接"))
         now = self._now()
         self.model.advance(now)
         interrupts = self.model.state == "speaking"

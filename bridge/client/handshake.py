@@ -10,6 +10,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 
 from xiaozhi_persona.errors import ServiceTimeout, ServiceUnavailable, SettingsError, own_command
+from xiaozhi_persona.language import tr
 
 PATH = "/xiaozhi/v1/"
 """Where both xiaozhi-esp32-server and our bridge serve devices."""
@@ -44,30 +45,48 @@ async def open_websocket(
             **options,
         )
     except (InvalidURI, ValueError) as exc:
-        raise SettingsError(f"{url!r} 不是 WebSocket 地址，应像 ws://192.168.1.5:8000{PATH}") from exc
+        raise SettingsError(
+            tr("{url!r} 不是 WebSocket 地址，应像 ws://192.168.1.5:8000{PATH}", url=url, PATH=PATH)
+        ) from exc
     except InvalidStatus as exc:
         raise ServiceUnavailable(_refusal(url, exc.response.status_code)) from exc
     except InvalidHandshake as exc:
         raise ServiceUnavailable(
-            f"{url} 有服务在运行，但不是 WebSocket 服务。请检查端口，默认是 8000（8003 是 OTA）"
+            tr("{url} 有服务在运行，但不是 WebSocket 服务。请检查端口，默认是 8000（8003 是 OTA）", url=url)
         ) from exc
     except (asyncio.TimeoutError, TimeoutError) as exc:
         raise ServiceTimeout(
-            f"{url} 在 {CONNECT_TIMEOUT_S:.0f} 秒内没有应答。请检查地址、防火墙，以及两台机器是否在同一个网络"
+            tr(
+                "{url} 在 {CONNECT_TIMEOUT_S:.0f} 秒内没有应答。请检查地址、防火墙，以及两台机器是否在同一个网络",
+                url=url,
+                CONNECT_TIMEOUT_S=CONNECT_TIMEOUT_S,
+            )
         ) from exc
     except (OSError, EOFError) as exc:
         raise ServiceUnavailable(
-            f"连不上 {url}（{exc}）。请确认服务已经启动（{own_command('serve')}），地址和端口没有写错"
+            tr(
+                "连不上 {url}（{exc}）。请确认服务已经启动（{command}），地址和端口没有写错",
+                url=url,
+                exc=exc,
+                command=own_command("serve"),
+            )
         ) from exc
 
 
 def _refusal(url: str, status: int) -> str:
     if status in (401, 403):
-        return f"{url} 不接受这个令牌（HTTP {status}）。请用 --token 给出服务器设置的令牌"
+        return tr(
+            "{url} 不接受这个令牌（HTTP {status}）。请用 --token 给出服务器设置的令牌", url=url, status=status
+        )
     if status == 404:
-        return f"{url} 没有这个路径（HTTP 404）。路径一般是 {PATH}"
+        return tr("{url} 没有这个路径（HTTP 404）。路径一般是 {PATH}", url=url, PATH=PATH)
     if status == 429:
-        return f"{url} 那里一分钟来了太多新设备（HTTP 429）。过一分钟再试"
+        return tr("{url} 那里一分钟来了太多新设备（HTTP 429）。过一分钟再试", url=url)
     if status >= 500:
-        return f"{url} 的服务器出错（HTTP {status}）。请看服务器的日志"
-    return f"{url} 不接受 WebSocket 连接（HTTP {status}）。请检查端口（默认 8000）和路径（一般是 {PATH}）"
+        return tr("{url} 的服务器出错（HTTP {status}）。请看服务器的日志", url=url, status=status)
+    return tr(
+        "{url} 不接受 WebSocket 连接（HTTP {status}）。请检查端口（默认 8000）和路径（一般是 {PATH}）",
+        url=url,
+        status=status,
+        PATH=PATH,
+    )

@@ -17,6 +17,7 @@ from xiaozhi_persona.bridge.client.sound import MIC_RATE_HZ, SPEECH_DBFS, WavSpe
 from xiaozhi_persona.bridge.client.timeline import Timeline, TurnEvent
 from xiaozhi_persona.bridge.messages import NO_WORDS, ListenMode
 from xiaozhi_persona.errors import PersonaError, SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.private_files import read_or_make
 from xiaozhi_persona.spine import Samples
 
@@ -127,15 +128,19 @@ async def talk(
 def _read(options: TalkOptions) -> list[Samples]:
     if not options.wavs and not any(options.texts):
         raise SettingsError(
-            "没有要说的话。请用 --wav 给出录音，或用 --text 给出文字；在终端里都不写，就可以打字聊天"
+            tr("没有要说的话。请用 --wav 给出录音，或用 --text 给出文字；在终端里都不写，就可以打字聊天")
         )
     if not all(text.strip() for text in options.texts):
-        raise SettingsError("--text 是空的。请给出文字")
+        raise SettingsError(tr("--text 是空的。请给出文字"))
     sounds = [read_wav(path, MIC_RATE_HZ) for path in options.wavs]
     for path, samples in zip(options.wavs, sounds, strict=True):
         if not is_speech(samples):
             raise SettingsError(
-                f"{path} 里没有声音（没有高于 {SPEECH_DBFS:g} dBFS 的采样）。请换一个录音，或把音量调大"
+                tr(
+                    "{path} 里没有声音（没有高于 {SPEECH_DBFS:g} dBFS 的采样）。请换一个录音，或把音量调大",
+                    path=path,
+                    SPEECH_DBFS=SPEECH_DBFS,
+                )
             )
     return sounds
 
@@ -146,4 +151,6 @@ def _save(speaker: WavSpeaker, path: Path) -> None:
     try:
         speaker.save(path)
     except OSError as exc:
-        raise SettingsError(f"写不了 {path}（{exc.strerror}）。请换一个地方") from exc
+        raise SettingsError(
+            tr("写不了 {path}（{strerror}）。请换一个地方", path=path, strerror=exc.strerror)
+        ) from exc

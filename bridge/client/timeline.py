@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from xiaozhi_persona.bridge.client.device import Playback
+from xiaozhi_persona.language import tr
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,22 @@ class Timeline:
     def sound(self) -> str:
         """Say how the reply sounded: gaps and lost packets."""
         if self.first_audio_ms is None:
-            sound = "没有收到能播放的声音"
+            sound = tr("没有收到能播放的声音")
         else:
-            sound = f"断音 {self.gaps} 次，共 {self.gaps_ms:.0f} 毫秒" if self.gaps else "没有断音"
+            sound = (
+                tr("断音 {gaps} 次，共 {gaps_ms:.0f} 毫秒", gaps=self.gaps, gaps_ms=self.gaps_ms)
+                if self.gaps
+                else tr("没有断音")
+            )
         if not self.dropped:
-            return f"{sound}；没有丢包"
-        return f"{sound}；丢包 {self.dropped} 个（队列满 {self.dropped_full}，不在播放时 {self.dropped_not_speaking}）"
+            return tr("{sound}；没有丢包", sound=sound)
+        return tr(
+            "{sound}；丢包 {dropped} 个（队列满 {dropped_full}，不在播放时 {dropped_not_speaking}）",
+            sound=sound,
+            dropped=self.dropped,
+            dropped_full=self.dropped_full,
+            dropped_not_speaking=self.dropped_not_speaking,
+        )
 
 
 EventKind = Literal[

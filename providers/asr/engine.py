@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.asr.model_hub import find_model
 from xiaozhi_persona.providers.asr.onnx_models import TINY_MODEL, load_onnx_model
 from xiaozhi_persona.providers.asr.recognizer import Model, ModelRecognizer, Recognizer
@@ -28,7 +29,7 @@ def open_recognizer(settings: Settings, hotwords: Iterable[str] = ()) -> Recogni
     if asr.engine == "funasr":
         from xiaozhi_persona.providers.asr.torch_models import DEFAULT_MODEL, load_torch_model
 
-        name = f"FunASR（{asr.model or DEFAULT_MODEL}）"
+        name = tr("FunASR（{value}）", value=asr.model or DEFAULT_MODEL)
         return ModelRecognizer(
             name, asr, lambda: load_torch_model(asr, base, downloads, words, closing), closing
         )
@@ -37,5 +38,9 @@ def open_recognizer(settings: Settings, hotwords: Iterable[str] = ()) -> Recogni
         folder = find_model(asr.model, asr, base, downloads, closing) if asr.model else TINY_MODEL
         return load_onnx_model(folder, asr, words)
 
-    name = f"FunASR ONNX（{asr.model}）" if asr.model else "FunASR，自带的小模型：只认识演示的句子"
+    name = (
+        tr("FunASR ONNX（{model}）", model=asr.model)
+        if asr.model
+        else tr("FunASR，自带的小模型：只认识演示的句子")
+    )
     return ModelRecognizer(name, asr, load, closing)

@@ -27,6 +27,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from xiaozhi_persona.language import tr
+
 
 @dataclass(frozen=True)
 class ServerWay:
@@ -95,7 +97,9 @@ class Answers:
         name = answer.get("wav_name", self._name)
         if name == name_after(self._name) and not _is_of_cpp(answer):
             self.answers_more = self.is_complete = True
-            self.error = "" if self.texts else "没有结果"  # where there is no speech there is an empty text
+            self.error = (
+                "" if self.texts else tr("没有结果")
+            )  # where there is no speech there is an empty text
         elif name not in (self._name, ""):
             return
         elif answer.get("is_end"):

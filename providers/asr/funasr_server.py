@@ -25,6 +25,7 @@ from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from xiaozhi_persona.errors import ServiceTimeout, ServiceUnavailable, SettingsError
+from xiaozhi_persona.language import later, tr
 from xiaozhi_persona.providers.asr.funasr_answers import Answers, ServerWay, name_after
 from xiaozhi_persona.providers.asr.transcripts import read_tags
 from xiaozhi_persona.providers.asr.utterance import RATE_HZ, count_pieces, has_sound
@@ -38,7 +39,7 @@ _PROBE_MORE_S = 0.3  # for the `is_end` that some send after the result
 _LONGEST_ANSWER_BYTES = 16 << 20  # with the times of each word, that of an hour is megabytes
 _IDLE_S = 60.0  # a connection that was silent for longer may be dead without anyone knowing
 _HOTWORD_WEIGHT = 20  # as in FunASR's own list of examples
-_ADVICE = "请检查服务器是否在运行，以及 asr.server_url。"
+_ADVICE = later("请检查服务器是否在运行，以及 asr.server_url。")
 
 
 class FunasrServerRecognizer:
@@ -48,10 +49,12 @@ class FunasrServerRecognizer:
         """`certificate` holds what the server's own is checked with. Raises SettingsError."""
         if not settings.server_url:
             raise SettingsError(
-                "asr.engine 是 funasr_server，还要在 asr.server_url 写服务器的地址，如 ws://127.0.0.1:10095"
+                tr(
+                    "asr.engine 是 funasr_server，还要在 asr.server_url 写服务器的地址，如 ws://127.0.0.1:10095"
+                )
             )
         self.is_closed = False
-        self.name = f"FunASR 服务器（{settings.server_url}）"
+        self.name = tr("FunASR 服务器（{server_url}）", server_url=settings.server_url)
         self._settings = settings
         self._hotwords = hotwords
         self._tls = _tls(settings, certificate)
@@ -76,7 +79,11 @@ class FunasrServerRecognizer:
         settings = self._settings
         if self._waiting >= settings.workers + settings.queue_utterances:
             raise ServiceUnavailable(
-                f"语音识别太忙：已有 {settings.queue_utterances} 句在等 {settings.server_url}。请稍后再说，或调大 asr.workers。"
+                tr(
+                    "语音识别太忙：已有 {queue_utterances} 句在等 {server_url}。请稍后再说，或调大 asr.workers。",
+                    queue_utterances=settings.queue_utterances,
+                    server_url=settings.server_url,
+                )
             )
         self._waiting += 1
         timeout_s = settings.timeout_s * count_pieces(pcm16k)
@@ -89,7 +96,12 @@ class FunasrServerRecognizer:
         except TimeoutError as exc:
             self._doubt()
             raise ServiceTimeout(
-                f"FunASR 服务器 {settings.server_url} 在 {timeout_s:g} 秒内没有给出结果。请看它的日志，或调大 asr.timeout_s。"
+                tr(
+                    "FunASR 服务器 {server_url} 在 {timeout_s:g} 秒内没有给出结果。"
+                    "请看它的日志，或调大 asr.timeout_s。",
+                    server_url=settings.server_url,
+                    timeout_s=timeout_s,
+                )
             ) from exc
         finally:
             self._waiting -= 1
@@ -115,7 +127,11 @@ class FunasrServerRecognizer:
             return await self._converse(connection, pcm16k)
         except ConnectionClosed as exc:
             raise ServiceUnavailable(
-                f"FunASR 服务器 {self._settings.server_url} 没有给出结果就断开了（{exc}）。请看它的日志。"
+                tr(
+                    "FunASR 服务器 {server_url} 没有给出结果就断开了（{exc}）。请看它的日志。",
+                    server_url=self._settings.server_url,
+                    exc=exc,
+                )
             ) from exc
 
     async def _connect(self) -> ClientConnection:
@@ -158,16 +174,35 @@ class FunasrServerRecognizer:
                 )
         except TimeoutError as exc:
             raise ServiceTimeout(
-                f"FunASR 服务器 {url} 在 {self._settings.connect_timeout_s:g} 秒内没有应答。{_ADVICE}"
+                tr(
+                    "FunASR 服务器 {url} 在 {connect_timeout_s:g} 秒内没有应答。{advice}",
+                    url=url,
+                    connect_timeout_s=self._settings.connect_timeout_s,
+                    advice=tr(_ADVICE),
+                )
             ) from exc
         except ssl.SSLCertVerificationError as exc:
             raise ServiceUnavailable(
-                f"FunASR 服务器 {url} 的证书不能相信（{exc.verify_message}）。"
-                "自签的证书请写进 asr.server_certificate，或写 off 不检查。"
+                tr(
+                    "FunASR 服务器 {url} 的证书不能相信（{verify_message}）。"
+                    "自签的证书请写进 asr.server_certificate，或写 off 不检查。",
+                    url=url,
+                    verify_message=exc.verify_message,
+                )
             ) from exc
         except (OSError, InvalidHandshake, InvalidURI, EOFError) as exc:
-            hint = "它可能要用 wss://。" if url.startswith("ws://") and not isinstance(exc, OSError) else ""
-            raise ServiceUnavailable(f"连不上 FunASR 服务器 {url}（{exc}）。{hint}{_ADVICE}") from exc
+            hint = (
+                tr("它可能要用 wss://。") if url.startswith("ws://") and not isinstance(exc, OSError) else ""
+            )
+            raise ServiceUnavailable(
+                tr(
+                    "连不上 FunASR 服务器 {url}（{exc}）。{hint}{advice}",
+                    url=url,
+                    exc=exc,
+                    hint=hint,
+                    advice=tr(_ADVICE),
+                )
+            ) from exc
 
     async def _probe(self, connection: ClientConnection) -> ServerWay:
         """Learn of which kind a server is. It has recognized once then, too, and the next time is quicker."""
@@ -237,7 +272,11 @@ class FunasrServerRecognizer:
             self._way = None  # it was too slow to show its kind, but it can
         if answers.error and not answers.texts:
             raise ServiceUnavailable(
-                f"FunASR 服务器 {self._settings.server_url} 识别不了（{answers.error}）。请看它的日志。"
+                tr(
+                    "FunASR 服务器 {server_url} 识别不了（{error}）。请看它的日志。",
+                    server_url=self._settings.server_url,
+                    error=answers.error,
+                )
             )
         return " ".join(answers.texts), answers.is_complete
 
@@ -283,7 +322,13 @@ def _tls(settings: AsrSettings, certificate: Path | None) -> ssl.SSLContext | No
     try:
         context = ssl.create_default_context(cafile=certificate)
     except (OSError, ssl.SSLError) as exc:
-        raise SettingsError(f"读不了证书 {certificate}（{exc}）。请检查 asr.server_certificate。") from exc
+        raise SettingsError(
+            tr(
+                "读不了证书 {certificate}（{exc}）。请检查 asr.server_certificate。",
+                certificate=certificate,
+                exc=exc,
+            )
+        ) from exc
     if settings.server_certificate == "off":
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -25,6 +25,7 @@ from xiaozhi_persona.errors import (
     SettingsError,
     pip_install,
 )
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.settings import AsrSettings
 
 _COMPLETE = "download-complete.txt"
@@ -47,17 +48,30 @@ def find_model(model: str, settings: AsrSettings, base: Path, downloads: Path, s
     if folder.is_dir():
         return folder
     if folder.is_file():
-        raise SettingsError(f"模型 {folder} 是一个文件。请写它所在的文件夹 {folder.parent}（asr.model）。")
+        raise SettingsError(
+            tr(
+                "模型 {folder} 是一个文件。请写它所在的文件夹 {parent}（asr.model）。",
+                folder=folder,
+                parent=folder.parent,
+            )
+        )
     if not is_hub_name(model, base):
         raise SettingsError(
-            f"没有模型的文件夹 {folder}，{model} 也不像模型库里的名字（如 iic/SenseVoiceSmall-onnx）。请检查 asr.model。"
+            tr(
+                "没有模型的文件夹 {folder}，{model} 也不像模型库里的名字（如 iic/SenseVoiceSmall-onnx）。"
+                "请检查 asr.model。",
+                folder=folder,
+                model=model,
+            )
         )
     target = _target(model, settings, downloads)
     if not (target / _COMPLETE).is_file():
         try:
             _download(model, settings, target, stop)
         except PersonaError as exc:
-            raise type(exc)(f"没有文件夹 {folder}，当作模型库里的名字：{exc}") from exc
+            raise type(exc)(
+                tr("没有文件夹 {folder}，当作模型库里的名字：{exc}", folder=folder, exc=exc)
+            ) from exc
     return target
 
 
@@ -84,7 +98,12 @@ def fetch(model: str, hub: str, mirror: str, target: Path) -> None:
         snapshot_download: Any = importlib.import_module(module).snapshot_download
     except ImportError as exc:
         raise PackageMissing(
-            f"下载模型 {model} 要用 {package}：运行 {pip_install(package)}，或自己下载后把文件夹写进 asr.model。"
+            tr(
+                "下载模型 {model} 要用 {package}：运行 {pip_install}，或自己下载后把文件夹写进 asr.model。",
+                model=model,
+                package=package,
+                pip_install=pip_install(package),
+            )
         ) from exc
     options = {"local_dir": str(target)}
     if mirror:
@@ -95,8 +114,14 @@ def fetch(model: str, hub: str, mirror: str, target: Path) -> None:
         (target / _COMPLETE).write_text(f"{model}\n", encoding="utf-8")
     except Exception as exc:  # each hub has its own errors, and some are the network's
         raise ServiceUnavailable(
-            f"从 {title} 下载不了模型 {model}（{type(exc).__name__}：{_first_line(exc)}）。请检查网络和名字，换 asr.hub 或"
-            f" asr.mirror，再运行一次会接着下载；没有网络就把模型的文件夹复制来，写进 asr.model。"
+            tr(
+                "从 {title} 下载不了模型 {model}（{name}：{first_line}）。"
+                "请检查网络和名字，换 asr.hub 或 asr.mirror，再运行一次会接着下载；没有网络就把模型的文件夹复制来，写进 asr.model。",
+                title=title,
+                model=model,
+                name=type(exc).__name__,
+                first_line=_first_line(exc),
+            )
         ) from exc
 
 
@@ -116,11 +141,13 @@ def _download(model: str, settings: AsrSettings, target: Path, stop: threading.E
     if process.returncode == 0:
         return
     if stop.is_set():
-        raise ServiceUnavailable(f"模型 {model} 没有下载完就停了，再运行一次会接着下载。")
+        raise ServiceUnavailable(tr("模型 {model} 没有下载完就停了，再运行一次会接着下载。", model=model))
     kind, _, message = answer.partition(" ")
     if kind == PackageMissing.__name__:
         raise PackageMissing(message)
-    raise ServiceUnavailable(message or f"下载模型 {model} 的进程中途停了，再运行一次会接着下载。")
+    raise ServiceUnavailable(
+        message or tr("下载模型 {model} 的进程中途停了，再运行一次会接着下载。", model=model)
+    )
 
 
 def _main(model: str, hub: str, mirror: str, target: str) -> int:

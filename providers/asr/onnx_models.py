@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from xiaozhi_persona.errors import PackageMissing, SettingsError, pip_install
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.asr.recognizer import Floats, Model, lacks_memory
 from xiaozhi_persona.providers.asr.tiny.sentences import nearest_sentence
 from xiaozhi_persona.providers.asr.transcripts import join_words, read_tags
@@ -43,18 +44,26 @@ def look_at(folder: Path, prefer_quantized: bool = True) -> OnnxFolder:
     missing = [name for name in ("config.yaml", "am.mvn") if name not in there]
     contextual = any(name.startswith("model_eb") for name in there)
     if not there & {_BPE, "tokens.json"}:
-        missing.append(f"{_BPE}（SenseVoice）或 tokens.json（Paraformer）")
+        missing.append(tr("{BPE}（SenseVoice）或 tokens.json（Paraformer）", BPE=_BPE))
     plain, small = {"model.onnx"}, {"model_quant.onnx"}
     if contextual:
         plain, small = plain | {"model_eb.onnx"}, small | {"model_eb_quant.onnx"}
     found = [quantized for quantized, names in ((False, plain), (True, small)) if names <= there]
     if not found:
-        missing.append("model.onnx 或 model_quant.onnx" + ("，以及它的 model_eb" if contextual else ""))
+        missing.append(
+            tr("model.onnx 或 model_quant.onnx") + (tr("，以及它的 model_eb") if contextual else "")
+        )
     if missing:
-        text = f"{folder} 里没有 {'、'.join(missing)}，不是 funasr_onnx 能用的文件夹"
+        text = tr(
+            "{folder} 里没有 {missing}，不是 funasr_onnx 能用的文件夹",
+            folder=folder,
+            missing=tr("、").join(missing),
+        )
         if "model.pt" in there:
-            raise SettingsError(f"{text}，而是 torch 的模型。把 asr.engine 改成 funasr，或换 ONNX 的模型。")
-        raise SettingsError(f"{text}。请改 asr.model，或删掉它重新下载。")
+            raise SettingsError(
+                tr("{value}，而是 torch 的模型。把 asr.engine 改成 funasr，或换 ONNX 的模型。", value=text)
+            )
+        raise SettingsError(tr("{value}。请改 asr.model，或删掉它重新下载。", value=text))
     quantized = prefer_quantized if len(found) == 2 else found[0]
     kind: Literal["sensevoice", "paraformer", "contextual"]
     kind = "sensevoice" if _BPE in there else "contextual" if contextual else "paraformer"
@@ -72,7 +81,9 @@ def load_onnx_model(folder: Path, settings: AsrSettings, hotwords: Sequence[str]
     try:
         import funasr_onnx
     except ImportError as exc:
-        raise PackageMissing(f"没有语音识别（{exc}）：运行 {pip_install('funasr-onnx')}") from exc
+        raise PackageMissing(
+            tr("没有语音识别（{exc}）：运行 {pip_install}", exc=exc, pip_install=pip_install("funasr-onnx"))
+        ) from exc
     finally:
         root.removeHandler(handler)
     options = {
@@ -90,7 +101,11 @@ def load_onnx_model(folder: Path, settings: AsrSettings, hotwords: Sequence[str]
         return _ContextualParaformer(funasr_onnx.ContextualParaformer(str(folder), **options), words)
     except Exception as exc:  # onnxruntime, sentencepiece and YAML errors have no common base class
         raise SettingsError(
-            f"读不了语音识别模型 {folder}：{str(exc).rstrip('.')}。请删掉它重新下载，或改 asr.model。"
+            tr(
+                "读不了语音识别模型 {folder}：{rstrip}。请删掉它重新下载，或改 asr.model。",
+                folder=folder,
+                rstrip=str(exc).rstrip("."),
+            )
         ) from exc
 
 
@@ -170,7 +185,11 @@ def _device_id(device: str) -> str:
         return "0" if usable else "-1"
     if not usable:
         raise SettingsError(
-            f"asr.device 写的是 {device}，但这里的 onnxruntime 用不了显卡。"
-            f"运行 {pip_install('onnxruntime-gpu')}，或把 asr.device 改成 cpu。"
+            tr(
+                "asr.device 写的是 {device}，但这里的 onnxruntime 用不了显卡。"
+                "运行 {pip_install}，或把 asr.device 改成 cpu。",
+                device=device,
+                pip_install=pip_install("onnxruntime-gpu"),
+            )
         )
     return device.partition(":")[2] or "0"

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xiaozhi_persona.errors import PersonaError, ServiceError, ServiceTimeout, ServiceUnavailable
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.asr.transcripts import join_transcripts
 from xiaozhi_persona.providers.asr.utterance import RATE_HZ, count_pieces, has_sound, pieces_of
 from xiaozhi_persona.settings import AsrSettings
@@ -89,6 +90,7 @@ class ModelRecognizer:
         self._retry_at_s = math.inf
         self._places = threading.BoundedSemaphore(settings.workers + settings.queue_utterances)
         self._executor = ThreadPoolExecutor(settings.workers, thread_name_prefix="asr")
+        self._order = asyncio.Lock()  # of those who wait for the model: it lets them go on as they came
 
     @property
     def is_closed(self) -> bool:
@@ -107,7 +109,9 @@ class ModelRecognizer:
                 loop = asyncio.get_running_loop()
                 await loop.run_in_executor(self._executor, model.recognize, noise)
         except TimeoutError as exc:
-            raise ServiceTimeout(f"语音识别的模型试跑超过 {_FIRST_RUN_S:g} 秒，请换小一些的模型。") from exc
+            raise ServiceTimeout(
+                tr("语音识别的模型试跑超过 {FIRST_RUN_S:g} 秒，请换小一些的模型。", FIRST_RUN_S=_FIRST_RUN_S)
+            ) from exc
         except Exception as exc:
             raise _broken(exc) from exc
 
@@ -120,7 +124,10 @@ class ModelRecognizer:
             return Transcript("")
         if not self._places.acquire(blocking=False):
             raise ServiceUnavailable(
-                f"语音识别太忙：已有 {self._settings.queue_utterances} 句在排队。请稍后再说，或调大 asr.workers、换小一些的模型。"
+                tr(
+                    "语音识别太忙：已有 {queue_utterances} 句在排队。请稍后再说，或调大 asr.workers、换小一些的模型。",
+                    queue_utterances=self._settings.queue_utterances,
+                )
             )
         job = _Job(pcm16k)
         timeout_s = self._settings.timeout_s * count_pieces(pcm16k)
@@ -130,10 +137,16 @@ class ModelRecognizer:
         except TimeoutError as exc:
             if self._loading and not self._loading.done():
                 raise ServiceTimeout(
-                    f"语音识别的模型 {timeout_s:g} 秒还没有读好，第一次用时要下载它。请稍后再说。"
+                    tr(
+                        "语音识别的模型 {timeout_s:g} 秒还没有读好，第一次用时要下载它。请稍后再说。",
+                        timeout_s=timeout_s,
+                    )
                 ) from exc
             raise ServiceTimeout(
-                f"语音识别超过 {timeout_s:g} 秒，可调大 asr.timeout_s 或换小一些的模型。"
+                tr(
+                    "语音识别超过 {timeout_s:g} 秒，可调大 asr.timeout_s 或换小一些的模型。",
+                    timeout_s=timeout_s,
+                )
             ) from exc
         except PersonaError as exc:  # of loading: who speaks is not told to mend the settings
             raise ServiceUnavailable(str(exc)) from None
@@ -159,8 +172,9 @@ class ModelRecognizer:
         """Queue a job, and wait for it. Its place is given back when a thread has done with it, or when it is given up
         before a thread has begun."""
         try:
-            model = await self._loaded()
-            future = self._executor.submit(self._work, model, job)
+            async with self._order:
+                model = await self._loaded()
+                future = self._executor.submit(self._work, model, job)
         except BaseException:
             self._places.release()
             raise
@@ -235,7 +249,7 @@ def _return_freed_memory() -> None:
 
 
 def _closed() -> ServiceUnavailable:
-    return ServiceUnavailable("语音识别已经关闭，请重新启动。")
+    return ServiceUnavailable(tr("语音识别已经关闭，请重新启动。"))
 
 
 def lacks_memory(exc: BaseException) -> bool:
@@ -253,6 +267,8 @@ def lacks_memory(exc: BaseException) -> bool:
 def _broken(exc: BaseException) -> ServiceUnavailable:
     if lacks_memory(exc):
         return ServiceUnavailable(
-            "语音识别时内存不够。请换量化的或小一些的模型，减小 asr.workers，或关掉别的程序。"
+            tr("语音识别时内存不够。请换量化的或小一些的模型，减小 asr.workers，或关掉别的程序。")
         )
-    return ServiceUnavailable(f"语音识别出错：{exc}。请再说一次；总是这样就换一个模型或重新下载它。")
+    return ServiceUnavailable(
+        tr("语音识别出错：{exc}。请再说一次；总是这样就换一个模型或重新下载它。", exc=exc)
+    )

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from xiaozhi_persona.errors import PackageMissing, SettingsError, pip_install
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.asr.model_hub import find_model
 from xiaozhi_persona.providers.asr.recognizer import Floats, Model
 from xiaozhi_persona.providers.asr.transcripts import join_transcripts, join_words, read_tags
@@ -44,8 +45,12 @@ def load_torch_model(
             from funasr import AutoModel
         except (ImportError, OSError) as exc:  # OSError: a torchaudio that does not fit this torch
             raise PackageMissing(
-                f"asr.engine 是 funasr，但用不了它（{exc}）。运行 {pip_install('funasr[knf]', 'torch')}，"
-                "或把 asr.engine 改成 funasr_onnx。"
+                tr(
+                    "asr.engine 是 funasr，但用不了它（{exc}）。"
+                    "运行 {pip_install}，或把 asr.engine 改成 funasr_onnx。",
+                    exc=exc,
+                    pip_install=pip_install("funasr[knf]", "torch"),
+                )
             ) from exc
         device = _device(settings.device, torch)
     names = (settings.model or DEFAULT_MODEL, settings.vad_model, settings.punc_model)
@@ -134,11 +139,19 @@ def _load(auto_model: Any, folder: Path, device: str) -> Any:
     except Exception as exc:  # torch, omegaconf, sentencepiece and YAML errors have no common base class
         onnx = any(folder.glob("*.onnx")) and not (folder / "model.pt").is_file()
         advice = (
-            "它是 ONNX 的模型：把 asr.engine 改成 funasr_onnx。"
+            tr("它是 ONNX 的模型：把 asr.engine 改成 funasr_onnx。")
             if onnx
-            else "请删掉它重新下载，或改 asr.model。"
+            else tr("请删掉它重新下载，或改 asr.model。")
         )
-        raise SettingsError(f"读不了语音识别模型 {folder}（{type(exc).__name__}：{exc}）。{advice}") from exc
+        raise SettingsError(
+            tr(
+                "读不了语音识别模型 {folder}（{name}：{exc}）。{advice}",
+                folder=folder,
+                name=type(exc).__name__,
+                exc=exc,
+                advice=advice,
+            )
+        ) from exc
     weights = next(iter(model.model.parameters()), None)
     if weights is not None and weights.device.type != device.partition(":")[0]:
         model.model.to(device)  # some versions fall back to the CPU without a word
@@ -156,13 +169,21 @@ def _device(device: str, torch: Any) -> str:
         device = "cuda:0"
     kind, _, number = device.partition(":")
     if kind == "cuda" and int(number) >= cards:
-        found = f"只有 {cards} 块（cuda:0 起）" if cards else "torch 没有找到能用的 NVIDIA 显卡"
+        found = (
+            tr("只有 {cards} 块（cuda:0 起）", cards=cards)
+            if cards
+            else tr("torch 没有找到能用的 NVIDIA 显卡")
+        )
         raise SettingsError(
-            f"asr.device 写的是 {device}，{found}。请检查驱动，装带 CUDA 的 torch，或把 asr.device 改成 cpu。"
+            tr(
+                "asr.device 写的是 {device}，{found}。请检查驱动，装带 CUDA 的 torch，或把 asr.device 改成 cpu。",
+                device=device,
+                found=found,
+            )
         )
     if kind == "mps" and not has_mps:
         raise SettingsError(
-            "asr.device 写的是 mps，但 torch 在这台机器上用不了它。请把 asr.device 改成 cpu。"
+            tr("asr.device 写的是 mps，但 torch 在这台机器上用不了它。请把 asr.device 改成 cpu。")
         )
     return device
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 
 
 @dataclass(frozen=True)
@@ -97,11 +98,11 @@ FUNCTIONS = {
 def missing_in(server: Path) -> Iterator[str]:
     """Yield, in Chinese, what the host in the folder `server` lacks of what the doors need."""
     for base in (*BASES, _DECODER) if _gives_opus(server) else BASES:
-        place = f"{base.file} 的 {base.name}"
+        place = tr("{file} 的 {name}", file=base.file, name=base.name)
         tree = parse(server / base.file)
         found = next((node for node in ast.walk(tree) if _is_class(node, base.name)), None)
         if not isinstance(found, ast.ClassDef):
-            yield f"没有 {place}"
+            yield tr("没有 {place}", place=place)
             continue
         methods = {
             node.name: node
@@ -110,16 +111,16 @@ def missing_in(server: Path) -> Iterator[str]:
         }
         for name, given in base.methods.items():
             if name not in methods:
-                yield f"{place} 没有 {name}()"
+                yield tr("{place} 没有 {name}()", place=place, name=name)
             elif not _takes(methods[name].args, given + (not _is_static(methods[name]))):
-                yield f"{place} 的 {name}() 不再收 {given} 个位置参数"
+                yield tr("{place} 的 {name}() 不再收 {given} 个位置参数", place=place, name=name, given=given)
         assigned = set(_assigned(found))
         for name in base.attributes:
             if name not in assigned:
-                yield f"{place} 没有 {name}"
+                yield tr("{place} 没有 {name}", place=place, name=name)
     for file, name in FUNCTIONS:
         if _function(server, file, name) is None:
-            yield f"{file} 没有 {name}()"
+            yield tr("{file} 没有 {name}()", file=file, name=name)
 
 
 def takes_sentence_id(server: Path) -> bool:
@@ -135,7 +136,9 @@ def parse(file: Path) -> ast.Module:
     except FileNotFoundError:
         return ast.Module([], [])
     except (OSError, SyntaxError, ValueError) as exc:
-        raise SettingsError(f"读不懂 {file}（{exc}）。请重新下载这个文件，再运行一次。") from exc
+        raise SettingsError(
+            tr("读不懂 {file}（{exc}）。请重新下载这个文件，再运行一次。", file=file, exc=exc)
+        ) from exc
 
 
 def _gives_opus(server: Path) -> bool:

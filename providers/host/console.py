@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.host.doors import Door
 from xiaozhi_persona.providers.host.merge import PROMPT_FILE
 from xiaozhi_persona.providers.host.survey import Host
@@ -80,24 +81,31 @@ def steps(host: Host | None, role: Role, url: str, doors: Iterable[Door], model:
     """
     version = f"（{host.version}）" if host else ""
     lines = [
-        f"小智服务端{version}用的是智控台的设置，下面的事要在智控台的网页上用管理员账号做。",
-        "菜单里的“参数字典”在页面顶上，点开后有“字段管理”“参数管理”“服务端管理”。",
+        tr(
+            "小智服务端{version}用的是智控台的设置，下面的事要在智控台的网页上用管理员账号做。",
+            version=version,
+        ),
+        tr("菜单里的“参数字典”在页面顶上，点开后有“字段管理”“参数管理”“服务端管理”。"),
     ]
     number = 0
     for door in doors:
         if door.kind in _MENUS:
             number += 1
-            lines += ["", f"第 {number} 步：{_title(door)}", *_door_steps(door, role, url, model)]
+            lines += [
+                "",
+                tr("第 {number} 步：{title}", number=number, title=_title(door)),
+                *_door_steps(door, role, url, model),
+            ]
         elif door.kind == "plugin":
             number += 1
-            lines += ["", f"第 {number} 步：记忆的工具", *_tool_steps()]
+            lines += ["", tr("第 {number} 步：记忆的工具", number=number), *_tool_steps()]
     for title, inner in (
-        ("提示词模板", _template_steps()),
-        ("智能体的角色介绍", _prompt_steps(role)),
-        ("重启", _restart_steps()),
+        (tr("提示词模板"), _template_steps()),
+        (tr("智能体的角色介绍"), _prompt_steps(role)),
+        (tr("重启"), _restart_steps()),
     ):
         number += 1
-        lines += ["", f"第 {number} 步：{title}", *inner]
+        lines += ["", tr("第 {number} 步：{title}", number=number, title=title), *inner]
     return lines
 
 
@@ -115,65 +123,93 @@ def model_json(door: Door, role: Role, url: str, model: str) -> str:
 def _door_steps(door: Door, role: Role, url: str, model: str) -> Iterator[str]:
     menu, fields = _MENUS[door.kind], _fields(door)
     if door.type in _SERVERS:
-        yield f"  （你的 GPT-SoVITS 是 {_SERVERS[door.type]}时才做这一步。）"
-    yield "  a. 参数字典 → 字段管理 → 新增："
-    yield f"     类别 {menu.category}，编码 {door.type}，名称 {_title(door)}"
+        yield tr("  （你的 GPT-SoVITS 是 {value}时才做这一步。）", value=_SERVERS[door.type])
+    yield tr("  a. 参数字典 → 字段管理 → 新增：")
+    yield tr(
+        "     类别 {category}，编码 {type}，名称 {title}",
+        category=menu.category,
+        type=door.type,
+        title=_title(door),
+    )
     if fields:
-        yield "     字段配置里逐行点“添加”，填 字段key、字段标签，类型都选 字符串，再点这一行的“完成”："
+        yield tr("     字段配置里逐行点“添加”，填 字段key、字段标签，类型都选 字符串，再点这一行的“完成”：")
         yield from (f"       {key}  {label}" for key, label in fields.items())
-        yield "     同样的内容写成 JSON（ai_model_provider 表的 fields 一列，会用数据库或接口的人可以直接用）："
+        yield tr(
+            "     同样的内容写成 JSON（ai_model_provider 表的 fields 一列，会用数据库或接口的人可以直接用）："
+        )
         yield f"       {fields_json(door)}"
-    yield f"  b. 模型配置 → {menu.models} → 新增："
+    yield tr("  b. 模型配置 → {models} → 新增：", models=menu.models)
     name = role.name if door.kind == "TTS" else _title(door)
-    yield f"     模型ID {_model_id(door, role)}，模型名称 {name}，模型编码 Persona，供应器 {_title(door)}"
+    yield tr(
+        "     模型ID {model_id}，模型名称 {name}，模型编码 Persona，供应器 {title}",
+        model_id=_model_id(door, role),
+        name=name,
+        title=_title(door),
+    )
     if fields:
         given = "，".join(
-            f"“{fields[key]}”填 {value}" for key, value in _given(door, role, url, model).items()
+            tr("“{value}”填 {value2}", value=fields[key], value2=value)
+            for key, value in _given(door, role, url, model).items()
         )
-        yield f"     调用信息里{given}，别的留空。"
-        yield "     同样的内容写成 JSON（ai_model_config 表的 config_json 一列）："
+        yield tr("     调用信息里{given}，别的留空。", given=given)
+        yield tr("     同样的内容写成 JSON（ai_model_config 表的 config_json 一列）：")
         yield f"       {model_json(door, role, url, model)}"
     if door.kind == "ASR":
-        yield "     已经有能用的 FunASR 模型时不必新增：点它的“修改”，供应器换成上面的，别的不用动。"
+        yield tr("     已经有能用的 FunASR 模型时不必新增：点它的“修改”，供应器换成上面的，别的不用动。")
     if door.kind == "TTS":
         if door.type == "gpt_sovits_v2_stream":
-            yield "     已经有能用的 GPT-SoVITS V2 模型时不必新增：点它的“修改”，供应器换成上面的，再填 角色。"
-        yield "     要几个角色，就新增几个模型，各用各的模型ID 和 角色。"
-        yield "  c. 在刚才那一行点“音色管理” → 新增："
-        yield f"     音色编码 {role.id}，音色名称 {role.name}，语言类型 中文（要它用什么语言回答，就写什么）"
-    yield f"  {'d' if door.kind == 'TTS' else 'c'}. 智能体管理 → 智能体的“配置角色”："
-    voice = "，对话语言和声音音色 选上一步的" if door.kind == "TTS" else ""
-    yield f"     {menu.choice} 选 {name}{voice}，最后点“保存配置”。"
+            yield tr(
+                "     已经有能用的 GPT-SoVITS V2 模型时不必新增：点它的“修改”，供应器换成上面的，再填 角色。"
+            )
+        yield tr("     要几个角色，就新增几个模型，各用各的模型ID 和 角色。")
+        yield tr("  c. 在刚才那一行点“音色管理” → 新增：")
+        yield tr(
+            "     音色编码 {id}，音色名称 {name}，语言类型 中文（要它用什么语言回答，就写什么）",
+            id=role.id,
+            name=role.name,
+        )
+    yield tr("  {value}. 智能体管理 → 智能体的“配置角色”：", value="d" if door.kind == "TTS" else "c")
+    voice = tr("，对话语言和声音音色 选上一步的") if door.kind == "TTS" else ""
+    yield tr("     {choice} 选 {name}{voice}，最后点“保存配置”。", choice=menu.choice, name=name, voice=voice)
 
 
 def _tool_steps() -> Iterator[str]:
-    yield "  （没有这一步，记忆也能用；有了它，对话模型能自己翻查、改正、忘掉。）"
-    yield f"  a. 参数字典 → 字段管理 → 新增，做 {len(TOOL_NAMES)} 次，类别都选 插件工具，字段配置都空着："
+    yield tr("  （没有这一步，记忆也能用；有了它，对话模型能自己翻查、改正、忘掉。）")
+    yield tr(
+        "  a. 参数字典 → 字段管理 → 新增，做 {count} 次，类别都选 插件工具，字段配置都空着：",
+        count=len(TOOL_NAMES),
+    )
     for tool, name in TOOL_NAMES.items():
-        yield f"     编码 {name}，名称 记忆：{_TOOLS[tool]}"
-    yield "  b. 智能体管理 → 智能体的“配置角色”：意图识别(Intent) 选函数调用的那种，点“编辑功能”，"
-    yield "     把上面几个都选到“已选功能”，点“保存配置”；回到“配置角色”，再点一次“保存配置”。"
+        yield tr("     编码 {name}，名称 记忆：{value}", name=name, value=_TOOLS[tool])
+    yield tr("  b. 智能体管理 → 智能体的“配置角色”：意图识别(Intent) 选函数调用的那种，点“编辑功能”，")
+    yield tr("     把上面几个都选到“已选功能”，点“保存配置”；回到“配置角色”，再点一次“保存配置”。")
 
 
 def _template_steps() -> Iterator[str]:
-    yield "  参数字典 → 参数管理 → 新增："
-    yield f"     参数编码 prompt_template，参数值 {PROMPT_FILE}，值类型 字符串(string)"
+    yield tr("  参数字典 → 参数管理 → 新增：")
+    yield tr(
+        "     参数编码 prompt_template，参数值 {PROMPT_FILE}，值类型 字符串(string)", PROMPT_FILE=PROMPT_FILE
+    )
 
 
 def _prompt_steps(role: Role) -> Iterator[str]:
     prompt = role.character_prompt().strip()
-    yield "  智能体管理 → 智能体的“配置角色”，把两条横线之间的文字粘贴到“角色介绍”，再点“保存配置”："
+    yield tr("  智能体管理 → 智能体的“配置角色”，把两条横线之间的文字粘贴到“角色介绍”，再点“保存配置”：")
     if len(prompt) > MAX_PROMPT_CHARACTERS:
         over = len(prompt) - MAX_PROMPT_CHARACTERS
-        yield f"  （页面只收 {MAX_PROMPT_CHARACTERS} 字，它多了 {over} 字，粘贴后会被截断，请先删短。）"
+        yield tr(
+            "  （页面只收 {MAX_PROMPT_CHARACTERS} 字，它多了 {over} 字，粘贴后会被截断，请先删短。）",
+            MAX_PROMPT_CHARACTERS=MAX_PROMPT_CHARACTERS,
+            over=over,
+        )
     yield "-" * 40
     yield prompt
     yield "-" * 40
-    yield "  感情标签不用写进去，语音会自己教给对话模型。"
+    yield tr("  感情标签不用写进去，语音会自己教给对话模型。")
 
 
 def _restart_steps() -> Iterator[str]:
-    yield "  参数字典 → 服务端管理 → 重启（或在它的机器上重新启动小智服务端），然后让设备重新连接。"
+    yield tr("  参数字典 → 服务端管理 → 重启（或在它的机器上重新启动小智服务端），然后让设备重新连接。")
 
 
 def _fields(door: Door) -> Mapping[str, str]:
@@ -193,9 +229,9 @@ def _given(door: Door, role: Role, url: str, model: str) -> dict[str, str]:
 
 def _title(door: Door) -> str:
     return {
-        "gpt_sovits_v1": "GPT-SoVITS V1（感情语音）",
-        "gpt_sovits_v2_stream": "GPT-SoVITS V2（感情语音，流式）",
-        "persona_memory": "长期记忆（日记）",
+        "gpt_sovits_v1": tr("GPT-SoVITS V1（感情语音）"),
+        "gpt_sovits_v2_stream": tr("GPT-SoVITS V2（感情语音，流式）"),
+        "persona_memory": tr("长期记忆（日记）"),
         "persona_funasr": "FunASR（xiaozhi-persona）",
     }.get(door.type, door.type)
 

@@ -17,6 +17,7 @@ import yaml
 
 import xiaozhi_persona
 from xiaozhi_persona.errors import SettingsError, own_command
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.host.doors import DOORS, MARK, is_ours
 from xiaozhi_persona.providers.host.python import extras, package_source
 from xiaozhi_persona.providers.host.survey import read_settings, uses_console
@@ -58,10 +59,16 @@ def install_docker(folder: Path, *, show_only: bool, asr: bool = False) -> list[
         file = folder / name
         if file.exists() and not _is_ours(file) and not _uses_our_image(file, service.name):
             raise SettingsError(
-                f"{file} 已经有了，不是这里写的，没有动它。请把下面这些并到里面，再运行一次。\n{compose}"
+                tr(
+                    "{file} 已经有了，不是这里写的，没有动它。请把下面这些并到里面，再运行一次。\n{compose}",
+                    file=file,
+                    compose=compose,
+                )
             )
     if build.exists() and not _is_ours(build / "Dockerfile"):
-        raise SettingsError(f"{build} 已经有了，不是这里写的，没有动它。请给它换个名字，再运行一次。")
+        raise SettingsError(
+            tr("{build} 已经有了，不是这里写的，没有动它。请给它换个名字，再运行一次。", build=build)
+        )
     is_merged = any(_uses_our_image(folder / name, service.name) for name in _OVERRIDES)
     if show_only:
         lines = [f"{build / 'Dockerfile'}：", dockerfile]
@@ -73,15 +80,29 @@ def install_docker(folder: Path, *, show_only: bool, asr: bool = False) -> list[
         if not is_merged:
             override.write_text(compose, encoding="utf-8")
     except OSError as exc:
-        raise SettingsError(f"写不了 {exc.filename or build}（{exc.strerror}）。请检查权限和空间。") from exc
+        raise SettingsError(
+            tr(
+                "写不了 {value}（{strerror}）。请检查权限和空间。",
+                value=exc.filename or build,
+                strerror=exc.strerror,
+            )
+        ) from exc
     command = _compose_command(service.file)
     return [
-        f"写了 {build}（Dockerfile 和本程序的一份拷贝）",
-        *([] if is_merged else [f"写了 {override}"]),
-        f"服务 {service.name} 改用在 {service.image} 上做出来的镜像",
-        f"下一步：cd {folder.absolute()} && {command} up -d --build",
-        f"检查：{command} exec {service.name} xiaozhi-persona doctor {SERVER_IN_IMAGE}",
-        f"GPT-SoVITS 就在这台机器上时，地址写 {SERVER_URL}，不能写 127.0.0.1（那是容器自己）。",
+        tr("写了 {build}（Dockerfile 和本程序的一份拷贝）", build=build),
+        *([] if is_merged else [tr("写了 {override}", override=override)]),
+        tr("服务 {name} 改用在 {image} 上做出来的镜像", name=service.name, image=service.image),
+        tr("下一步：cd {absolute} && {command} up -d --build", absolute=folder.absolute(), command=command),
+        tr(
+            "检查：{command} exec {name} xiaozhi-persona doctor {SERVER_IN_IMAGE}",
+            command=command,
+            name=service.name,
+            SERVER_IN_IMAGE=SERVER_IN_IMAGE,
+        ),
+        tr(
+            "GPT-SoVITS 就在这台机器上时，地址写 {SERVER_URL}，不能写 127.0.0.1（那是容器自己）。",
+            SERVER_URL=SERVER_URL,
+        ),
     ]
 
 
@@ -93,33 +114,52 @@ def uninstall_docker(folder: Path) -> list[str]:
         if _is_ours(override):
             if _is_untouched(override):
                 override.unlink()
-                lines.append(f"删了 {override}")
+                lines.append(tr("删了 {override}", override=override))
             else:
                 kept = override.rename(override.with_name(OVERRIDE + ".old"))
-                lines.append(f"{override} 后来改过，改名为 {kept.name}，里面你自己的设置请移到别处")
+                lines.append(
+                    tr(
+                        "{override} 后来改过，改名为 {name}，里面你自己的设置请移到别处",
+                        override=override,
+                        name=kept.name,
+                    )
+                )
         if build.is_dir() and _is_ours(build / "Dockerfile"):
             shutil.rmtree(build / "source", ignore_errors=True)
             (build / "Dockerfile").unlink()
             left = sorted(path.name for path in build.iterdir())
             if left:
-                lines.append(f"{build} 里还有 {'、'.join(left)}，没有删")
+                lines.append(tr("{build} 里还有 {left}，没有删", build=build, left="、".join(left)))
             else:
                 build.rmdir()
-                lines.append(f"删了 {build}")
+                lines.append(tr("删了 {build}", build=build))
     except OSError as exc:
-        raise SettingsError(f"删不了 {exc.filename}（{exc.strerror}）。请检查权限。") from exc
+        raise SettingsError(
+            tr("删不了 {filename}（{strerror}）。请检查权限。", filename=exc.filename, strerror=exc.strerror)
+        ) from exc
     for name in _OVERRIDES:
         if BUILD_FOLDER in _text(folder / name):
-            lines.append(f"{folder / name} 里还有 build: ./{BUILD_FOLDER} 等几行，是手工并进去的，请删去它们")
+            lines.append(
+                tr(
+                    "{value} 里还有 build: ./{BUILD_FOLDER} 等几行，是手工并进去的，请删去它们",
+                    value=folder / name,
+                    BUILD_FOLDER=BUILD_FOLDER,
+                )
+            )
     if not lines:
-        return [f"{folder} 里没有本程序为 Docker 写的文件"]
+        return [tr("{folder} 里没有本程序为 Docker 写的文件", folder=folder)]
     try:
         command = _compose_command(_find_service(folder).file)
     except SettingsError:
         command = "docker compose"
     return [
         *lines,
-        f"下一步：cd {folder.absolute()} && {command} up -d，容器就回到原来的镜像；docker image rm {IMAGE} 删去做出来的。",
+        tr(
+            "下一步：cd {absolute} && {command} up -d，容器就回到原来的镜像；docker image rm {IMAGE} 删去做出来的。",
+            absolute=folder.absolute(),
+            command=command,
+            IMAGE=IMAGE,
+        ),
     ]
 
 
@@ -133,12 +173,20 @@ def data_folder(folder: Path) -> Path:
         if target == SERVER_IN_IMAGE / "data":
             if not source.startswith((".", "/", "~")) and ":" not in source:
                 raise SettingsError(
-                    f"{service.file} 把卷 {source} 挂作 data，这里改不到它里面的设置。请改成文件夹，如 ./data。"
+                    tr(
+                        "{file} 把卷 {source} 挂作 data，这里改不到它里面的设置。请改成文件夹，如 ./data。",
+                        file=service.file,
+                        source=source,
+                    )
                 )
             return folder / Path(source).expanduser()
     raise SettingsError(
-        f"{service.file} 的 {service.name} 没有挂载 {SERVER_IN_IMAGE / 'data'}，设置会丢。"
-        f"请在 volumes 里加上 ./data:{SERVER_IN_IMAGE / 'data'}。"
+        tr(
+            "{file} 的 {name} 没有挂载 {value}，设置会丢。请在 volumes 里加上 ./data:{value}。",
+            file=service.file,
+            name=service.name,
+            value=SERVER_IN_IMAGE / "data",
+        )
     )
 
 
@@ -154,13 +202,15 @@ class _Service:
 
 
 def _find_service(folder: Path) -> _Service:
-    problem = f"{folder} 里没有小智服务端的 docker-compose.yml。请给出它所在的文件夹。"
+    problem = tr("{folder} 里没有小智服务端的 docker-compose.yml。请给出它所在的文件夹。", folder=folder)
     for name in _compose_files(folder):
         file = folder / name
         try:
             content = load_yaml(file.read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
-            raise SettingsError(f"读不懂 {file}（{exc}）。请检查它的缩进和编码。") from exc
+            raise SettingsError(
+                tr("读不懂 {file}（{exc}）。请检查它的缩进和编码。", file=file, exc=exc)
+            ) from exc
         services = content.get("services") if isinstance(content, Mapping) else None
         found = [
             (str(key), value)
@@ -169,9 +219,10 @@ def _find_service(folder: Path) -> _Service:
         ]
         if len(found) == 1:
             return _checked(file, *found[0])
-        problem = (
-            f"{file} 里{'有几个' if found else '没有'}小智服务端的服务（镜像 xiaozhi-esp32-server:server_…）。"
-            "请检查给的文件夹。"
+        problem = tr(
+            "{file} 里{value}小智服务端的服务（镜像 xiaozhi-esp32-server:server_…）。请检查给的文件夹。",
+            file=file,
+            value=tr("有几个") if found else tr("没有"),
         )
     raise SettingsError(problem)
 
@@ -200,18 +251,36 @@ def _checked(file: Path, name: str, service: Mapping[str, Any]) -> _Service:
     image = str(service.get("image") or "")
     if service.get("build") or not image:
         raise SettingsError(
-            f"{file} 的 {name} 用自己的 Dockerfile（build）。请先用它做出镜像（docker build -t 名字 .），"
-            f"在 {file.name} 里把 build 换成 image: 名字，再运行一次。"
+            tr(
+                "{file} 的 {name} 用自己的 Dockerfile（build）。"
+                "请先用它做出镜像（docker build -t 名字 .），在 {name2} 里把 build 换成 image: 名字，再运行一次。",
+                file=file,
+                name=name,
+                name2=file.name,
+            )
         )
     if "$" in image:
-        raise SettingsError(f"{file} 的 {name} 的镜像名 {image} 里有变量。请先把它换成完整的名字。")
+        raise SettingsError(
+            tr(
+                "{file} 的 {name} 的镜像名 {image} 里有变量。请先把它换成完整的名字。",
+                file=file,
+                name=name,
+                image=image,
+            )
+        )
     volumes = tuple(_volumes(service))
     for source, target in volumes:
         for door in DOORS:
             if target in (SERVER_IN_IMAGE / door.path, *(SERVER_IN_IMAGE / door.path).parents):
                 raise SettingsError(
-                    f"{file} 把 {source} 挂到容器的 {target}，它会盖住镜像里的文件。请删去这一行挂载；"
-                    f"如果 {source} 就是服务端的代码，改为运行 {own_command(f'install {source}')}。"
+                    tr(
+                        "{file} 把 {source} 挂到容器的 {target}，它会盖住镜像里的文件。"
+                        "请删去这一行挂载；如果 {source} 就是服务端的代码，改为运行 {command}。",
+                        file=file,
+                        source=source,
+                        target=target,
+                        command=own_command(f"install {source}"),
+                    )
                 )
     return _Service(file, name, image, volumes)
 
@@ -228,11 +297,14 @@ def _volumes(service: Mapping[str, Any]) -> Iterator[tuple[str, PurePosixPath]]:
 
 def _dockerfile(image: str, asr: bool) -> str:
     return _marked(
-        f"FROM {image}\n"
-        "COPY source /opt/xiaozhi-persona\n"
-        "# 镜像里已有的包都不换版本。\n"
-        "RUN pip list --format=freeze > /tmp/host.txt \\\n"
-        '    && pip install --no-cache-dir -c /tmp/host.txt "/opt/xiaozhi-persona[' + extras(asr) + ']"\n'
+        tr(
+            "FROM {image}\nCOPY source /opt/xiaozhi-persona\n# 镜像里已有的包都不换版本。\n"
+            "RUN pip list --format=freeze > /tmp/host.txt \\\n"
+            '    && pip install --no-cache-dir -c /tmp/host.txt "/opt/xiaozhi-persona[',
+            image=image,
+        )
+        + extras(asr)
+        + ']"\n'
         f"RUN xiaozhi-persona install --doors-only {SERVER_IN_IMAGE}\n"
     )
 
@@ -295,7 +367,9 @@ def _compose_command(file: Path) -> str:
 def _checkout() -> Path:
     source = Path(package_source())
     if not all((source / name).exists() for name in (*_SOURCES, *_PACKAGING[:2])):
-        raise SettingsError("做镜像要用本程序的源码，这里没有。请在下载的源码文件夹里运行：python3 run.py")
+        raise SettingsError(
+            tr("做镜像要用本程序的源码，这里没有。请在下载的源码文件夹里运行：python3 run.py")
+        )
     return source
 
 

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 
 
 def read_file(path: Path) -> bytes | None:
@@ -17,7 +18,9 @@ def read_file(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as exc:
-        raise SettingsError(f"读不了 {path}（{exc.strerror}）。请检查权限。") from exc
+        raise SettingsError(
+            tr("读不了 {path}（{strerror}）。请检查权限。", path=path, strerror=exc.strerror)
+        ) from exc
 
 
 def write_file(path: Path, content: bytes, like: Path | None = None) -> None:
@@ -83,14 +86,19 @@ def check_writable(path: Path) -> None:
     """Raise SettingsError when a file could not be written or replaced."""
     real = Path(os.path.realpath(path))
     if real.is_dir():
-        raise SettingsError(f"{path} 是文件夹，应是文件，什么都没有改。请给它换个名字，再运行一次。")
+        raise SettingsError(
+            tr("{path} 是文件夹，应是文件，什么都没有改。请给它换个名字，再运行一次。", path=path)
+        )
     folder = next(parent for parent in real.parents if parent.exists())
     for place in (real, folder) if real.exists() else (folder,):
         # The mode is asked too: the superuser may write everything, also what somebody locked on purpose.
         if not os.access(place, os.W_OK) or not place.stat().st_mode & 0o222:
             raise SettingsError(
-                f"写不了 {place}（只读，或属于别的用户），什么都没有改。"
-                "请给它写的权限（chmod u+w），或换能写它的用户，再运行一次。"
+                tr(
+                    "写不了 {place}（只读，或属于别的用户），什么都没有改。"
+                    "请给它写的权限（chmod u+w），或换能写它的用户，再运行一次。",
+                    place=place,
+                )
             )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.host import files
 from xiaozhi_persona.providers.host.doors import Door, is_ours
 from xiaozhi_persona.providers.host.manifest import (
@@ -132,7 +133,11 @@ def apply(plan: Plan) -> None:
     except OSError as exc:
         _put_back(tree, done, folders)
         raise SettingsError(
-            f"写不了 {exc.filename or tree.server}（{exc.strerror}），已经放回原样。请检查权限和剩余空间，再运行一次。"
+            tr(
+                "写不了 {value}（{strerror}），已经放回原样。请检查权限和剩余空间，再运行一次。",
+                value=exc.filename or tree.server,
+                strerror=exc.strerror,
+            )
         ) from exc
 
 
@@ -142,7 +147,9 @@ def _plan_own(plan: Plan, path: PurePosixPath, content: bytes) -> None:
     if current is None or current == content or (entry and entry.is_as_written(current)):
         _stage(plan, path, content, current, before=None)
     else:
-        plan.notes.append(f"{path} 有你改过的内容，没有动它。要新的一份，先把它移走，再运行一次。")
+        plan.notes.append(
+            tr("{path} 有你改过的内容，没有动它。要新的一份，先把它移走，再运行一次。", path=path)
+        )
 
 
 def _plan_doors(plan: Plan, doors: Iterable[Door], replace: bool) -> None:
@@ -158,11 +165,16 @@ def _plan_doors(plan: Plan, doors: Iterable[Door], replace: bool) -> None:
         _stage(plan, door.path, door.text().encode("utf-8"), current, before)
     if foreign and not replace:
         raise SettingsError(
-            f"{'、'.join(foreign)} 不是 xiaozhi-persona 写的，或写好后被改过，没有动它。"
-            "要换掉它，加上 --replace 再运行一次（原来的文件会留着，uninstall 时放回去）。"
+            tr(
+                "{foreign} 不是 xiaozhi-persona 写的，或写好后被改过，没有动它。"
+                "要换掉它，加上 --replace 再运行一次（原来的文件会留着，uninstall 时放回去）。",
+                foreign=tr("、").join(foreign),
+            )
         )
     if foreign:
-        plan.notes.append(f"换掉了 {'、'.join(foreign)}；原来的文件 uninstall 时放回去。")
+        plan.notes.append(
+            tr("换掉了 {foreign}；原来的文件 uninstall 时放回去。", foreign=tr("、").join(foreign))
+        )
 
 
 def _plan_settings(plan: Plan, changes: Mapping[str, Any]) -> None:

@@ -6,6 +6,8 @@ import logging
 
 from config.logger import setup_logging
 
+from xiaozhi_persona.language import translate_record
+
 TAG = "xiaozhi-persona"
 
 
@@ -27,6 +29,8 @@ def log_through_host() -> None:
     """Write our log lines through the host's logger from now on; a second call changes nothing."""
     ours = logging.getLogger("xiaozhi_persona")
     others = [handler for handler in ours.handlers if type(handler).__name__ != _HostHandler.__name__]
-    ours.handlers = [*others, _HostHandler()]
+    handler = _HostHandler()
+    handler.addFilter(translate_record)
+    ours.handlers = [*others, handler]
     ours.setLevel(logging.DEBUG)  # the host's own level decides
     ours.propagate = False

@@ -15,6 +15,7 @@ from typing import Any
 
 from xiaozhi_persona import __version__
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.host.files import read_file
 from xiaozhi_persona.providers.host.yaml_edit import Edit
 
@@ -98,7 +99,11 @@ def read_manifest(tree: Tree) -> Manifest | None:
         return _from_json(json.loads(content))
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise SettingsError(
-            f"{file} 坏了（{exc}），不知道安装时改了什么。请删去它，再运行一次；data/.config.yaml 要自己检查。"
+            tr(
+                "{file} 坏了（{exc}），不知道安装时改了什么。请删去它，再运行一次；data/.config.yaml 要自己检查。",
+                file=file,
+                exc=exc,
+            )
         ) from exc
 
 
@@ -110,7 +115,10 @@ def digest(content: bytes) -> str:
 def _from_json(data: dict[str, Any]) -> Manifest:
     if data["format"] != _FORMAT:
         raise SettingsError(
-            f"这里是 xiaozhi-persona {data.get('version')} 装的，这个版本读不懂它的记录。请用那个版本卸载。"
+            tr(
+                "这里是 xiaozhi-persona {get} 装的，这个版本读不懂它的记录。请用那个版本卸载。",
+                get=data.get("version"),
+            )
         )
     files = {
         PurePosixPath(path): Entry(

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.host.doors import DOORS
 from xiaozhi_persona.providers.host.manifest import OUR_FOLDER
 from xiaozhi_persona.providers.host.survey import parse_settings
@@ -134,11 +135,13 @@ def with_changes(content: bytes | None, file: Path, changes: Mapping[str, Any]) 
     """Return data/.config.yaml with `changes` in it, and what was done. Raises SettingsError; nothing is written."""
     if content is None:
         raise SettingsError(
-            f"没有 {file}，小智服务端没有它也启动不了。请照小智服务端的教程建好，再运行一次。"
+            tr("没有 {file}，小智服务端没有它也启动不了。请照小智服务端的教程建好，再运行一次。", file=file)
         )
     data = parse_settings(content, file)
     if not data:
-        raise SettingsError(f"{file} 是空的，小智服务端会启动失败。请照小智服务端的教程填好，再运行一次。")
+        raise SettingsError(
+            tr("{file} 是空的，小智服务端会启动失败。请照小智服务端的教程填好，再运行一次。", file=file)
+        )
     for path in _mappings(changes):
         _check_mapping(data, path, file)
     mark, text = _split_mark(content)
@@ -147,7 +150,12 @@ def with_changes(content: bytes | None, file: Path, changes: Mapping[str, Any]) 
     except UnsupportedText as exc:
         lines = yaml.safe_dump(with_lists(changes), allow_unicode=True, sort_keys=False)
         raise SettingsError(
-            f"{file} 的写法（锚点、别名或标签）这里改不了，没有动它。请自己把下面这些写进去，再运行一次：\n{lines}"
+            tr(
+                "{file} 的写法（锚点、别名或标签）这里改不了，没有动它。请自己把下面这些写进去，再运行一次：\n"
+                "{lines}",
+                file=file,
+                lines=lines,
+            )
         ) from exc
     return mark + changed.encode("utf-8"), edits
 
@@ -160,9 +168,13 @@ def without_edits(content: bytes, file: Path, edits: Iterable[Edit]) -> tuple[by
     try:
         changed, kept = take_back(text, edits)
     except UnsupportedText as exc:
-        keys = "、".join(".".join(edit.path) for edit in edits)
+        keys = tr("、").join(".".join(edit.path) for edit in edits)
         raise SettingsError(
-            f"{file} 后来改成了这里改不了的写法，没有动它。请自己把 {keys} 改回原样，再运行一次。"
+            tr(
+                "{file} 后来改成了这里改不了的写法，没有动它。请自己把 {keys} 改回原样，再运行一次。",
+                file=file,
+                keys=keys,
+            )
         ) from exc
     return mark + changed.encode("utf-8"), kept
 
@@ -195,9 +207,14 @@ def _check_mapping(data: Any, path: tuple[str, ...], file: Path) -> None:
             return
         data = data[key]
         if not isinstance(data, Mapping):
-            what = "是空的" if data is None else "应是“键: 值”"
+            what = tr("是空的") if data is None else tr("应是“键: 值”")
             raise SettingsError(
-                f"{file} 的 {'.'.join(path)} {what}，小智服务端也用不了它。请填好或删去它，再运行一次。"
+                tr(
+                    "{file} 的 {path} {what}，小智服务端也用不了它。请填好或删去它，再运行一次。",
+                    file=file,
+                    path=".".join(path),
+                    what=what,
+                )
             )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import xiaozhi_persona
 from xiaozhi_persona.errors import PackageMissing, SettingsError
+from xiaozhi_persona.language import tr
 
 _NAME = "xiaozhi-persona"
 _ENGINE = "funasr-onnx"
@@ -37,13 +38,18 @@ def install_package(python: Path, *, asr: bool = False) -> str:
     version, prefix, there = _look_at(python)
     if Path(prefix).resolve() == Path(sys.prefix).resolve():
         lacking = _engine_by_hand(python, version) if asr and not _has(there, _ENGINE) else ""
-        return f"{python} 就是正在运行本程序的 Python，不用再装{lacking}"
+        return tr("{python} 就是正在运行本程序的 Python，不用再装{lacking}", python=python, lacking=lacking)
     if version < (3, 10):
         raise SettingsError(
-            f"{python} 是 Python {version[0]}.{version[1]}，要 3.10 或更新的。请给出运行小智服务端的那个 Python。"
+            tr(
+                "{python} 是 Python {value}.{value2}，要 3.10 或更新的。请给出运行小智服务端的那个 Python。",
+                python=python,
+                value=version[0],
+                value2=version[1],
+            )
         )
     if "pip" not in there:
-        raise SettingsError(f"{python} 没有 pip。请先运行：{python} -m ensurepip")
+        raise SettingsError(tr("{python} 没有 pip。请先运行：{python} -m ensurepip", python=python))
     held = "\n".join(
         f"{name}=={known}"
         for name, known in sorted(there.items())
@@ -57,13 +63,21 @@ def install_package(python: Path, *, asr: bool = False) -> str:
     if done.returncode:
         tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-8:])
         raise PackageMissing(
-            f"pip 没有把 xiaozhi-persona 装进 {python}，多半是网络问题，或和已有的包冲突；小智服务端没有改动。"
-            f"\n{tail}\n请照上面的提示处理，再运行一次。"
+            tr(
+                "pip 没有把 xiaozhi-persona 装进 {python}，多半是网络问题，或和已有的包冲突；小智服务端没有改动。"
+                "\n{tail}\n请照上面的提示处理，再运行一次。",
+                python=python,
+                tail=tail,
+            )
         )
     now = _look_at(python)[2]
     added = sorted(set(now) - set(there))
     lacking = _engine_by_hand(python, version) if asr and not _has(now, _ENGINE) else ""
-    return f"已装进 {python}" + (f"，新装了 {'、'.join(added)}" if added else "") + lacking
+    return (
+        tr("已装进 {python}", python=python)
+        + (tr("，新装了 {added}", added=tr("、").join(added)) if added else "")
+        + lacking
+    )
 
 
 def extras(asr: bool) -> str:
@@ -94,11 +108,15 @@ def _has(there: dict[str, str], name: str) -> bool:
 def _engine_by_hand(python: Path, version: tuple[int, int]) -> str:
     pip = f"{python} -m pip install"
     if version < (3, 13):
-        return f"；它里面没有 {_ENGINE}，还听不见说话，请运行：{pip} '{_ENGINE}>=0.4.1'"
-    return (
-        f"；{_ENGINE} 写死了 numpy 的版本，在 Python 3.13 上 pip 装不上它，还听不见说话。请运行："
-        f'{pip} "{package_source()}[asr-lean]"，'
-        f"再运行：{pip} --no-deps '{_ENGINE}>=0.4.1' librosa"
+        return tr(
+            "；它里面没有 {ENGINE}，还听不见说话，请运行：{pip} '{ENGINE}>=0.4.1'", ENGINE=_ENGINE, pip=pip
+        )
+    return tr(
+        "；{ENGINE} 写死了 numpy 的版本，在 Python 3.13 上 pip 装不上它，还听不见说话。"
+        "请运行：{pip} \"{package_source}[asr-lean]\"，再运行：{pip} --no-deps '{ENGINE}>=0.4.1' librosa",
+        ENGINE=_ENGINE,
+        pip=pip,
+        package_source=package_source(),
     )
 
 
@@ -110,7 +128,11 @@ def _look_at(python: Path) -> tuple[tuple[int, int], str, dict[str, str]]:
         return (version[0], version[1]), prefix, there
     except (ValueError, TypeError) as exc:
         raise SettingsError(
-            f"{python} 不是能用的 Python（{done.stderr.strip()[-200:]}）。请给出运行小智服务端的那个 Python。"
+            tr(
+                "{python} 不是能用的 Python（{value}）。请给出运行小智服务端的那个 Python。",
+                python=python,
+                value=done.stderr.strip()[-200:],
+            )
         ) from exc
 
 
@@ -125,4 +147,6 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
             timeout=_TIMEOUT_S,
         )
     except (OSError, subprocess.TimeoutExpired) as exc:
-        raise SettingsError(f"运行不了 {command[0]}（{exc}）。请给出运行小智服务端的那个 Python。") from exc
+        raise SettingsError(
+            tr("运行不了 {value}（{exc}）。请给出运行小智服务端的那个 Python。", value=command[0], exc=exc)
+        ) from exc

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.host import files
 from xiaozhi_persona.providers.host.doors import DOORS, is_ours
 from xiaozhi_persona.providers.host.install import BACKUP, HOST_SETTINGS
@@ -50,9 +51,13 @@ def uninstall(tree: Tree, *, purge: bool = False) -> Removal:
         files.check_writable(tree.path(MANIFEST))
     elif steps:
         removal.left.append(
-            f"{HOST_SETTINGS}：没有安装记录，没有动它。selected_module 的 TTS、ASR、Memory、prompt_template、"
-            f"Intent 下 functions 里的 {TOOL_PREFIX}_… 请自己改回去"
-            + (f"（原样在 {BACKUP}）" if tree.path(BACKUP).exists() else "")
+            tr(
+                "{HOST_SETTINGS}：没有安装记录，没有动它。"
+                "selected_module 的 TTS、ASR、Memory、prompt_template、Intent 下 functions 里的 {TOOL_PREFIX}_… 请自己改回去",
+                HOST_SETTINGS=HOST_SETTINGS,
+                TOOL_PREFIX=TOOL_PREFIX,
+            )
+            + (tr("（原样在 {BACKUP}）", BACKUP=BACKUP) if tree.path(BACKUP).exists() else "")
         )
     try:
         for path in manifest.files if manifest else ():
@@ -75,7 +80,11 @@ def uninstall(tree: Tree, *, purge: bool = False) -> Removal:
         _remove_folders(tree, [OUR_FOLDER, *folders])
     except OSError as exc:
         raise SettingsError(
-            f"删不了 {exc.filename or tree.server}（{exc.strerror}）。请检查权限，再运行一次，会接着做。"
+            tr(
+                "删不了 {value}（{strerror}）。请检查权限，再运行一次，会接着做。",
+                value=exc.filename or tree.server,
+                strerror=exc.strerror,
+            )
         ) from exc
     return removal
 
@@ -91,12 +100,14 @@ def _steps(tree: Tree, manifest: Manifest, removal: Removal) -> Iterator[tuple[P
             yield path, entry.before
         elif path == HOST_SETTINGS:
             content, kept = without_edits(current, tree.path(path), manifest.edits)
-            removal.left += [f"{path} 的 {'.'.join(key)}：后来改过，没有动" for key in kept]
+            removal.left += [
+                tr("{path} 的 {key}：后来改过，没有动", path=path, key=".".join(key)) for key in kept
+            ]
             removal.left += _orphans(tree, manifest, content)
             if content != current:
                 yield path, content
         else:
-            removal.left.append(f"{path}：后来改过，没有动")
+            removal.left.append(tr("{path}：后来改过，没有动", path=path))
 
 
 def _orphans(tree: Tree, manifest: Manifest, content: bytes) -> Iterator[str]:
@@ -106,7 +117,13 @@ def _orphans(tree: Tree, manifest: Manifest, content: bytes) -> Iterator[str]:
         sections, entry = settings.get(door.kind), manifest.files.get(door.path)
         for name, section in sections.items() if isinstance(sections, dict) else ():
             if isinstance(section, dict) and section.get("type") == door.type and entry and not entry.before:
-                yield f"{HOST_SETTINGS} 的 {door.kind}.{name}：type 还是 {door.type}，它的文件没有了，请改用别的"
+                yield tr(
+                    "{HOST_SETTINGS} 的 {kind}.{name}：type 还是 {type}，它的文件没有了，请改用别的",
+                    HOST_SETTINGS=HOST_SETTINGS,
+                    kind=door.kind,
+                    name=name,
+                    type=door.type,
+                )
 
 
 def _without_manifest(tree: Tree) -> Manifest:
@@ -132,9 +149,21 @@ def _remove_data(tree: Tree, removal: Removal, purge: bool) -> None:
     if not kept:
         return
     if not purge:
-        removal.left.append(f"{OUR_FOLDER}：你的数据（{'、'.join(kept)}），要删去加上 --purge 再运行一次")
+        removal.left.append(
+            tr(
+                "{OUR_FOLDER}：你的数据（{kept}），要删去加上 --purge 再运行一次",
+                OUR_FOLDER=OUR_FOLDER,
+                kept=tr("、").join(kept),
+            )
+        )
     elif folder.is_symlink():
-        removal.left.append(f"{OUR_FOLDER}：是链接，指向 {folder.resolve()}，请自己删去")
+        removal.left.append(
+            tr(
+                "{OUR_FOLDER}：是链接，指向 {resolve}，请自己删去",
+                OUR_FOLDER=OUR_FOLDER,
+                resolve=folder.resolve(),
+            )
+        )
     else:
         for name in kept:
             place = folder / name

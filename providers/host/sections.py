@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from xiaozhi_persona.config import load_settings
 from xiaozhi_persona.device_ids import normal_keys
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import set_language, tr
 from xiaozhi_persona.settings import AsrSettings, GptSovitsSettings, PathSettings, Settings, TtsSettings
 from xiaozhi_persona.yaml_files import explain, load_yaml
 
@@ -48,7 +49,7 @@ def door_settings(section: Mapping[str, Any], server_dir: Path, api: str = "") -
         parameters.pop("streaming_mode", None)  # the host knows on and off, and its own provider ignores it
     unknown = [key for key in section if key not in (*KNOWN, *_OTHERS, "role", "role_of_device")]
     if unknown:
-        _log.warning("TTS 设置里的 %s 不认识，没有用它。", "、".join(map(str, unknown)))
+        _log.warning("TTS 设置里的 %s 不认识，没有用它。", tr("、").join(map(str, unknown)))
     url = section.get("url")
     servers = str(url).replace(",", " ").replace(";", " ").split() if url else settings.gpt_sovits.servers
     sovits = settings.gpt_sovits.model_dump() | {
@@ -86,7 +87,10 @@ def asr_settings(section: Mapping[str, Any], server_dir: Path) -> Settings:
         asr = AsrSettings.model_validate(settings.asr.model_dump() | given)
     except ValidationError as exc:
         raise SettingsError(
-            f"ASR 设置里 {explain(exc.errors()[0], AsrSettings)}。每一项的说明见 config.yaml 的 asr。"
+            tr(
+                "ASR 设置里 {explain}。每一项的说明见 config.yaml 的 asr。",
+                explain=explain(exc.errors()[0], AsrSettings),
+            )
         ) from exc
     return settings.model_copy(update={"asr": asr, **role_of(section)})
 
@@ -107,6 +111,7 @@ def base_settings(server_dir: Path) -> Settings:
     folder = server_dir / DATA
     file = folder / "config.yaml"
     settings = load_settings(file) if file.is_file() else Settings().at(folder.absolute())
+    set_language(settings.language)
     if "paths" in settings.model_fields_set:
         return settings
     return settings.model_copy(update={"paths": PathSettings(data=".")})
@@ -124,7 +129,10 @@ def role_of(section: Mapping[str, Any]) -> dict[str, Any]:
     if of_device:
         if not isinstance(of_device, Mapping):
             raise SettingsError(
-                f"role_of_device 应为“设备编号: 角色”，不能是 {of_device!r}。例如 {{'aa:bb:cc:dd:ee:ff': xiaoyu}}"
+                tr(
+                    "role_of_device 应为“设备编号: 角色”，不能是 {of_device!r}。例如 {{'aa:bb:cc:dd:ee:ff': xiaoyu}}",
+                    of_device=of_device,
+                )
             )
         found["role_of_device"] = normal_keys({str(device): str(name) for device, name in of_device.items()})
     return found

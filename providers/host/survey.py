@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.host.bases import missing_in, parse, takes_sentence_id
 from xiaozhi_persona.yaml_files import load_yaml, not_yaml
 
@@ -52,13 +53,18 @@ def find_server(folder: Path) -> Path:
     Raises SettingsError.
     """
     if not folder.is_dir():
-        raise SettingsError(f"没有文件夹 {folder}。请给出 xiaozhi-esp32-server 的文件夹。")
+        raise SettingsError(tr("没有文件夹 {folder}。请给出 xiaozhi-esp32-server 的文件夹。", folder=folder))
     for place in _PLACES:
         server = folder / place
         if (server / _VERSION_FILE).is_file() and (server / "core" / "providers").is_dir():
             return server
     raise SettingsError(
-        f"{folder} 里没有小智服务端（找过 main/xiaozhi-server/{_VERSION_FILE}）。请给出 xiaozhi-esp32-server 的文件夹。"
+        tr(
+            "{folder} 里没有小智服务端（找过 main/xiaozhi-server/{VERSION_FILE}）。"
+            "请给出 xiaozhi-esp32-server 的文件夹。",
+            folder=folder,
+            VERSION_FILE=_VERSION_FILE,
+        )
     )
 
 
@@ -70,7 +76,12 @@ def survey(folder: Path) -> Host:
     if not numbers or tuple(int(number or 0) for number in numbers.groups()) < OLDEST:
         oldest = ".".join(map(str, OLDEST))
         raise SettingsError(
-            f"{server} 是小智服务端 {version or '（版本不明）'}，要 {oldest} 或更新的。请先升级小智服务端，再运行一次。"
+            tr(
+                "{server} 是小智服务端 {value}，要 {oldest} 或更新的。请先升级小智服务端，再运行一次。",
+                server=server,
+                value=version or tr("（版本不明）"),
+                oldest=oldest,
+            )
         )
     return Host(
         server=server,
@@ -95,7 +106,9 @@ def read_settings(file: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except OSError as exc:
-        raise SettingsError(f"读不了 {file}（{exc.strerror}）。请检查权限。") from exc
+        raise SettingsError(
+            tr("读不了 {file}（{strerror}）。请检查权限。", file=file, strerror=exc.strerror)
+        ) from exc
 
 
 def parse_settings(content: bytes, file: Path) -> dict[str, Any]:
@@ -103,13 +116,21 @@ def parse_settings(content: bytes, file: Path) -> dict[str, Any]:
     try:
         data = load_yaml(content.decode("utf-8-sig"))
     except UnicodeDecodeError as exc:
-        raise SettingsError(f"{file} 不是 UTF-8 编码，小智服务端也读不了它。请另存为 UTF-8。") from exc
+        raise SettingsError(
+            tr("{file} 不是 UTF-8 编码，小智服务端也读不了它。请另存为 UTF-8。", file=file)
+        ) from exc
     except yaml.YAMLError as exc:
         raise not_yaml(exc, file) from exc
     if data is None:
         return {}
     if not isinstance(data, dict):
-        raise SettingsError(f"{file} 的最外层应是“键: 值”，得到的是 {type(data).__name__}。请检查它。")
+        raise SettingsError(
+            tr(
+                "{file} 的最外层应是“键: 值”，得到的是 {name}。请检查它。",
+                file=file,
+                name=type(data).__name__,
+            )
+        )
     return data
 
 

@@ -20,6 +20,7 @@ from xiaozhi_persona.errors import (
     ServiceUnavailable,
     SettingsError,
 )
+from xiaozhi_persona.language import later, tr
 from xiaozhi_persona.providers.llm.openai_reply import Complaint, CompletionReader, complaint_in
 from xiaozhi_persona.settings import LlmSettings
 from xiaozhi_persona.spine import ChatDelta, Message
@@ -48,12 +49,14 @@ class OpenAiChatModel:
         self._key = settings.api_key.strip()
         if not (self._key.isascii() and self._key.isprintable()):
             raise SettingsError(
-                "llm.api_key 里有密钥不会有的字（中文、换行等）。请把服务商给的密钥原样填入。"
+                tr("llm.api_key 里有密钥不会有的字（中文、换行等）。请把服务商给的密钥原样填入。")
             )
         try:
             json.dumps(settings.extra_body, allow_nan=False)
         except (TypeError, ValueError) as exc:
-            raise SettingsError(f"llm.extra_body 不能写成 JSON：{exc}。日期等请加上引号。") from exc
+            raise SettingsError(
+                tr("llm.extra_body 不能写成 JSON：{exc}。日期等请加上引号。", exc=exc)
+            ) from exc
         self._client: httpx.AsyncClient | None = None
 
     async def stream(
@@ -158,7 +161,10 @@ class OpenAiChatModel:
                 )
             except (ImportError, ValueError) as exc:
                 raise ServiceRejected(
-                    f"用不了环境变量里的代理：{exc}。检查 ALL_PROXY、HTTPS_PROXY，或改用 http:// 的代理。"
+                    tr(
+                        "用不了环境变量里的代理：{exc}。检查 ALL_PROXY、HTTPS_PROXY，或改用 http:// 的代理。",
+                        exc=exc,
+                    )
                 ) from exc
         return self._client
 
@@ -171,61 +177,110 @@ class OpenAiChatModel:
                 data += chunk
         reason = complaint_in(data).reason
         if response.has_redirect_location:
-            reason = f"地址转到了 {response.headers['location']}"
+            reason = tr("地址转到了 {value}", value=response.headers["location"])
         return self._refused(response.status_code, reason)
 
     def _refused(self, status: int, reason: str) -> ServiceError:
         kind, advice = _STATUS.get(status) or (_SERVER_FAILED if status >= 500 else _REFUSED)
-        did = "拒绝了请求" if kind is ServiceRejected else "没有回答"
-        said = f"：{self._masked(reason)}" if reason else ""
-        return kind(f"对话模型 {self._place} {did}（{status}）{said}。{advice}")
+        did = tr("拒绝了请求") if kind is ServiceRejected else tr("没有回答")
+        said = tr("：{masked}", masked=self._masked(reason)) if reason else ""
+        return kind(
+            tr(
+                "对话模型 {place} {did}（{status}）{said}。{advice}",
+                place=self._place,
+                did=did,
+                status=status,
+                said=said,
+                advice=tr(advice),
+            )
+        )
 
     def _failure(self, complaint: Complaint, reader: CompletionReader) -> ServiceError:
         """Return the error for a complaint in an answer that began as a success."""
         reason = self._masked(complaint.reason)
         if reader.pieces:
-            return ServiceBroken(f"对话模型 {self._place} 答到一半出错：{reason}。请再问一次。")
+            return ServiceBroken(
+                tr("对话模型 {place} 答到一半出错：{reason}。请再问一次。", place=self._place, reason=reason)
+            )
         if complaint.status:
             return self._refused(complaint.status, complaint.reason)
         return ServiceUnavailable(
-            f"对话模型 {self._place} 出错：{reason}。稍后再试，再不行就检查 llm.model。"
+            tr(
+                "对话模型 {place} 出错：{reason}。稍后再试，再不行就检查 llm.model。",
+                place=self._place,
+                reason=reason,
+            )
         )
 
     def _lost(self, exc: httpx.RequestError, reader: CompletionReader) -> ServiceError:
         reason = str(exc) or type(exc).__name__
         if reader.pieces:
-            return ServiceBroken(f"对话模型 {self._place} 答到一半断开：{reason}。请再问一次。")
+            return ServiceBroken(
+                tr("对话模型 {place} 答到一半断开：{reason}。请再问一次。", place=self._place, reason=reason)
+            )
         if isinstance(exc, httpx.ConnectTimeout):
-            reason = f"{self._settings.connect_timeout_s:g} 秒没有接通"
-        return ServiceUnavailable(f"连不上对话模型 {self._place}：{reason}。检查网络和 llm.base_url。")
+            reason = tr(
+                "{connect_timeout_s:g} 秒没有接通", connect_timeout_s=self._settings.connect_timeout_s
+            )
+        return ServiceUnavailable(
+            tr(
+                "连不上对话模型 {place}：{reason}。检查网络和 llm.base_url。",
+                place=self._place,
+                reason=reason,
+            )
+        )
 
     def _silent(self, reader: CompletionReader) -> ServiceError:
         if reader.pieces:
             return ServiceBroken(
-                f"对话模型 {self._place} 停了 {self._settings.token_timeout_s:g} 秒没有说下去。"
-                "请再问一次，常有时调大 llm.token_timeout_s。"
+                tr(
+                    "对话模型 {place} 停了 {token_timeout_s:g} 秒没有说下去。"
+                    "请再问一次，常有时调大 llm.token_timeout_s。",
+                    place=self._place,
+                    token_timeout_s=self._settings.token_timeout_s,
+                )
             )
         if reader.thoughts:
             return ServiceTimeout(
-                f"对话模型 {self._place} 只思考，没有开口。"
-                "在 llm.extra_body 里关掉思考，或调大 llm.speech_timeout_s 和 llm.token_timeout_s。"
+                tr(
+                    "对话模型 {place} 只思考，没有开口。"
+                    "在 llm.extra_body 里关掉思考，或调大 llm.speech_timeout_s 和 llm.token_timeout_s。",
+                    place=self._place,
+                )
             )
         return ServiceTimeout(
-            f"对话模型 {self._place} 在 {self._settings.first_token_timeout_s:g} 秒内没有回答。"
-            "稍后再试，或调大 llm.first_token_timeout_s。"
+            tr(
+                "对话模型 {place} 在 {first_token_timeout_s:g} 秒内没有回答。"
+                "稍后再试，或调大 llm.first_token_timeout_s。",
+                place=self._place,
+                first_token_timeout_s=self._settings.first_token_timeout_s,
+            )
         )
 
     def _incomplete(self, reader: CompletionReader) -> ServiceError:
         if reader.pieces:
-            return ServiceBroken(f"对话模型 {self._place} 没有说完就结束了。请再问一次。")
+            return ServiceBroken(tr("对话模型 {place} 没有说完就结束了。请再问一次。", place=self._place))
         if reader.is_foreign:
             return ServiceRejected(
-                f"{self._place} 返回的不是对话接口的数据。检查 llm.base_url（一般以 /v1 结尾）。"
+                tr(
+                    "{place} 返回的不是对话接口的数据。检查 llm.base_url（一般以 /v1 结尾）。",
+                    place=self._place,
+                )
             )
         if reader.finish_reason == "content_filter":
-            return ServiceRejected(f"对话模型 {self._place} 的内容审查拦下了这句话。换一种说法再问。")
-        advice = "在 llm.extra_body 里关掉思考或调大 max_tokens" if reader.thoughts else "检查 llm.model"
-        return ServiceUnavailable(f"对话模型 {self._place} 的回答是空的。再试一次，再不行就{advice}。")
+            return ServiceRejected(
+                tr("对话模型 {place} 的内容审查拦下了这句话。换一种说法再问。", place=self._place)
+            )
+        advice = (
+            tr("在 llm.extra_body 里关掉思考或调大 max_tokens") if reader.thoughts else tr("检查 llm.model")
+        )
+        return ServiceUnavailable(
+            tr(
+                "对话模型 {place} 的回答是空的。再试一次，再不行就{advice}。",
+                place=self._place,
+                advice=advice,
+            )
+        )
 
     def _masked(self, reason: str) -> str:
         # Some servers repeat the key that they refuse.
@@ -237,9 +292,11 @@ def completions_url(base_url: str) -> httpx.URL:
     try:
         url = httpx.URL(base_url)
     except httpx.InvalidURL as exc:
-        raise SettingsError(f"llm.base_url 不是有效的地址：{exc}。应如 https://api.deepseek.com/v1") from exc
+        raise SettingsError(
+            tr("llm.base_url 不是有效的地址：{exc}。应如 https://api.deepseek.com/v1", exc=exc)
+        ) from exc
     if not url.host or (url.port or 0) > 65535:
-        raise SettingsError("llm.base_url 的主机名或端口不对。应如 https://api.deepseek.com/v1")
+        raise SettingsError(tr("llm.base_url 的主机名或端口不对。应如 https://api.deepseek.com/v1"))
     path = url.path.rstrip("/")
     return url.copy_with(path=path if path.endswith("/chat/completions") else path + "/chat/completions")
 
@@ -259,22 +316,21 @@ class _GatewayError(ServiceUnavailable):
     """A status with which a gateway says that the model did not begin, so that trying again is safe."""
 
 
-_CHECK_KEY = "检查 llm.api_key。"
-_REFUSED = (ServiceRejected, "检查 llm.model 和 llm.extra_body。")
-_SERVER_FAILED = (ServiceUnavailable, "稍后再试。")
+_REFUSED = (ServiceRejected, later("检查 llm.model 和 llm.extra_body。"))
+_SERVER_FAILED = (ServiceUnavailable, later("稍后再试。"))
 _STATUS: Mapping[int, tuple[type[ServiceError], str]] = {
-    **dict.fromkeys((301, 302, 303, 307, 308), (ServiceRejected, "把正确的地址填入 llm.base_url。")),
-    401: (ServiceRejected, _CHECK_KEY),
-    402: (ServiceRejected, "给账户充值，或换一个 llm.api_key。"),
-    403: (ServiceRejected, _CHECK_KEY + "账户也要有权使用 llm.model。"),
-    404: (ServiceRejected, "检查 llm.base_url（一般以 /v1 结尾）和 llm.model。"),
-    405: (ServiceRejected, "检查 llm.base_url（一般以 /v1 结尾）。"),
-    408: (ServiceTimeout, "稍后再试。"),
-    413: (ServiceRejected, "对话太长了，调小 llm.history_chars。"),
-    429: (ServiceUnavailable, "问得太快或额度用完了，稍后再试，并查看账户的额度。"),
-    502: (_GatewayError, "稍后再试。"),
-    503: (_GatewayError, "服务正忙，稍后再试。"),
-    504: (ServiceTimeout, "稍后再试。"),
+    **dict.fromkeys((301, 302, 303, 307, 308), (ServiceRejected, later("把正确的地址填入 llm.base_url。"))),
+    401: (ServiceRejected, later("检查 llm.api_key。")),
+    402: (ServiceRejected, later("给账户充值，或换一个 llm.api_key。")),
+    403: (ServiceRejected, later("检查 llm.api_key。账户也要有权使用 llm.model。")),
+    404: (ServiceRejected, later("检查 llm.base_url（一般以 /v1 结尾）和 llm.model。")),
+    405: (ServiceRejected, later("检查 llm.base_url（一般以 /v1 结尾）。")),
+    408: (ServiceTimeout, later("稍后再试。")),
+    413: (ServiceRejected, later("对话太长了，调小 llm.history_chars。")),
+    429: (ServiceUnavailable, later("问得太快或额度用完了，稍后再试，并查看账户的额度。")),
+    502: (_GatewayError, later("稍后再试。")),
+    503: (_GatewayError, later("服务正忙，稍后再试。")),
+    504: (ServiceTimeout, later("稍后再试。")),
 }
 
 

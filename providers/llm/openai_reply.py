@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.spine import ToolCall
 
 LONGEST_LINE_BYTES = 1 << 20
@@ -55,7 +56,7 @@ class CompletionReader:
             self._rest.clear()
         self._rest += rest
         if max(len(self._rest), self._plain_bytes) > LONGEST_LINE_BYTES:
-            self.complaint = self.complaint or Complaint("一行数据超过 1 MB")
+            self.complaint = self.complaint or Complaint(tr("一行数据超过 1 MB"))
             self._rest, self._plain = bytearray(), []
         return [text for line in lines for text in self._line(line)]
 

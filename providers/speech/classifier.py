@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xiaozhi_persona.errors import PackageMissing, PersonaError, SettingsError, pip_install
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.text.emotions import LABELS, Emotion, EmotionNames
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,11 @@ def read_labels(folder: Path) -> list[str]:
         labels = [str(names[str(i)]) for i in range(len(names))]
     except (OSError, ValueError, KeyError, AttributeError) as exc:
         raise SettingsError(
-            f"{folder} 里没有能读的 config.json（{exc}），不是感情分类模型的文件夹。"
+            tr(
+                "{folder} 里没有能读的 config.json（{exc}），不是感情分类模型的文件夹。",
+                folder=folder,
+                exc=exc,
+            )
         ) from exc
     return list(LABELS) if all(label.startswith("LABEL_") for label in labels) else labels
 
@@ -97,7 +102,10 @@ def _load_onnx(folder: Path) -> _Model:
         from tokenizers import Tokenizer
     except ImportError as exc:
         raise PackageMissing(
-            f"感情分类要用 onnxruntime 和 tokenizers：{pip_install('onnxruntime', 'tokenizers')}"
+            tr(
+                "感情分类要用 onnxruntime 和 tokenizers：{pip_install}",
+                pip_install=pip_install("onnxruntime", "tokenizers"),
+            )
         ) from exc
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -126,7 +134,10 @@ def _load_transformers(folder: Path) -> _Model:
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
     except ImportError as exc:
         raise PackageMissing(
-            f"这个感情分类模型要用 transformers 和 torch：{pip_install('transformers', 'torch')}"
+            tr(
+                "这个感情分类模型要用 transformers 和 torch：{pip_install}",
+                pip_install=pip_install("transformers", "torch"),
+            )
         ) from exc
     torch.set_num_threads(1)
     tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)

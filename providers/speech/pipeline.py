@@ -18,6 +18,7 @@ import numpy as np
 from xiaozhi_persona.audio.opus import OpusEncoder
 from xiaozhi_persona.audio.resample import Framer, Resampler
 from xiaozhi_persona.errors import PersonaError, ServiceError, ServiceTimeout
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.speech.emotion_choice import FIRST_SENTENCE_WAIT_S, EmotionChoice
 from xiaozhi_persona.settings import PhraseSettings
 from xiaozhi_persona.spine import Clip, PcmChunk, Samples, SpeechSynthesizer
@@ -193,7 +194,7 @@ class SpeechPipeline:
                 await self._encode(framer.feed(resampler.feed(chunk)), sentence)
         await self._encode(framer.feed(resampler.finish()) + framer.finish(), sentence)
         if not sentence.first_audio_at_s:
-            raise ServiceError("语音合成没有给出声音")
+            raise ServiceError(tr("语音合成没有给出声音"))
 
     async def _next(self, chunks: AsyncIterator[PcmChunk]) -> PcmChunk | None:
         try:
@@ -203,7 +204,7 @@ class SpeechPipeline:
             return None
         except TimeoutError as exc:
             raise ServiceTimeout(
-                f"语音合成 {self._timeout_s:g} 秒没有给出声音，可调大 tts.timeout_s"
+                tr("语音合成 {timeout_s:g} 秒没有给出声音，可调大 tts.timeout_s", timeout_s=self._timeout_s)
             ) from exc
 
     async def _encode(self, frames: list[Samples], sentence: Sentence) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xiaozhi_persona.errors import PackageMissing, ServiceUnavailable, pip_install
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.settings import EspeakSettings
 from xiaozhi_persona.spine import Clip, PcmChunk, Samples
 
@@ -96,7 +97,11 @@ class _Engine:
         self.sample_rate_hz: int = self._library.espeak_Initialize(self._SYNCHRONOUS, 0, data.encode(), 0)
         if self.sample_rate_hz <= 0:
             raise ServiceUnavailable(
-                f"eSpeak 启动不了，它的数据文件夹是 {data}。可重装：{pip_install('-U', 'espeakng-loader')}"
+                tr(
+                    "eSpeak 启动不了，它的数据文件夹是 {data}。可重装：{pip_install}",
+                    data=data,
+                    pip_install=pip_install("-U", "espeakng-loader"),
+                )
             )
         self._callback = self._Callback(self._take)  # must live as long as the library may call it
         self._library.espeak_SetSynthCallback(self._callback)
@@ -107,7 +112,9 @@ class _Engine:
         """Return the sound of `text`. Raises ServiceUnavailable for an unknown voice."""
         with self._lock:
             if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
-                raise ServiceUnavailable(f"eSpeak 没有语音 {voice!r}，请改 espeak.voice，如 cmn-latn-pinyin")
+                raise ServiceUnavailable(
+                    tr("eSpeak 没有语音 {voice!r}，请改 espeak.voice，如 cmn-latn-pinyin", voice=voice)
+                )
             for parameter, value in (
                 (self._RATE, rate_wpm),
                 (self._VOLUME, volume),
@@ -118,7 +125,7 @@ class _Engine:
             self._parts = []
             data = text.replace("\0", " ").encode("utf-8", "ignore") + b"\0"
             if self._library.espeak_Synth(data, len(data), 0, 0, 0, self._UTF8, None, None) != 0:
-                raise ServiceUnavailable("eSpeak 没有合成这一句")
+                raise ServiceUnavailable(tr("eSpeak 没有合成这一句"))
             parts, self._parts = self._parts, []
         return np.concatenate(parts) if parts else np.zeros(0, np.int16)
 
@@ -143,5 +150,7 @@ def _load_engine() -> _Engine:
     try:
         import espeakng_loader
     except ImportError as exc:
-        raise PackageMissing(f"没有 eSpeak：运行 {pip_install('espeakng-loader')}") from exc
+        raise PackageMissing(
+            tr("没有 eSpeak：运行 {pip_install}", pip_install=pip_install("espeakng-loader"))
+        ) from exc
     return _Engine(espeakng_loader.get_library_path(), str(espeakng_loader.get_data_path()))

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xiaozhi_persona.errors import PackageMissing, SettingsError, pip_install
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.spine import Samples
 
 log = logging.getLogger(__name__)
@@ -121,7 +122,9 @@ class SileroModel:
             self._session: Any = onnxruntime.InferenceSession(str(file), options, ["CPUExecutionProvider"])
             self.judge([VadStream()], np.zeros((1, WINDOW_SAMPLES), np.float32))  # no other model takes this
         except Exception as exc:  # onnxruntime's own exceptions have no public base class
-            raise SettingsError(f"读不了 VAD 模型 {file}：{exc}。请改 vad.model，或留空用自带的。") from exc
+            raise SettingsError(
+                tr("读不了 VAD 模型 {file}：{exc}。请改 vad.model，或留空用自带的。", file=file, exc=exc)
+            ) from exc
 
     def judge(self, streams: list[VadStream], windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the probability of speech, shape (n,), for windows of shape (n, 512)."""
@@ -162,7 +165,7 @@ def load_vad_model(file: Path | None) -> VadModel:
     Raises SettingsError for a file that is not there, PackageMissing when there is nothing at all.
     """
     if file is not None and not file.is_file():
-        raise SettingsError(f"没有 VAD 模型 {file}。请改 vad.model，或留空用自带的。")
+        raise SettingsError(tr("没有 VAD 模型 {file}。请改 vad.model，或留空用自带的。", file=file))
     file = file or _file_of_wheel()
     try:
         if file is not None:
@@ -174,7 +177,10 @@ def load_vad_model(file: Path | None) -> VadModel:
         return WebRtcModel()
     except ImportError as exc:
         raise PackageMissing(
-            f"没有语音端点检测：运行 {pip_install('onnxruntime', 'webrtcvad-wheels')}"
+            tr(
+                "没有语音端点检测：运行 {pip_install}",
+                pip_install=pip_install("onnxruntime", "webrtcvad-wheels"),
+            )
         ) from exc
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.roles.files import inside, is_absolute
 from xiaozhi_persona.roles.importers.draft import Draft, DraftClip, text
 from xiaozhi_persona.roles.references import sound_files, text_of_name
@@ -39,9 +40,9 @@ def read_json(file: Path) -> tuple[Any, list[str]]:
         error = exc
     mended, done = source, []
     for pattern, put, told in (
-        (_LONE_BACKSLASH, r"\\\\", "路径里的 \\ 写成了 \\\\"),
-        (_COMMA_MISSING, r"\1,\2", "补上了两项之间缺的逗号"),
-        (_COMMA_TOO_MANY, r"\1", "去掉了最后多余的逗号"),
+        (_LONE_BACKSLASH, r"\\\\", tr("路径里的 \\ 写成了 \\\\")),
+        (_COMMA_MISSING, r"\1,\2", tr("补上了两项之间缺的逗号")),
+        (_COMMA_TOO_MANY, r"\1", tr("去掉了最后多余的逗号")),
     ):
         mended, count = pattern.subn(put, mended)
         done += [told] if count else []
@@ -49,19 +50,28 @@ def read_json(file: Path) -> tuple[Any, list[str]]:
         return json.loads(mended), done
     except ValueError:
         line = getattr(error, "lineno", "?")
-        raise SettingsError(f"{file} 第 {line} 行不是有效的 JSON（{error}）。检查引号和逗号。") from error
+        raise SettingsError(
+            tr(
+                "{file} 第 {line} 行不是有效的 JSON（{error}）。检查引号和逗号。",
+                file=file,
+                line=line,
+                error=error,
+            )
+        ) from error
 
 
 def read_cabm(file: Path) -> Draft:
     """Read a role's config.json and the clips around it. Raises SettingsError."""
     data, mended = read_json(file)
     if not isinstance(data, dict):
-        raise SettingsError(f"{file} 的最外层应是 {{...}}，得到的是 {type(data).__name__}。")
+        raise SettingsError(
+            tr("{file} 的最外层应是 {{...}}，得到的是 {name}。", file=file, name=type(data).__name__)
+        )
     folder = file.parent.absolute()
     draft = Draft(folder, name=folder.name)
     for note in mended:
         draft.tell(file.name, "warning", note=note)
-    draft.take(file.parent.name or file.name, "name", draft.name, "文件夹的名字")
+    draft.take(file.parent.name or file.name, "name", draft.name, tr("文件夹的名字"))
     language = text(data.get("ref_lang"))
     draft.take("ref_lang", "reference_language", language)
     for key, target in (("gpt", "gpt_weights"), ("sovits", "sovits_weights"), ("BERTmodel", "classifier")):
@@ -80,13 +90,13 @@ def _take_path(draft: Draft, key: str, target: str, path: str) -> None:
         return
     here = draft.base / path.replace("\\", "/")
     if target == "classifier" and here.is_dir() and not (here / "config.json").is_file():
-        draft.tell(key, "warning", note=f"{path} 里没有 config.json，不是感情分类模型，没有用")
+        draft.tell(key, "warning", note=tr("{path} 里没有 config.json，不是感情分类模型，没有用", path=path))
     elif not is_absolute(path) and here.exists():
-        draft.take(key, target, str(here), "没有复制；GPT-SoVITS 在别的机器时改成它那里的路径", "changed")
+        draft.take(key, target, str(here), tr("没有复制；GPT-SoVITS 在别的机器时改成它那里的路径"), "changed")
     elif target == "classifier":
-        draft.tell(key, "warning", note=f"没有找到 {path}，不用感情分类模型")
+        draft.tell(key, "warning", note=tr("没有找到 {path}，不用感情分类模型", path=path))
     else:
-        draft.take(key, target, path, "这里没有这个文件，路径照原样交给 GPT-SoVITS 的机器", "warning")
+        draft.take(key, target, path, tr("这里没有这个文件，路径照原样交给 GPT-SoVITS 的机器"), "warning")
 
 
 def _read_emotions(draft: Draft, multi: str) -> None:
@@ -94,7 +104,7 @@ def _read_emotions(draft: Draft, multi: str) -> None:
     path = inside(multi)
     root = draft.base / (path or "")
     if path is None or not root.is_dir():
-        draft.tell("multiREF", "warning", note=f"没有文件夹 {multi}，只有默认的参考音频")
+        draft.tell("multiREF", "warning", note=tr("没有文件夹 {multi}，只有默认的参考音频", multi=multi))
         return
     before = len(draft.clips)
     for folder in _folders(root, draft):
@@ -105,10 +115,10 @@ def _read_emotions(draft: Draft, multi: str) -> None:
                     continue
                 said = _text_of(file)
                 if not said:
-                    draft.tell(str(file), "warning", note="文件名不像文字，roles fix 可听写")
+                    draft.tell(str(file), "warning", note=tr("文件名不像文字，roles fix 可听写"))
                 draft.clips.append(DraftClip(emotion.name, str(file), said))
     if len(draft.clips) == before:
-        draft.tell("multiREF", "warning", note=f"{multi} 里没有 感情/文字.wav")
+        draft.tell("multiREF", "warning", note=tr("{multi} 里没有 感情/文字.wav", multi=multi))
 
 
 def _folders(folder: Path, draft: Draft) -> list[Path]:
@@ -120,7 +130,7 @@ def _folders(folder: Path, draft: Draft) -> list[Path]:
 def _leads_out(path: Path, draft: Draft) -> bool:
     out = not path.resolve().is_relative_to(draft.base.resolve())
     if out:
-        draft.tell(str(path), "warning", note="是指向角色文件夹以外的链接，没有用")
+        draft.tell(str(path), "warning", note=tr("是指向角色文件夹以外的链接，没有用"))
     return out
 
 

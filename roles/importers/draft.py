@@ -12,6 +12,7 @@ from typing import Any, Literal
 import yaml
 
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.roles.files import is_absolute, new_folder, safe_name
 from xiaozhi_persona.roles.references import AUX_FOLDERS, SOUND_SUFFIXES, default_or
 from xiaozhi_persona.roles.role import Role, load_pack
@@ -73,7 +74,7 @@ class Draft:
         """Account for the keys that nothing was made of."""
         for key, value in data.items():
             if key not in known and value not in (None, "", [], {}):
-                self.tell(f"{prefix}{key}", "ignored", note=note or "不认识，没有用")
+                self.tell(f"{prefix}{key}", "ignored", note=note or tr("不认识，没有用"))
 
 
 PARAMETERS = frozenset(
@@ -98,7 +99,7 @@ def take_parameters(draft: Draft, data: Mapping[str, Any], prefix: str) -> set[s
                     prefix + key,
                     "parameters.batch_size",
                     1,
-                    f"{value} 改为 1：流式时大于 1 会丢句子",
+                    tr("{value} 改为 1：流式时大于 1 会丢句子", value=value),
                     "changed",
                 )
     return used
@@ -125,9 +126,16 @@ def write_pack(draft: Draft, roles_dir: Path, wanted: str = "") -> Role:
     asked = wanted or draft.name
     role_id = safe_name(asked)
     if not role_id:
-        raise SettingsError(f"{asked!r} 不能作角色的名字。用 --name 换一个，如 --name xiaomei")
+        raise SettingsError(
+            tr("{asked!r} 不能作角色的名字。用 --name 换一个，如 --name xiaomei", asked=asked)
+        )
     if role_id != asked:
-        draft.tell("--name" if wanted else "名字", "changed", role_id, f"{asked!r} 不能作文件夹名")
+        draft.tell(
+            "--name" if wanted else tr("名字"),
+            "changed",
+            role_id,
+            tr("{asked!r} 不能作文件夹名", asked=asked),
+        )
     draft.sheet.setdefault("name", draft.name or role_id)
     with new_folder(roles_dir, role_id) as folder:
         _copy_clips(draft, folder)
@@ -137,8 +145,10 @@ def write_pack(draft: Draft, roles_dir: Path, wanted: str = "") -> Role:
         try:
             load_pack(folder)
         except SettingsError as exc:
-            place = f"{folder / 'role.yaml'}："
-            raise SettingsError(f"导入不了：{str(exc).replace(place, '')}。请改原文件里的这一项。") from exc
+            place = tr("{value}：", value=folder / "role.yaml")
+            raise SettingsError(
+                tr("导入不了：{replace}。请改原文件里的这一项。", replace=str(exc).replace(place, ""))
+            ) from exc
     return load_pack(roles_dir / role_id)
 
 
@@ -165,7 +175,7 @@ def _copy_clips(draft: Draft, folder: Path) -> None:
     for number, file in enumerate(aux_here, 1):
         _copy(file, folder / "refs" / AUX_FOLDERS[0] / f"{number:02d}{file.suffix.lower()}", draft)
     for missing in aux_there:
-        draft.tell(missing, "warning", "server_aux", "这里没有这个文件，路径照原样交给 GPT-SoVITS 的机器")
+        draft.tell(missing, "warning", "server_aux", tr("这里没有这个文件，路径照原样交给 GPT-SoVITS 的机器"))
     counts: Counter[str] = Counter()
     for clip in draft.clips:
         name = default_or(clip.emotion) or "default"
@@ -174,7 +184,7 @@ def _copy_clips(draft: Draft, folder: Path) -> None:
         entry: dict[str, Any] = {}
         if file is None:
             entry = {"server_path": clip.path, "text": clip.text}
-            note = "这里没有这个文件，路径照原样交给 GPT-SoVITS 的机器；它的长度和声音没有检查"
+            note = tr("这里没有这个文件，路径照原样交给 GPT-SoVITS 的机器；它的长度和声音没有检查")
             draft.tell(clip.path, "warning", f"references.{name}", note)
         else:
             counts[inner.casefold()] += 1

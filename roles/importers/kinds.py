@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.roles.importers.cabm import read_cabm
 from xiaozhi_persona.roles.importers.draft import Change, Draft, write_pack
 from xiaozhi_persona.roles.importers.moechat import is_moechat, read_moechat
@@ -45,15 +46,18 @@ def _read(file: Path, kind: ImportKind | None) -> Draft:
     if kind == "xiaozhi" or kind is None and is_xiaozhi(data):
         return read_xiaozhi(data, file)
     raise SettingsError(
-        f"认不出 {file} 是什么。能导入的：MoeChat 的 config.yaml 或 info.yaml、CABM 的 role/角色/config.json、"
-        "小智服务端的 config.yaml（里面有 GPT_SOVITS_V2 或 V3）。"
+        tr(
+            "认不出 {file} 是什么。"
+            "能导入的：MoeChat 的 config.yaml 或 info.yaml、CABM 的 role/角色/config.json、小智服务端的 config.yaml（里面有 GPT_SOVITS_V2 或 V3）。",
+            file=file,
+        )
     )
 
 
 def _file(path: Path) -> Path:
     if (path / "role.yaml").is_file():
         raise SettingsError(
-            f"{path} 已经是角色包，不用导入：把整个文件夹复制到数据文件夹的 roles/ 下就能用。"
+            tr("{path} 已经是角色包，不用导入：把整个文件夹复制到数据文件夹的 roles/ 下就能用。", path=path)
         )
     if path.is_file():
         return path
@@ -63,6 +67,14 @@ def _file(path: Path) -> Path:
     if path.is_dir():
         inner = sorted(file.parent for pattern in _INNER_ROLES for file in path.glob(pattern))
         if inner:
-            raise SettingsError(f"{path} 里有几个角色，写出是哪一个：{'、'.join(map(str, inner[:20]))}")
-        raise SettingsError(f"{path} 里没有 config.json、config.yaml 或 info.yaml。请写出是哪个文件。")
-    raise SettingsError(f"没有 {path}。请检查路径。")
+            raise SettingsError(
+                tr(
+                    "{path} 里有几个角色，写出是哪一个：{listed}",
+                    path=path,
+                    listed=tr("、").join(map(str, inner[:20])),
+                )
+            )
+        raise SettingsError(
+            tr("{path} 里没有 config.json、config.yaml 或 info.yaml。请写出是哪个文件。", path=path)
+        )
+    raise SettingsError(tr("没有 {path}。请检查路径。", path=path))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.roles.importers.draft import Draft, DraftClip, listed, take_parameters, text
 
 # Keys of info.yaml as those of config.yaml.
@@ -59,7 +60,7 @@ def read_moechat(data: Mapping[str, Any], file: Path) -> Draft:
     _read_voice(draft, gsv)
     for tag, value in _section(data, "extra_ref_audio", file).items():
         _read_tag(draft, str(tag), value)
-    note = "这里用不到" if newer else "不属于角色，没有用；要的话写进 data/.config.yaml"
+    note = tr("这里用不到") if newer else tr("不属于角色，没有用；要的话写进 data/.config.yaml")
     draft.ignore_rest(data, {"GSV", "Agent", "extra_ref_audio"}, note=note)
     return draft
 
@@ -79,17 +80,17 @@ def _read_agent(draft: Draft, agent: Mapping[str, Any]) -> None:
         value = agent.get(source)
         draft.take(f"Agent.{source}", target, listed(value if isinstance(value, list) else [value]))
     for source, target in (("mem_thresholds", "memory.threshold"), ("books_thresholds", "lore.threshold")):
-        draft.take(f"Agent.{source}", target, _between(agent.get(source), 0, 1), "相似度门限")
+        draft.take(f"Agent.{source}", target, _between(agent.get(source), 0, 1), tr("相似度门限"))
     depth = _between(agent.get("scan_depth"), 0, 50)
     draft.take(
         "Agent.scan_depth",
         "lore.max_entries",
         None if depth is None else int(depth),
-        "是返回的条数，不是往回看的深度",
+        tr("是返回的条数，不是往回看的深度"),
     )
     for key in ("is_up", "long_memory", "is_check_memorys", "is_core_mem", "lore_books"):
         if agent.get(key) is not None:
-            draft.tell(f"Agent.{key}", "ignored", note="记忆和世界书的开关不在角色里")
+            draft.tell(f"Agent.{key}", "ignored", note=tr("记忆和世界书的开关不在角色里"))
     known = {
         "char",
         "user",
@@ -109,9 +110,9 @@ def _read_agent(draft: Draft, agent: Mapping[str, Any]) -> None:
 def _read_voice(draft: Draft, gsv: Mapping[str, Any]) -> None:
     draft.take("GSV.text_lang", "language", text(gsv.get("text_lang")))
     draft.take("GSV.prompt_lang", "reference_language", text(gsv.get("prompt_lang")))
-    draft.take("GSV.GPT_weight", "gpt_weights", text(gsv.get("GPT_weight")), "GPT-SoVITS 机器上的路径")
+    draft.take("GSV.GPT_weight", "gpt_weights", text(gsv.get("GPT_weight")), tr("GPT-SoVITS 机器上的路径"))
     draft.take(
-        "GSV.SoVITS_weight", "sovits_weights", text(gsv.get("SoVITS_weight")), "GPT-SoVITS 机器上的路径"
+        "GSV.SoVITS_weight", "sovits_weights", text(gsv.get("SoVITS_weight")), tr("GPT-SoVITS 机器上的路径")
     )
     if path := text(gsv.get("ref_audio_path")):
         draft.clips.append(DraftClip("", path, text(gsv.get("prompt_text"))))
@@ -121,7 +122,7 @@ def _read_voice(draft: Draft, gsv: Mapping[str, Any]) -> None:
     if isinstance(extra, dict):
         draft.ignore_rest(extra, take_parameters(draft, extra, "GSV.ex_config."), "GSV.ex_config.")
     if text(gsv.get("api")):
-        draft.tell("GSV.api", "ignored", note="服务器地址写进 data/.config.yaml 的 gpt_sovits.servers")
+        draft.tell("GSV.api", "ignored", note=tr("服务器地址写进 data/.config.yaml 的 gpt_sovits.servers"))
     known = {"text_lang", "prompt_lang", "prompt_text", "GPT_weight", "SoVITS_weight", "ref_audio_path"}
     draft.ignore_rest(gsv, known | used | {"aux_ref_audio_paths", "ex_config", "api"}, "GSV.")
 
@@ -132,10 +133,10 @@ def _read_tag(draft: Draft, tag: str, value: Any) -> None:
     for pair in pairs:
         items = [text(item) for item in pair] if isinstance(pair, list) else [text(pair)]
         if not items or not items[0]:
-            draft.tell(f"extra_ref_audio.{tag}", "ignored", note="没有写路径")
+            draft.tell(f"extra_ref_audio.{tag}", "ignored", note=tr("没有写路径"))
             continue
         if len(items) != 2:
-            draft.tell(f"extra_ref_audio.{tag}", "warning", note="应是 [路径, 文字] 两项")
+            draft.tell(f"extra_ref_audio.{tag}", "warning", note=tr("应是 [路径, 文字] 两项"))
         draft.clips.append(DraftClip(tag, items[0], items[1] if len(items) > 1 else ""))
 
 
@@ -152,7 +153,14 @@ def _as_older(data: Mapping[str, Any], file: Path) -> dict[str, Any]:
 def _section(data: Mapping[str, Any], key: str, file: Path) -> Mapping[str, Any]:
     value = data.get(key) or {}
     if not isinstance(value, dict):
-        raise SettingsError(f"{file}：{key} 应是“键: 值”，得到的是 {type(value).__name__}。请检查缩进。")
+        raise SettingsError(
+            tr(
+                "{file}：{key} 应是“键: 值”，得到的是 {name}。请检查缩进。",
+                file=file,
+                key=key,
+                name=type(value).__name__,
+            )
+        )
     return value
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import codecs
 import difflib
 import io
+import os
 import sys
 import traceback
 
 import click
 
 from xiaozhi_persona import __version__
-from xiaozhi_persona.commands.lazy_group import LazyGroup, show_help_alone
+from xiaozhi_persona.commands.lazy_group import LazyGroup, show_help_alone, translate_help
 from xiaozhi_persona.errors import PersonaError, own_command, pip_install
+from xiaozhi_persona.language import VARIABLE, set_language, tr
+from xiaozhi_persona.settings_files import written_language
 
 COMMANDS = {
     "serve": "启动桥：设备连接的服务",
@@ -47,22 +50,28 @@ def xiaozhi_persona(ctx: click.Context) -> int:
 
 def _in_chinese(exc: click.UsageError) -> str:
     if isinstance(exc, click.NoSuchOption):
-        near = f"，是不是 {exc.possibilities[0]}？" if exc.possibilities else ""
-        return f"没有选项 {exc.option_name}{near}"
+        near = tr("，是不是 {value}？", value=exc.possibilities[0]) if exc.possibilities else ""
+        return tr("没有选项 {option_name}", option_name=exc.option_name) + near
     if isinstance(exc, click.MissingParameter) and exc.param:
-        return f"缺少 {exc.param.get_error_hint(exc.ctx) if exc.ctx else exc.param.name}"
+        return tr("缺少 {value}", value=exc.param.get_error_hint(exc.ctx) if exc.ctx else exc.param.name)
     if isinstance(exc, click.BadParameter) and exc.param and exc.ctx:
-        return f"{exc.param.get_error_hint(exc.ctx)} 的值不对：{exc.message}"
+        return tr(
+            "{get_error_hint} 的值不对：{message}",
+            get_error_hint=exc.param.get_error_hint(exc.ctx),
+            message=exc.message,
+        )
     if exc.message.startswith("No such command '"):
         name = exc.message.split("'")[1]
         group = exc.ctx.command if exc.ctx else None
         known = group.list_commands(exc.ctx) if isinstance(group, click.Group) and exc.ctx else []
-        meant = "".join(f"，是不是 {one}？" for one in difflib.get_close_matches(name, known, 1))
-        return f"没有命令 {name}{meant}"
+        near = "".join(
+            tr("，是不是 {value}？", value=one) for one in difflib.get_close_matches(name, known, 1)
+        )
+        return tr("没有命令 {name}", name=name) + near
     if exc.message.startswith("Got unexpected extra argument"):
-        return f"多了 {exc.message.partition('(')[2].rstrip(')')}。有空格的话要用引号括起来"
+        return tr("多了 {words}。有空格的话要用引号括起来", words=exc.message.partition("(")[2].rstrip(")"))
     if isinstance(exc, click.BadOptionUsage) and "requires" in exc.message:
-        return f"{exc.option_name} 后面要写一个值"
+        return tr("{option_name} 后面要写一个值", option_name=exc.option_name)
     return exc.format_message()
 
 
@@ -92,20 +101,25 @@ def _set_output_encoding() -> None:
 def main() -> None:
     """Run the command; errors end in one or two lines and exit code 1 (a failure) or 2 (wrong use or settings)."""
     _set_output_encoding()
+    set_language(os.environ.get(VARIABLE) or written_language() or "auto")
+    translate_help(xiaozhi_persona)
     try:
         code = xiaozhi_persona.main(prog_name=own_command(), standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except PersonaError as exc:
         if "--debug" in sys.argv:
             traceback.print_exc()
-        click.echo(f"错误：{exc}", err=True)
+        click.echo(tr("错误：{exc}", exc=exc), err=True)
         sys.exit(exc.exit_code)
     except click.UsageError as exc:
         where = exc.ctx.command_path if exc.ctx else own_command()
-        click.echo(f"用法不对：{_in_chinese(exc)}\n看看 {where} --help", err=True)
+        click.echo(
+            tr("用法不对：{in_chinese}\n看看 {where} --help", in_chinese=_in_chinese(exc), where=where),
+            err=True,
+        )
         sys.exit(2)
     except click.ClickException as exc:
-        click.echo(f"错误：{exc.format_message()}", err=True)
+        click.echo(tr("错误：{format_message}", format_message=exc.format_message()), err=True)
         sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(130)
@@ -117,9 +131,19 @@ def main() -> None:
             raise
         package = (exc.name or "").split(".")[0] if isinstance(exc, ModuleNotFoundError) else ""
         if package and package != __package__:  # installed by hand, without the extra that this command needs
-            click.echo(f"错误：这个命令要用 {package}，还没有装。运行 {pip_install(package)}", err=True)
+            lacking = tr(
+                "这个命令要用 {package}，还没有装。运行 {command}",
+                package=package,
+                command=pip_install(package),
+            )
+            click.echo(tr("错误：{exc}", exc=lacking), err=True)
             sys.exit(1)
         click.echo(
-            f"出了意外的错误：{type(exc).__name__}: {exc}\n加上 --debug 再运行一次可看到细节。", err=True
+            tr(
+                "出了意外的错误：{name}: {exc}\n加上 --debug 再运行一次可看到细节。",
+                name=type(exc).__name__,
+                exc=exc,
+            ),
+            err=True,
         )
         sys.exit(1)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from xiaozhi_persona.errors import SettingsError, own_command
+from xiaozhi_persona.language import in_language, tr
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.settings_files import DEFAULTS_NAME, OWN_NAME, find_files
 from xiaozhi_persona.text_files import read_text
@@ -56,7 +57,9 @@ def check_value(key: str, text: str) -> Any:
     try:
         value = _value_of(path, text)
     except yaml.YAMLError as exc:
-        raise SettingsError(f"{key} 的值读不懂：{text!r}。列表写成 [甲, 乙]。") from exc
+        raise SettingsError(
+            tr("{key} 的值读不懂：{value!r}。列表写成 [甲, 乙]。", key=key, value=text)
+        ) from exc
     nested: Any = value
     for part in reversed(path):
         nested = {part: nested}
@@ -87,7 +90,12 @@ def changed_keys(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def render() -> str:
-    """Return config.yaml: every setting with its default, its unit or range, and what it is for."""
+    """Return config.yaml: every setting with its default, its unit or range, and what it is for, in Chinese."""
+    with in_language("zh"):
+        return _rendered()
+
+
+def _rendered() -> str:
     lines = [
         "# xiaozhi-persona 的全部设置，每一项的默认值和说明。请不要改这个文件，它会随项目更新；",
         f"# 自己的设置写在旁边的 {OWN_NAME.as_posix()} 里，写法相同，只写要改的，或用命令 set 键 值。",
@@ -108,8 +116,11 @@ def render() -> str:
 def render_own() -> str:
     """Return a data/.config.yaml that sets nothing: the settings that people change first, as comments."""
     lines = [
-        f"# 你自己的设置，优先于 {DEFAULTS_NAME}。写法和它相同，只写要改的；每一项的默认值和说明在那里。",
-        "# 下面的例子去掉行首的“# ”就生效，一节的名字（如 llm:）也要去掉；也可以用命令：",
+        tr(
+            "# 你自己的设置，优先于 {DEFAULTS_NAME}。写法和它相同，只写要改的；每一项的默认值和说明在那里。",
+            DEFAULTS_NAME=DEFAULTS_NAME,
+        ),
+        tr("# 下面的例子去掉行首的“# ”就生效，一节的名字（如 llm:）也要去掉；也可以用命令："),
         f"#   {own_command('set llm.base_url https://api.deepseek.com/v1')}",
     ]
     for name, keys in _CHANGED_FIRST.items():
@@ -117,7 +128,7 @@ def render_own() -> str:
         section = type(field.get_default(call_default_factory=True))
         block = [] if keys else _entry(name, field)
         if keys:
-            block = [f"{name}:  # {section.__doc__}"]
+            block = [f"{name}:  # {tr(str(section.__doc__))}"]
             block += [f"  {line}" for key in keys for line in _entry(key, section.model_fields[key])]
         lines += ["", *(f"# {line}" for line in block)]
     return "\n".join(lines) + "\n"
@@ -135,7 +146,7 @@ _CHANGED_FIRST: dict[str, tuple[str, ...]] = {
 
 def _entry(name: str, field: FieldInfo) -> list[str]:
     allowed = allowed_values(name, field)
-    comment = f"{field.description}（{allowed}）" if allowed else str(field.description)
+    comment = tr(str(field.description)) + (f"（{allowed}）" if allowed else "")
     default = field.get_default(call_default_factory=True)
     value = yaml.safe_dump(
         default, allow_unicode=True, default_flow_style=True, width=10_000, sort_keys=False
@@ -146,7 +157,9 @@ def _entry(name: str, field: FieldInfo) -> list[str]:
 def read_file(file: Path) -> dict[str, Any]:
     """Return what stands in a settings file, as it is written there. Raises SettingsError."""
     if not file.exists():
-        raise SettingsError(f"没有设置文件 {file}。运行 {own_command('init')} 可写出一份。")
+        raise SettingsError(
+            tr("没有设置文件 {file}。运行 {command} 可写出一份。", file=file, command=own_command("init"))
+        )
     return parse_mapping(read_text(file), file)
 
 
@@ -179,8 +192,14 @@ def _overrides(data: dict[str, Any], environ: Mapping[str, str]) -> Iterator[tup
         try:
             target[path[-1]] = _value_of(path, text)
         except yaml.YAMLError as exc:
-            raise SettingsError(f"环境变量 {variable} 的值读不懂：{text!r}。列表写成 [甲, 乙]。") from exc
-        yield path, f"环境变量 {variable}"
+            raise SettingsError(
+                tr(
+                    "环境变量 {variable} 的值读不懂：{value!r}。列表写成 [甲, 乙]。",
+                    variable=variable,
+                    value=text,
+                )
+            ) from exc
+        yield path, tr("环境变量 {variable}", variable=variable)
 
 
 def _value_of(path: tuple[str, ...], text: str) -> Any:
@@ -205,7 +224,12 @@ def _expand(value: Any, environ: Mapping[str, str], origins: _Origins, path: tup
         name = match[1]
         if name not in environ:
             raise SettingsError(
-                f"{_place(path, origins)}：{'.'.join(map(str, path))} 用到环境变量 ${{{name}}}，但没有设置它。先运行：export {name}=..."
+                tr(
+                    "{place}：{listed} 用到环境变量 ${{{name}}}，但没有设置它。先运行：export {name}=...",
+                    place=_place(path, origins),
+                    listed=".".join(map(str, path)),
+                    name=name,
+                )
             )
         return environ[name]
 
@@ -220,5 +244,6 @@ def _explain(error: Any, origins: _Origins) -> str:
 def _place(path: tuple[str, ...], origins: _Origins) -> str:
     """Return where the value at `path`, or one in it or around it, was read: of several, the one that wins."""
     return next(
-        (place for key, place in reversed(origins.items()) if all(map(operator.eq, path, key))), "默认设置"
+        (place for key, place in reversed(origins.items()) if all(map(operator.eq, path, key))),
+        tr("默认设置"),
     )

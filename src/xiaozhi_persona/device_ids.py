@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Mapping
 
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 
 MAX_LENGTH = 256
 """Characters. A MAC has 17, a UUID 36."""
@@ -43,5 +44,10 @@ def normal_keys(of_device: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for written, value in of_device.items():
         if found.setdefault(normal_id(written), value) != value:
-            raise SettingsError(f"每台设备只能写一次，{normal_id(written)} 写了两次，值还不一样。请删去一个")
+            raise SettingsError(
+                tr(
+                    "每台设备只能写一次，{normal_id} 写了两次，值还不一样。请删去一个",
+                    normal_id=normal_id(written),
+                )
+            )
     return found

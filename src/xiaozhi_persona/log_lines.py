@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TextIO
 
+from xiaozhi_persona.language import tr
+
 PERIOD_S = 60.0
 LINES_A_PERIOD = 60
 """How many different lines one place in the code may write in a period: what the turns of a few devices need."""
@@ -74,5 +76,9 @@ class LimitedHandler(logging.StreamHandler):  # type: ignore[type-arg]  # Python
                 return
             del self._places[key]
             if place.left_out:
-                line = f"{place.last['msg']}（一分钟里还有 {place.left_out} 行这样的）"
+                line = tr(
+                    "{value}（一分钟里还有 {left_out} 行这样的）",
+                    value=place.last["msg"],
+                    left_out=place.left_out,
+                )
                 super().emit(logging.makeLogRecord({**place.last, "msg": line}))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.language import tr
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,11 @@ def read_or_make(file: Path, make: Callable[[], bytes]) -> bytes:
             log.error("%s 写不了（%s），只用到退出为止。请检查文件夹的权限和磁盘空间。", file, exc.strerror)
             return content
         raise PersonaError(
-            f"读不了或写不了 {file}（{exc.strerror or exc}）。请检查文件夹的权限和磁盘。"
+            tr(
+                "读不了或写不了 {file}（{value}）。请检查文件夹的权限和磁盘。",
+                file=file,
+                value=exc.strerror or exc,
+            )
         ) from exc
 
 

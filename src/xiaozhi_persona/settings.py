@@ -342,6 +342,10 @@ class Settings(Section):
         {}, description="个别设备用另外的角色，写设备编号（MAC 地址），如 {'aa:bb:cc:dd:ee:ff': xiaoyu}"
     )
     paths: PathSettings = Field(default_factory=PathSettings)
+    language: Literal["auto", "zh", "en"] = Field(
+        "auto",
+        description="命令、检查、出错和日志用的语言；auto 为系统的语言是英文时用英文，否则用中文。设备说的话由角色和 phrases 定",
+    )
     log: LogSettings = Field(default_factory=LogSettings)
     bridge: BridgeSettings = Field(default_factory=BridgeSettings)
     session: SessionSettings = Field(default_factory=SessionSettings)

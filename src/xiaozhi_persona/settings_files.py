@@ -4,6 +4,7 @@ the project brings and nobody edits, and beside it the user's own `data/.config.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ OWN_NAME = Path("data", ".config.yaml")
 PROJECT_VARIABLE = "XIAOZHI_PERSONA_PROJECT"
 """The environment variable in which run.py, started from anywhere, names the folder of its settings."""
 
+_LANGUAGE = re.compile(r"(?m)^language[ \t]*:[ \t]*['\"]?(\w+)")
 _HOSTS_KEY = re.compile(r"(?m)^selected_module[ \t]*:")
 """Stands in the settings of xiaozhi-esp32-server, and never in ours."""
 
@@ -61,6 +63,16 @@ def find_files(config: Path | None = None) -> SettingsFiles:
         return here
     there = _files_in(project)
     return SettingsFiles(there.folder, there.defaults, there.own, here.of_the_host + there.of_the_host)
+
+
+def written_language() -> str:
+    """Return what the files say of the setting `language`, without reading all of them; "" if nothing."""
+    found = ""
+    for file in find_files().present:
+        with contextlib.suppress(OSError):
+            text = file.read_text(encoding="utf-8", errors="replace")
+            found = next(iter(_LANGUAGE.findall(text)), found)
+    return found
 
 
 def project_folder() -> Path | None:

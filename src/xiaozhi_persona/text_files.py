@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import later, tr
 
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _PRIVATE_USE = range(0xE000, 0xF900)
@@ -54,17 +55,19 @@ def stream_lines(stream: BinaryIO, name: str) -> Iterator[str]:
         yield from io.StringIO(decode_text(first + stream.read(), name))
         return
     for number, line in enumerate(itertools.chain([first], stream), 1):
-        yield decode_text(line, f"{name}第 {number} 行")
+        yield decode_text(line, tr("{name}第 {number} 行", name=name, number=number))
 
 
 def _bytes(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except FileNotFoundError as exc:
-        raise SettingsError(f"没有这个文件：{file}。请检查路径。") from exc
+        raise SettingsError(tr("没有这个文件：{file}。请检查路径。", file=file)) from exc
     except (OSError, ValueError) as exc:
         reason = os.strerror(exc.errno) if isinstance(exc, OSError) and exc.errno else exc
-        raise SettingsError(f"读不了 {file}（{reason}）。请检查路径和权限。") from exc
+        raise SettingsError(
+            tr("读不了 {file}（{reason}）。请检查路径和权限。", file=file, reason=reason)
+        ) from exc
 
 
 def _is_utf8(file: Path) -> bool:
@@ -87,7 +90,14 @@ def _encoding(data: bytes, name: str) -> str:
         try:
             data.decode("utf-16")
         except UnicodeDecodeError as exc:
-            raise SettingsError(f"{name} 开头是 UTF-16 的标记，后面却不是（{exc.reason}）。{_SAVE}") from exc
+            raise SettingsError(
+                tr(
+                    "{name} 开头是 UTF-16 的标记，后面却不是（{reason}）。{advice}",
+                    name=name,
+                    reason=exc.reason,
+                    advice=tr(_SAVE),
+                )
+            ) from exc
         return "utf-16"
     try:
         data.decode("utf-8")
@@ -100,18 +110,24 @@ def _encoding(data: bytes, name: str) -> str:
     if sum(char >= "\u0800" and char != "\ufffd" for char in seen) > seen.count("\ufffd"):
         line = data.count(b"\n", 0, damaged.start) + 1
         raise SettingsError(
-            f"{name} 是 UTF-8 的，但第 {line} 行有坏了的字节。多半没有复制完整，请换一份好的。"
+            tr(
+                "{name} 是 UTF-8 的，但第 {line} 行有坏了的字节。多半没有复制完整，请换一份好的。",
+                name=name,
+                line=line,
+            )
         )
     try:
         text = data.decode("gb18030")
     except UnicodeDecodeError as exc:
-        raise SettingsError(f"{name} 的编码认不出来。{_SAVE}") from exc
+        raise SettingsError(tr("{name} 的编码认不出来。{advice}", name=name, advice=tr(_SAVE))) from exc
     if not _is_likely(text):
-        raise SettingsError(f"{name} 的编码认不出来（不是 UTF-8，也不像 GB18030）。{_SAVE}")
+        raise SettingsError(
+            tr("{name} 的编码认不出来（不是 UTF-8，也不像 GB18030）。{advice}", name=name, advice=tr(_SAVE))
+        )
     return "gb18030"
 
 
-_SAVE = "请用编辑器另存为 UTF-8。"
+_SAVE = later("请用编辑器另存为 UTF-8。")
 
 
 def _is_likely(text: str) -> bool:

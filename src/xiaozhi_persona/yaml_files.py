@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import later, tr
 
 
 def parse_mapping(text: str, file: Path, *, is_ours: bool = True) -> dict[str, Any]:
@@ -30,7 +31,14 @@ def parse_mapping(text: str, file: Path, *, is_ours: bool = True) -> dict[str, A
     if not isinstance(data, dict):
         lines = text.split("\n") if isinstance(data, str) else []
         hint = next(filter(None, (_colon_hint(line, number) for number, line in enumerate(lines, 1))), "")
-        raise SettingsError(f"{file} 的最外层应是“键: 值”，得到的是 {type(data).__name__}。{hint}")
+        raise SettingsError(
+            tr(
+                "{file} 的最外层应是“键: 值”，得到的是 {name}。{hint}",
+                file=file,
+                name=type(data).__name__,
+                hint=hint,
+            )
+        )
     return {str(key): value for key, value in data.items() if value is not None}
 
 
@@ -40,9 +48,9 @@ def load_yaml(text: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any
         data = yaml.load(text, loader)  # noqa: S506 - all of them are safe
         _refuse_loops(data, frozenset(), set())
     except ValueError as exc:
-        raise _Told(f"里有一个值不行（{exc}）。日期要是有的日子；文字加上引号。") from exc
+        raise _Told(tr("里有一个值不行（{exc}）。日期要是有的日子；文字加上引号。", exc=exc)) from exc
     except RecursionError as exc:
-        raise _Told("一层套一层，没有尽头。检查括号，以及 & 和 * 开头的引用：不能指向自己。") from exc
+        raise _Told(tr("一层套一层，没有尽头。检查括号，以及 & 和 * 开头的引用：不能指向自己。")) from exc
     return data
 
 
@@ -51,17 +59,22 @@ def not_yaml(error: yaml.YAMLError, file: Path) -> SettingsError:
     if isinstance(error, _Told):
         return SettingsError(f"{file} {error}")
     mark = getattr(error, "problem_mark", None)
-    where = f"第 {mark.line + 1} 行第 {mark.column + 1} 列" if mark else ""
+    where = tr("第 {value} 行第 {value2} 列", value=mark.line + 1, value2=mark.column + 1) if mark else ""
     if mark and mark.buffer:
         # A line without a colon is taken for the beginning of the next one.
         lines = mark.buffer.split("\n")
         begun = getattr(error, "context_mark", None) or mark
         for number in dict.fromkeys([begun.line, mark.line - 1, mark.line]):
             if 0 <= number < len(lines) and (hint := _colon_hint(lines[number], number + 1)):
-                return SettingsError(f"{file} 不是有效的 YAML：{hint}")
+                return SettingsError(tr("{file} 不是有效的 YAML：{hint}", file=file, hint=hint))
     return SettingsError(
-        f"{file} {where}不是有效的 YAML：{getattr(error, 'problem', None) or error}。"
-        "检查缩进（只能用空格）、冒号后的空格和引号；Windows 路径不要放在双引号里。"
+        tr(
+            "{file} {where}不是有效的 YAML：{value}。"
+            "检查缩进（只能用空格）、冒号后的空格和引号；Windows 路径不要放在双引号里。",
+            file=file,
+            where=where,
+            value=getattr(error, "problem", None) or error,
+        )
     )
 
 
@@ -72,17 +85,30 @@ def explain(error: Any, model: type[BaseModel]) -> str:
     if kind in ("extra_forbidden", "invalid_key"):
         known = field_at(model, path[:-1])
         inner = (known and _model_in(known.annotation)[0]) or model
-        return f"没有 {key} 这一项{_meant(path, model, inner) or '。'}这里可用的有：{'、'.join(inner.model_fields)}"
+        return tr(
+            "没有 {key} 这一项{value}这里可用的有：{model_fields}",
+            key=key,
+            value=_meant(path, model, inner) or tr("。"),
+            model_fields=tr("、").join(inner.model_fields),
+        )
     if path[-1] == "[key]":  # YAML takes 1234 for a number, and 11:22:33 too
-        return f"{'.'.join(path[:-2])} 的键 {error['input']!r} 要加引号，如 '11:22:33:44:55:66': …；不加就被当成别的了。"
+        return tr(
+            "{listed} 的键 {value!r} 要加引号，如 '11:22:33:44:55:66': …；不加就被当成别的了。",
+            listed=".".join(path[:-2]),
+            value=error["input"],
+        )
     field = field_at(model, path)
     if kind == "missing":
-        return f"少了 {key}（{field.description if field else ''}）。请补上。"
+        return tr(
+            "少了 {key}（{value}）。请补上。", key=key, value=tr(field.description or "") if field else ""
+        )
     if error["input"] is None:
-        return f"{key} 的后面是空的。请写上值，或删去这一行"
+        return tr("{key} 的后面是空的。请写上值，或删去这一行", key=key)
     hint = _colon_hint(error["input"]) if isinstance(error["input"], str) else ""
     expected = _expected(error, path[-1], field)
-    return f"{key} 的值 {error['input']!r} 不行，应为：{expected}" + (f"。{hint}" if hint else "")
+    return tr(
+        "{key} 的值 {value!r} 不行，应为：{expected}", key=key, value=error["input"], expected=expected
+    ) + (tr("。{hint}", hint=hint) if hint else "")
 
 
 def field_at(model: type[BaseModel], path: Sequence[str]) -> FieldInfo | None:
@@ -106,24 +132,34 @@ def field_at(model: type[BaseModel], path: Sequence[str]) -> FieldInfo | None:
 def allowed_values(name: str, field: FieldInfo) -> str:
     """Say in words what the field `name` takes, with its unit; "" for free text."""
     if get_origin(field.annotation) is Literal:
-        return "可选 " + "、".join(str(choice) for choice in get_args(field.annotation))
+        return tr("可选 ") + tr("、").join(str(choice) for choice in get_args(field.annotation))
     limits = {
         key: getattr(rule, key) for rule in field.metadata for key in ("ge", "le") if hasattr(rule, key)
     }
-    unit = _UNITS.get(name.rpartition("_")[2], "")
-    return f"{limits['ge']} 到 {limits['le']} {unit}".strip() if limits else ""
+    unit = tr(_UNITS.get(name.rpartition("_")[2], ""))
+    return (
+        tr("{value} 到 {value2} {unit}", value=limits["ge"], value2=limits["le"], unit=unit).strip()
+        if limits
+        else ""
+    )
 
 
-_UNITS = {"ms": "毫秒", "s": "秒", "wpm": "词/分钟", "packets": "包", "turns": "轮"}
+_UNITS = {
+    "ms": later("毫秒"),
+    "s": later("秒"),
+    "wpm": later("词/分钟"),
+    "packets": later("包"),
+    "turns": later("轮"),
+}
 
 _KINDS: Mapping[str, str] = {
-    "string": "文字（给数字加上引号）",
-    "int": "整数",
-    "float": "数字",
-    "bool": "true 或 false",
-    "list": "列表，如 [甲, 乙]",
-    "dict": "“键: 值”",
-    "model": "“键: 值”（下一级缩进）",
+    "string": later("文字（给数字加上引号）"),
+    "int": later("整数"),
+    "float": later("数字"),
+    "bool": later("true 或 false"),
+    "list": later("列表，如 [甲, 乙]"),
+    "dict": later("“键: 值”"),
+    "model": later("“键: 值”（下一级缩进）"),
 }
 
 
@@ -133,18 +169,24 @@ def _expected(error: Any, name: str, field: FieldInfo | None) -> str:
     if kind == "value_error":
         return str(context["error"])
     if kind == "string_too_short":
-        return "不能留空"
+        return tr("不能留空")
     if kind == "string_pattern_mismatch" and field:
-        return str(field.description)
+        return tr(str(field.description))
     if kind.endswith("_type"):
-        named = next((text for start, text in _KINDS.items() if kind.startswith(start + "_")), "")
-        return "，".join(part for part in (named, allowed) if part) or str(error["msg"])
+        named = next((tr(text) for start, text in _KINDS.items() if kind.startswith(start + "_")), "")
+        return tr("，").join(part for part in (named, allowed) if part) or str(error["msg"])
     if allowed:
         return allowed
     if kind == "literal_error":  # an item of a list
-        return "可选 " + str(context["expected"]).replace("'", "").replace(" or ", ", ").replace(", ", "、")
+        return tr("可选 ") + str(context["expected"]).replace("'", "").replace(" or ", ", ").replace(
+            ", ", "、"
+        )
     if kind in ("greater_than_equal", "less_than_equal"):  # an entry of a mapping
-        return f"至少 {context['ge']}" if "ge" in context else f"至多 {context['le']}"
+        return (
+            tr("至少 {value}", value=context["ge"])
+            if "ge" in context
+            else tr("至多 {value}", value=context["le"])
+        )
     return str(error["msg"])
 
 
@@ -165,20 +207,27 @@ def _colon_hint(line: str, number: int = 0) -> str:
     match = _NO_COLON.match(line)
     if match is None:
         return ""
-    key, wrong = (match[1], "是全角的，要用半角的") if match[1] else (match[2], "后面少了空格")
-    where = f"第 {number} 行 " if number else ""
-    return f"{where}{line.strip()[:40]} 里的冒号{wrong}，应写成 {key}: {match[3].strip()[:40]}"
+    key, wrong = (match[1], tr("是全角的，要用半角的")) if match[1] else (match[2], tr("后面少了空格"))
+    where = tr("第 {number} 行 ", number=number) if number else ""
+    return tr(
+        "{where}{value} 里的冒号{wrong}，应写成 {key}: {value2}",
+        where=where,
+        value=line.strip()[:40],
+        wrong=wrong,
+        key=key,
+        value2=match[3].strip()[:40],
+    )
 
 
 def _meant(path: Sequence[str], model: type[BaseModel], inner: type[BaseModel]) -> str:
     """Say which key was probably meant: one that is spelled alike, or the same one in another section; "" for none."""
     near = difflib.get_close_matches(path[-1], inner.model_fields, n=1)
     if near:
-        return f"，是不是 {near[0]}？"
+        return tr("，是不是 {value}？", value=near[0])
     for section, field in model.model_fields.items():
         below = _model_in(field.annotation)[0]
         if below and path[-1] in below.model_fields:
-            return f"，是不是 {section} 里的 {path[-1]}？"
+            return tr("，是不是 {section} 里的 {value}？", section=section, value=path[-1])
     return ""
 
 
@@ -196,7 +245,12 @@ class _Loader(yaml.SafeLoader):
                 line = key.start_mark.line + 1
                 if key.value in lines:
                     raise _Told(
-                        f"第 {line} 行的 {key.value} 在第 {lines[key.value]} 行已经写过。请把两处合成一处。"
+                        tr(
+                            "第 {line} 行的 {value} 在第 {value2} 行已经写过。请把两处合成一处。",
+                            line=line,
+                            value=key.value,
+                            value2=lines[key.value],
+                        )
                     )
                 lines[key.value] = line
         found: dict[Any, Any] = super().construct_mapping(node, deep)

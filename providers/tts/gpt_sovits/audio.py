@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from xiaozhi_persona.errors import PackageMissing, ServiceRejected, ServiceUnavailable, pip_install
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.spine import PcmChunk, Samples
 
 MAGIC_BYTES = 4
@@ -48,7 +49,10 @@ def decoder_for(magic: bytes) -> AudioDecoder:
     if magic.startswith(b"OggS"):
         return OggDecoder()
     raise ServiceRejected(
-        "GPT-SoVITS 给的声音不是 WAV 或 Ogg。启动 api.py 时用 -mt wav 或 -mt ogg；api_v2.py 不要设 media_type。"
+        tr(
+            "GPT-SoVITS 给的声音不是 WAV 或 Ogg。"
+            "启动 api.py 时用 -mt wav 或 -mt ogg；api_v2.py 不要设 media_type。"
+        )
     )
 
 
@@ -115,7 +119,11 @@ class WavDecoder:
         known = (kind == _PCM and bits in (16, 24, 32)) or (kind == _FLOAT and bits == 32)
         if not known or not self._channels or not self._rate:
             raise ServiceRejected(
-                f"GPT-SoVITS 给的 WAV 读不了（格式 {kind}，{bits} 位）。启动 api.py 时用 -st int16。"
+                tr(
+                    "GPT-SoVITS 给的 WAV 读不了（格式 {kind}，{bits} 位）。启动 api.py 时用 -st int16。",
+                    kind=kind,
+                    bits=bits,
+                )
             )
 
     def _take(self) -> Samples:
@@ -189,7 +197,7 @@ class OggDecoder:
         if len(rest) < 27 or len(rest) < 27 + rest[26]:
             return None
         if not rest.startswith(b"OggS"):
-            raise ServiceUnavailable("GPT-SoVITS 给的 Ogg 坏了。再试一次，或启动 api.py 时用 -mt wav。")
+            raise ServiceUnavailable(tr("GPT-SoVITS 给的 Ogg 坏了。再试一次，或启动 api.py 时用 -mt wav。"))
         size = 27 + rest[26] + sum(rest[27 : 27 + rest[26]])
         if len(rest) < size:
             return None
@@ -202,17 +210,22 @@ class OggDecoder:
             import soundfile
         except (ImportError, OSError) as exc:
             raise PackageMissing(
-                f"解码 Ogg 要 soundfile：运行 {pip_install('soundfile')}，或启动 api.py 时用 -mt wav。"
+                tr(
+                    "解码 Ogg 要 soundfile：运行 {pip_install}，或启动 api.py 时用 -mt wav。",
+                    pip_install=pip_install("soundfile"),
+                )
             ) from exc
         try:
             samples, rate = soundfile.read(io.BytesIO(link), dtype="int16", always_2d=True)
         except soundfile.LibsndfileError as exc:
             raise ServiceUnavailable(
-                "GPT-SoVITS 给的 Ogg 解不开。再试一次，或启动 api.py 时用 -mt wav。"
+                tr("GPT-SoVITS 给的 Ogg 解不开。再试一次，或启动 api.py 时用 -mt wav。")
             ) from exc
         mono: Samples = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1).astype(np.int16)
         return [PcmChunk(np.ascontiguousarray(mono), int(rate))] if len(mono) else []
 
 
 def _broken() -> ServiceUnavailable:
-    return ServiceUnavailable("GPT-SoVITS 给的 WAV 头坏了。再试一次，常有时检查它前面有没有改动数据的代理。")
+    return ServiceUnavailable(
+        tr("GPT-SoVITS 给的 WAV 头坏了。再试一次，常有时检查它前面有没有改动数据的代理。")
+    )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import later, tr
 from xiaozhi_persona.providers.tts.gpt_sovits import languages
 
 _FAST_MODE = 3
@@ -26,8 +27,19 @@ def read_parameters(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     unknown = [name for name in given if name not in KNOWN]
     if unknown:
         near = difflib.get_close_matches(str(unknown[0]), KNOWN, 1)
-        hint = f"是不是 {near[0]}？" if near else "可用的有：" + "、".join(sorted(KNOWN)) + "。"
-        raise SettingsError(f"{where} 里的 {unknown[0]} 不是 GPT-SoVITS 的参数，{hint}")
+        hint = (
+            tr("是不是 {value}？", value=near[0])
+            if near
+            else tr("可用的有：") + tr("、").join(sorted(KNOWN)) + tr("。").rstrip()
+        )
+        raise SettingsError(
+            tr(
+                "{where} 里的 {value} 不是 GPT-SoVITS 的参数，{hint}",
+                where=where,
+                value=unknown[0],
+                hint=hint,
+            )
+        )
     found: dict[str, Any] = {}
     for name, rule in _RULES.items():
         for spelling in rule.spellings or (name,):
@@ -36,7 +48,15 @@ def read_parameters(given: Mapping[str, Any], where: str) -> dict[str, Any]:
                 continue
             read = rule.read(value)
             if read is None:
-                raise SettingsError(f"{where} 的 {spelling} 不能是 {value!r}，应为{rule.allowed}。")
+                raise SettingsError(
+                    tr(
+                        "{where} 的 {spelling} 不能是 {value!r}，应为{allowed}。",
+                        where=where,
+                        spelling=spelling,
+                        value=value,
+                        allowed=tr(rule.allowed),
+                    )
+                )
             found[name] = read
             break
     return found
@@ -133,35 +153,37 @@ def _one_of(*allowed: str) -> Callable[[Any], str | None]:
     return read
 
 
-_BOOLEAN = _Rule(_boolean, " true 或 false")
+_BOOLEAN = _Rule(_boolean, later(" true 或 false"))
 
 _RULES = {
-    "ref_audio_path": _Rule(_text, "文字", ("ref_audio", "ref_audio_path", "refer_wav_path")),
-    "prompt_text": _Rule(_text, "文字", ("ref_text", "prompt_text")),
+    "ref_audio_path": _Rule(_text, later("文字"), ("ref_audio", "ref_audio_path", "refer_wav_path")),
+    "prompt_text": _Rule(_text, later("文字"), ("ref_text", "prompt_text")),
     "prompt_lang": _Rule(_language, languages.allowed(), ("prompt_lang", "prompt_language", "ref_lang")),
     "text_lang": _Rule(_language, languages.allowed(), ("text_lang", "text_language")),
-    "aux_ref_audio_paths": _Rule(_paths, "路径的列表", ("aux_ref_audio_paths", "inp_refs")),
-    "top_k": _Rule(_integer(1, 1024), " 1 到 1024 的整数"),
-    "top_p": _Rule(_decimal(0, 1, may_be_low=False), "大于 0、不大于 1 的数"),
-    "temperature": _Rule(_decimal(0, 5, may_be_low=False), "大于 0、不大于 5 的数"),
-    "repetition_penalty": _Rule(_decimal(0, 5, may_be_low=False), "大于 0、不大于 5 的数"),
+    "aux_ref_audio_paths": _Rule(_paths, later("路径的列表"), ("aux_ref_audio_paths", "inp_refs")),
+    "top_k": _Rule(_integer(1, 1024), later(" 1 到 1024 的整数")),
+    "top_p": _Rule(_decimal(0, 1, may_be_low=False), later("大于 0、不大于 1 的数")),
+    "temperature": _Rule(_decimal(0, 5, may_be_low=False), later("大于 0、不大于 5 的数")),
+    "repetition_penalty": _Rule(_decimal(0, 5, may_be_low=False), later("大于 0、不大于 5 的数")),
     "speed_factor": _Rule(
-        _decimal(0, 5, may_be_low=False), "大于 0、不大于 5 的数", ("speed_factor", "speed")
+        _decimal(0, 5, may_be_low=False), later("大于 0、不大于 5 的数"), ("speed_factor", "speed")
     ),
-    "text_split_method": _Rule(_one_of("cut0", "cut1", "cut2", "cut3", "cut4", "cut5"), " cut0 到 cut5"),
-    "cut_punc": _Rule(_text, "标点"),
-    "batch_size": _Rule(_batch_size, " 1 到 200 的整数"),
-    "batch_threshold": _Rule(_decimal(0, 1), " 0 到 1 的数"),
+    "text_split_method": _Rule(
+        _one_of("cut0", "cut1", "cut2", "cut3", "cut4", "cut5"), later(" cut0 到 cut5")
+    ),
+    "cut_punc": _Rule(_text, later("标点")),
+    "batch_size": _Rule(_batch_size, later(" 1 到 200 的整数")),
+    "batch_threshold": _Rule(_decimal(0, 1), later(" 0 到 1 的数")),
     "split_bucket": _BOOLEAN,
-    "fragment_interval": _Rule(_decimal(0, 5), " 0 到 5 的数，单位秒"),
-    "seed": _Rule(_integer(-1, 2**32 - 1), " -1（随机）或不小于 0 的整数"),
-    "media_type": _Rule(_one_of("wav", "raw", "ogg"), " wav、raw 或 ogg"),
-    "streaming_mode": _Rule(_streaming_mode, " 0 到 3、true、false 或 fast（就是 3）"),
+    "fragment_interval": _Rule(_decimal(0, 5), later(" 0 到 5 的数，单位秒")),
+    "seed": _Rule(_integer(-1, 2**32 - 1), later(" -1（随机）或不小于 0 的整数")),
+    "media_type": _Rule(_one_of("wav", "raw", "ogg"), later(" wav、raw 或 ogg")),
+    "streaming_mode": _Rule(_streaming_mode, later(" 0 到 3、true、false 或 fast（就是 3）")),
     "parallel_infer": _BOOLEAN,
-    "sample_steps": _Rule(_integer(1, 128), " 1 到 128 的整数"),
-    "super_sampling": _Rule(_boolean, " true 或 false", ("super_sampling", "if_sr")),
-    "overlap_length": _Rule(_integer(1, 100), " 1 到 100 的整数"),
-    "min_chunk_length": _Rule(_integer(2, 1000), " 2 到 1000 的整数"),
+    "sample_steps": _Rule(_integer(1, 128), later(" 1 到 128 的整数")),
+    "super_sampling": _Rule(_boolean, later(" true 或 false"), ("super_sampling", "if_sr")),
+    "overlap_length": _Rule(_integer(1, 100), later(" 1 到 100 的整数")),
+    "min_chunk_length": _Rule(_integer(2, 1000), later(" 2 到 1000 的整数")),
 }
 
 # A key of older forks that neither API reads, but that stands in the host's own config.yaml.

@@ -10,6 +10,7 @@ import anyio
 import httpx
 
 from xiaozhi_persona.errors import ServiceError, ServiceUnavailable, SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.tts.gpt_sovits.failures import DOWN
 from xiaozhi_persona.providers.tts.gpt_sovits.server import Server
 from xiaozhi_persona.providers.tts.gpt_sovits.utterance import Weights
@@ -56,9 +57,13 @@ class ServerPool:
             return avoid
         if not others:
             soonest = min(self.servers, key=lambda server: server.aside_until)
-            reason = str(soonest.last_failure).rstrip("。")
+            reason = str(soonest.last_failure).rstrip("。.")
             raise ServiceUnavailable(
-                f"{reason}。GPT-SoVITS 暂时不用，{soonest.aside_until - now:.0f} 秒后再试。"
+                tr(
+                    "{reason}。GPT-SoVITS 暂时不用，{value:.0f} 秒后再试。",
+                    reason=reason,
+                    value=soonest.aside_until - now,
+                )
             )
         return min(others, key=lambda server: (server.load, not server.weights.has(weights)))
 
@@ -90,7 +95,11 @@ def addresses(settings: GptSovitsSettings, environ: Mapping[str, str] | None = N
     urls = list(dict.fromkeys(base_url(text) for text in texts if text.strip()))
     if not urls:
         raise SettingsError(
-            f"没有 GPT-SoVITS 的地址。在 gpt_sovits.servers 里写上，如 [http://192.168.1.9:9880]，或设环境变量 {ADDRESS_VARIABLE}。"
+            tr(
+                "没有 GPT-SoVITS 的地址。"
+                "在 gpt_sovits.servers 里写上，如 [http://192.168.1.9:9880]，或设环境变量 {ADDRESS_VARIABLE}。",
+                ADDRESS_VARIABLE=ADDRESS_VARIABLE,
+            )
         )
     return urls
 
@@ -112,11 +121,17 @@ def base_url(text: str) -> str:
         url = httpx.URL(address)
     except httpx.InvalidURL as exc:
         raise SettingsError(
-            f"gpt_sovits.servers 里的 {text!r} 不是有效的地址（{exc}）。应如 http://192.168.1.9:9880"
+            tr(
+                "gpt_sovits.servers 里的 {value!r} 不是有效的地址（{exc}）。应如 http://192.168.1.9:9880",
+                value=text,
+                exc=exc,
+            )
         ) from exc
     is_usable = url.scheme in ("http", "https") and url.host and 0 < (url.port or 80) < 65536
     if not is_usable or any(map(str.isspace, address)):
-        raise SettingsError(f"gpt_sovits.servers 里的 {text!r} 不是有效的地址。应如 http://192.168.1.9:9880")
+        raise SettingsError(
+            tr("gpt_sovits.servers 里的 {value!r} 不是有效的地址。应如 http://192.168.1.9:9880", value=text)
+        )
     path = url.path.rstrip("/")
     while path.endswith("/tts"):
         path = path.removesuffix("/tts").rstrip("/")

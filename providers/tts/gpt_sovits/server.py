@@ -18,6 +18,7 @@ import anyio
 import httpx
 
 from xiaozhi_persona.errors import ServiceError, ServiceRejected, ServiceTimeout
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.tts.gpt_sovits import failures
 from xiaozhi_persona.providers.tts.gpt_sovits.dialect import Dialect, described, guesses
 from xiaozhi_persona.providers.tts.gpt_sovits.pace import Pace
@@ -86,9 +87,14 @@ class Server:
         if not self._dialects:
             found = await self._described(deadline)
             if found and self._settings.api not in ("auto", found.api):
-                script = "api.py（v1）" if found.api == "v1" else "api_v2.py（v2）"
+                script = tr("api.py（v1）") if found.api == "v1" else tr("api_v2.py（v2）")
                 raise ServiceRejected(
-                    f"GPT-SoVITS {self.place} 运行的是 {script}：把 gpt_sovits.api 改成 auto 或 {found.api}。"
+                    tr(
+                        "GPT-SoVITS {place} 运行的是 {script}：把 gpt_sovits.api 改成 auto 或 {api}。",
+                        place=self.place,
+                        script=script,
+                        api=found.api,
+                    )
                 )
             self._dialects = (found,) if found else guesses(self._settings.api)
         return self._dialects[0]
@@ -223,8 +229,11 @@ class Server:
 
     def _busy(self) -> ServiceTimeout:
         return ServiceTimeout(
-            f"GPT-SoVITS {self.place} 正忙着说别的话，没有轮到这一句。"
-            "多设几台 gpt_sovits.servers，或调大 gpt_sovits.first_audio_timeout_s。"
+            tr(
+                "GPT-SoVITS {place} 正忙着说别的话，没有轮到这一句。"
+                "多设几台 gpt_sovits.servers，或调大 gpt_sovits.first_audio_timeout_s。",
+                place=self.place,
+            )
         )
 
     def _at(self, path: str) -> str:

@@ -13,6 +13,7 @@ import httpx
 import numpy as np
 
 from xiaozhi_persona.errors import ServiceError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.tts.gpt_sovits import failures
 from xiaozhi_persona.providers.tts.gpt_sovits.audio import MAGIC_BYTES, AudioDecoder, decoder_for
 from xiaozhi_persona.providers.tts.gpt_sovits.length import is_plausible, longest_s
@@ -215,8 +216,13 @@ class Speech:
         predicted = self._utterance.predicted_s
         if not is_plausible(seconds, predicted):
             raise failures.WrongLength(
-                f"GPT-SoVITS {self._place} 把约 {predicted:.1f} 秒的话说成了 {seconds:.1f} 秒。"
-                "换一段参考音频，或调小 temperature。",
+                tr(
+                    "GPT-SoVITS {place} 把约 {predicted:.1f} 秒的话说成了 {seconds:.1f} 秒。"
+                    "换一段参考音频，或调小 temperature。",
+                    place=self._place,
+                    predicted=predicted,
+                    seconds=seconds,
+                ),
                 sound,
             )
         return sound

@@ -12,6 +12,7 @@ from pathlib import Path
 import anyio
 
 from xiaozhi_persona.errors import ServiceError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.tts.gpt_sovits.cache import SoundCache, sound_key
 from xiaozhi_persona.providers.tts.gpt_sovits.failures import CutOff, WrongLength
 from xiaozhi_persona.providers.tts.gpt_sovits.length import is_plausible, longest_s, misfit
@@ -56,7 +57,7 @@ class GptSovitsSynthesizer:
         key = await asyncio.to_thread(sound_key, utterance, self._addresses)
         known = await self._cache.get(key, fixed=clip.fixed)
         if known:
-            yield dataclasses.replace(known, source="缓存")
+            yield dataclasses.replace(known, source=tr("缓存"))
             return
         chunks: list[PcmChunk] = []
         async with contextlib.aclosing(self._speak(utterance)) as sound:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xiaozhi_persona.errors import ServiceRejected, SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.tts.gpt_sovits import languages
 from xiaozhi_persona.providers.tts.gpt_sovits.length import predicted_s
 from xiaozhi_persona.providers.tts.gpt_sovits.parameters import overlay, read_parameters
@@ -97,8 +98,8 @@ def utterance_of(
     """
     spoken = ended(text)
     if not any(character.isalnum() for character in spoken):
-        raise ServiceRejected("这一句没有可以念的字，不用合成。")
-    of_role = read_parameters(clip.voice.parameters, "角色的 parameters")
+        raise ServiceRejected(tr("这一句没有可以念的字，不用合成。"))
+    of_role = read_parameters(clip.voice.parameters, tr("角色的 parameters"))
     options = overlay(defaults, of_role)
     reference = Reference(
         path=options.pop("ref_audio_path", ""),
@@ -111,10 +112,10 @@ def utterance_of(
         aux_paths = clip.reference.aux_paths or tuple(of_role.get("aux_ref_audio_paths", ()))
         reference = dataclasses.replace(clip.reference, aux_paths=aux_paths)
         if reference.language:
-            prompt_lang = _code(reference.language, "参考音频的语言")
+            prompt_lang = _code(reference.language, tr("参考音频的语言"))
     text_lang = options.pop("text_lang", languages.AUTO)
     if clip.voice.language:
-        text_lang = _code(clip.voice.language, "角色的语言")
+        text_lang = _code(clip.voice.language, tr("角色的语言"))
     speed = options.get("speed_factor", 1.0) * clip.speed
     if speed != 1.0:
         options["speed_factor"] = round(max(speed, 0.01), 4)  # 0 is a failure on every server
@@ -143,7 +144,10 @@ def v2_body(utterance: Utterance, *, knows_chunks: bool = True) -> dict[str, Any
     """
     if not utterance.ref_audio_path:
         raise ServiceRejected(
-            "没有参考音频，api_v2.py 不能合成。给角色放上参考音频，或在 gpt_sovits.parameters 里写 ref_audio_path、prompt_text、prompt_lang。"
+            tr(
+                "没有参考音频，api_v2.py 不能合成。"
+                "给角色放上参考音频，或在 gpt_sovits.parameters 里写 ref_audio_path、prompt_text、prompt_lang。"
+            )
         )
     options = dict(utterance.options)
     cut_punc = options.pop("cut_punc", None)
@@ -187,7 +191,10 @@ def v1_body(utterance: Utterance) -> dict[str, Any]:
     if utterance.ref_audio_path:
         if not utterance.prompt_text:
             raise ServiceRejected(
-                f"api.py 要有参考音频的文字才能合成：请补上 {utterance.ref_audio_path} 里说的话（prompt_text）。"
+                tr(
+                    "api.py 要有参考音频的文字才能合成：请补上 {ref_audio_path} 里说的话（prompt_text）。",
+                    ref_audio_path=utterance.ref_audio_path,
+                )
             )
         body |= {
             "refer_wav_path": utterance.ref_audio_path,
@@ -216,5 +223,12 @@ def ended(text: str) -> str:
 def _code(language: str, what: str) -> str:
     code = languages.language_code(language)
     if code is None:
-        raise SettingsError(f"{what}不能是 {language!r}，应为{languages.allowed()}。")
+        raise SettingsError(
+            tr(
+                "{what}不能是 {language!r}，应为{allowed}。",
+                what=what,
+                language=language,
+                allowed=languages.allowed(),
+            )
+        )
     return code

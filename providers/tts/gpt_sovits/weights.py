@@ -14,6 +14,7 @@ import anyio
 import httpx
 
 from xiaozhi_persona.errors import ServiceError, ServiceRejected, ServiceTimeout
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.tts.gpt_sovits.dialect import Dialect
 from xiaozhi_persona.providers.tts.gpt_sovits.failures import connection_failure, failure_of
 from xiaozhi_persona.providers.tts.gpt_sovits.utterance import Weights
@@ -69,7 +70,9 @@ class HeldWeights:
         self._refuse_again(wanted)
         if dialect.api == "v1" and not (wanted.gpt and wanted.sovits):
             raise ServiceRejected(
-                "api.py 换权重要 GPT 和 SoVITS 两个都写：在角色或 gpt_sovits 里补上 gpt_weights 和 sovits_weights。"
+                tr(
+                    "api.py 换权重要 GPT 和 SoVITS 两个都写：在角色或 gpt_sovits 里补上 gpt_weights 和 sovits_weights。"
+                )
             )
         self._changing_to = wanted
         self._change = asyncio.create_task(
@@ -93,7 +96,10 @@ class HeldWeights:
                 problem = await asyncio.shield(self._change)
         except TimeoutError as exc:
             raise ServiceTimeout(
-                f"GPT-SoVITS {self._place} 还在换权重。稍等再说，或调大 gpt_sovits.first_audio_timeout_s。"
+                tr(
+                    "GPT-SoVITS {place} 还在换权重。稍等再说，或调大 gpt_sovits.first_audio_timeout_s。",
+                    place=self._place,
+                )
             ) from exc
         self._change = None
         return problem
@@ -106,7 +112,11 @@ class HeldWeights:
         ):
             if not want and held not in (None, default):
                 raise ServiceRejected(
-                    f"这个角色没有自己的权重，而 GPT-SoVITS {self._place} 上是另一个角色的：在 gpt_sovits.{name} 写上默认的权重。"
+                    tr(
+                        "这个角色没有自己的权重，而 GPT-SoVITS {place} 上是另一个角色的：在 gpt_sovits.{name} 写上默认的权重。",
+                        place=self._place,
+                        name=name,
+                    )
                 )
 
     def _refuse_again(self, wanted: Weights) -> None:
@@ -130,7 +140,11 @@ class HeldWeights:
             if isinstance(exc, httpx.ConnectTimeout):
                 return connection_failure(exc, self._place, self._settings.connect_timeout_s)
             return ServiceTimeout(
-                f"GPT-SoVITS {self._place} {LOADING_TIMEOUT_S:g} 秒没有换好权重。看它窗口里的报错。"
+                tr(
+                    "GPT-SoVITS {place} {LOADING_TIMEOUT_S:g} 秒没有换好权重。看它窗口里的报错。",
+                    place=self._place,
+                    LOADING_TIMEOUT_S=LOADING_TIMEOUT_S,
+                )
             )
         except httpx.TransportError as exc:
             return connection_failure(exc, self._place, self._settings.connect_timeout_s)
@@ -144,7 +158,7 @@ class HeldWeights:
         # api.py takes the pair over only when both have loaded.
         body = {"gpt_model_path": wanted.gpt, "sovits_model_path": wanted.sovits}
         response = await self._client.post(self._url_of("/set_model"), json=body, timeout=self._patience())
-        return self._problem(response, f"{wanted.gpt}、{wanted.sovits}")
+        return self._problem(response, tr("{gpt}、{sovits}", gpt=wanted.gpt, sovits=wanted.sovits))
 
     async def _load_v2(self, wanted: Weights, before: tuple[str | None, str | None]) -> ServiceError | None:
         self._gpt, self._sovits = before
@@ -183,8 +197,10 @@ class HeldWeights:
     def _problem(self, response: httpx.Response, path: str) -> ServiceError | None:
         if response.is_success:
             return None
-        advice = "检查角色和 gpt_sovits 里的权重路径，要是 GPT-SoVITS 那台机器上的。"
-        return failure_of(response.status_code, response.content, self._place, f"换不了权重 {path}", advice)
+        advice = tr("检查角色和 gpt_sovits 里的权重路径，要是 GPT-SoVITS 那台机器上的。")
+        return failure_of(
+            response.status_code, response.content, self._place, tr("换不了权重 {path}", path=path), advice
+        )
 
     def _patience(self) -> httpx.Timeout:
         return httpx.Timeout(LOADING_TIMEOUT_S, connect=self._settings.connect_timeout_s)

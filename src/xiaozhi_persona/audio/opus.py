@@ -14,12 +14,11 @@ from types import ModuleType
 import numpy as np
 
 from xiaozhi_persona.errors import PackageMissing, PersonaError, pip_install
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.spine import Samples
 
 MAX_PACKET_MS = 120
 """The longest packet Opus allows (RFC 6716, section 3.1)."""
-
-_HINT = f"找不到 libopus：Debian/Ubuntu/树莓派运行 sudo apt install libopus0，macOS 运行 brew install opus，或者 {pip_install('av')}"
 
 
 class OpusError(PersonaError):
@@ -37,11 +36,11 @@ class OpusDecoder:
     def decode(self, packet: bytes) -> Samples:
         """Return the samples of one packet. Raises OpusError for what is no Opus packet."""
         if not packet:  # libopus would take it as a lost packet and make up 120 ms
-            raise OpusError("空的 Opus 包")
+            raise OpusError(tr("空的 Opus 包"))
         try:
             pcm: bytes = self._decoder.decode(packet, self._max_samples)
         except self._opus.OpusError as exc:
-            raise OpusError(f"不是有效的 Opus 包（{len(packet)} 字节）") from exc
+            raise OpusError(tr("不是有效的 Opus 包（{count} 字节）", count=len(packet))) from exc
         return np.frombuffer(pcm, dtype=np.int16)
 
 
@@ -58,7 +57,13 @@ class OpusEncoder:
     def encode(self, frame: Samples) -> bytes:
         """Encode exactly one frame of `frame_samples`. Raises OpusError for any other length."""
         if len(frame) != self.frame_samples:  # libopus reads past the end of a short buffer
-            raise OpusError(f"一帧应为 {self.frame_samples} 个采样，得到 {len(frame)} 个")
+            raise OpusError(
+                tr(
+                    "一帧应为 {frame_samples} 个采样，得到 {count} 个",
+                    frame_samples=self.frame_samples,
+                    count=len(frame),
+                )
+            )
         packet: bytes = self._encoder.encode(frame.tobytes(), self.frame_samples)
         return packet
 
@@ -88,13 +93,13 @@ def opus_library() -> ModuleType:
         if find_library("opus") is None:
             carried = _libopus_of_pyav()
             if carried is None:
-                raise PackageMissing(_HINT)
+                raise PackageMissing(_hint())
             ctypes.util.find_library = lambda name: carried if name == "opus" else find_library(name)
         import opuslib_next
     except PackageMissing:
         raise
     except Exception as exc:  # it raises a bare Exception when it finds no library
-        raise PackageMissing(f"{_HINT}（{exc}）") from exc
+        raise PackageMissing(tr("{hint}（{exc}）", hint=_hint(), exc=exc)) from exc
     finally:
         ctypes.util.find_library = find_library
     module: ModuleType = opuslib_next
@@ -111,3 +116,10 @@ def _libopus_of_pyav() -> str | None:
         for file in sorted(folder.glob("*opus*")):
             return str(file)
     return None
+
+
+def _hint() -> str:
+    return tr(
+        "找不到 libopus：Debian/Ubuntu/树莓派运行 sudo apt install libopus0，macOS 运行 brew install opus，或者 {command}",
+        command=pip_install("av"),
+    )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from xiaozhi_persona.audio.resample import resample
 from xiaozhi_persona.errors import SettingsError, pip_install
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.spine import Samples
 
 _Sound = NDArray[np.float32]
@@ -25,13 +26,15 @@ def read_wav(path: Path, sample_rate_hz: int) -> Samples:
     try:
         data = path.read_bytes()
     except FileNotFoundError as exc:
-        raise SettingsError(f"没有这个文件：{path}。请检查路径。") from exc
+        raise SettingsError(tr("没有这个文件：{path}。请检查路径。", path=path)) from exc
     except OSError as exc:
         if path.is_dir():
-            raise SettingsError(f"{path} 是文件夹。请写里面的录音，如 {path}/*.wav") from exc
-        raise SettingsError(f"读不了 {path}（{exc.strerror}）。请检查它的权限。") from exc
+            raise SettingsError(tr("{path} 是文件夹。请写里面的录音，如 {path}/*.wav", path=path)) from exc
+        raise SettingsError(
+            tr("读不了 {path}（{strerror}）。请检查它的权限。", path=path, strerror=exc.strerror)
+        ) from exc
     if not data:
-        raise SettingsError(f"{path} 是空的。请换一个录音。")
+        raise SettingsError(tr("{path} 是空的。请换一个录音。", path=path))
     sound, rate_hz = _with_libsndfile(data) or _with_pyav(data, path)
     mono = np.nan_to_num(sound.mean(axis=1), posinf=1.0, neginf=-1.0) * 32768
     return resample(np.clip(np.rint(mono), -32768, 32767).astype(np.int16), rate_hz, sample_rate_hz)
@@ -52,21 +55,28 @@ def _with_libsndfile(data: bytes) -> tuple[_Sound, int] | None:
 
 
 def _with_pyav(data: bytes, path: Path) -> tuple[_Sound, int]:
-    convert = "先转换：ffmpeg -i 原文件 -ar 16000 -ac 1 新文件.wav"
+    convert = tr("先转换：ffmpeg -i 原文件 -ar 16000 -ac 1 新文件.wav")
     try:
         import av
     except ImportError as exc:
         raise SettingsError(
-            f"{path} 不是能读的 WAV、FLAC、MP3 或 Ogg。M4A 等别的格式要 PyAV：运行 {pip_install('av')}，或{convert}"
+            tr(
+                "{path} 不是能读的 WAV、FLAC、MP3 或 Ogg。M4A 等别的格式要 PyAV：运行 {pip_install}，或{convert}",
+                path=path,
+                pip_install=pip_install("av"),
+                convert=convert,
+            )
         ) from exc
     try:
         with av.open(io.BytesIO(data)) as container:
             resampler = av.AudioResampler("fltp", "mono")
             frames = [out for frame in container.decode(audio=0) for out in resampler.resample(frame)]
     except (av.FFmpegError, IndexError) as exc:
-        raise SettingsError(f"{path} 不是能读的录音（{exc}）。可{convert}") from exc
+        raise SettingsError(
+            tr("{path} 不是能读的录音（{exc}）。可{convert}", path=path, exc=exc, convert=convert)
+        ) from exc
     if not frames:
-        raise SettingsError(f"{path} 里没有声音。请换一个录音，或{convert}")
+        raise SettingsError(tr("{path} 里没有声音。请换一个录音，或{convert}", path=path, convert=convert))
     return np.concatenate([frame.to_ndarray() for frame in frames], axis=1).T, int(frames[0].sample_rate)
 
 

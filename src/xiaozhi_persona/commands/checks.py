@@ -12,6 +12,7 @@ import click
 
 from xiaozhi_persona.commands.common import print_json
 from xiaozhi_persona.errors import own_command
+from xiaozhi_persona.language import tr
 
 Status = Literal["ok", "warning", "error"]
 
@@ -40,8 +41,13 @@ class Check:
 
 def failed(what: str, exc: Exception, status: Status = "error") -> Check:
     """Return the check for an error of ours, whose message ends with the next step after its first full stop."""
-    found, stop, step = " ".join(str(exc).split()).partition("。")
-    return Check(status, what, found + stop, step or f"照上面说的改好，再运行一次 {own_command('doctor')}。")
+    found, stop, step = " ".join(str(exc).split()).partition(tr("。"))
+    return Check(
+        status,
+        what,
+        found + stop,
+        step or tr("照上面说的改好，再运行一次 {command}。", command=own_command("doctor")),
+    )
 
 
 async def print_checks(checks: AsyncIterator[Check], *, as_json: bool) -> int:
@@ -53,14 +59,25 @@ async def print_checks(checks: AsyncIterator[Check], *, as_json: bool) -> int:
             print_json(asdict(check))
             continue
         mark, color = _MARKS[check.status]
-        click.echo(f"{click.style(mark, fg=color)} {check.what}：{check.found}")
+        click.echo(
+            tr(
+                "{style} {what}：{found}",
+                style=click.style(mark, fg=color),
+                what=check.what,
+                found=check.found,
+            )
+        )
         if check.step:
             click.echo(f"  → {check.step}")
     errors, warnings = counts["error"], counts["warning"]
     if as_json:
         print_json({"errors": errors, "warnings": warnings})
     else:
-        click.echo(f"{errors} 个要修（✗），{warnings} 处注意（!）" if errors or warnings else "都好")
+        click.echo(
+            tr("{errors} 个要修（✗），{warnings} 处注意（!）", errors=errors, warnings=warnings)
+            if errors or warnings
+            else tr("都好")
+        )
     return errors
 
 
@@ -75,7 +92,16 @@ def grouped(findings: Iterable[tuple[str, str, str]]) -> Iterator[tuple[str, str
         groups.setdefault(_FIGURES.sub("#", finding[1]), []).append(finding)
     for (place, found, step), *others in groups.values():
         if not others:
-            yield f"{place}：{found}", step
+            yield tr("{place}：{found}", place=place, found=found), step
             continue
-        places = "、".join([place, *(other[0] for other in others)][:_MAX_NAMED])
-        yield f"{found}（{places}{' 等' if len(others) >= _MAX_NAMED else ''} {len(others) + 1} 处）", step
+        places = tr("、").join([place, *(other[0] for other in others)][:_MAX_NAMED])
+        yield (
+            tr(
+                "{found}（{places}{value} {value2} 处）",
+                found=found,
+                places=places,
+                value=tr(" 等") if len(others) >= _MAX_NAMED else "",
+                value2=len(others) + 1,
+            ),
+            step,
+        )

@@ -13,6 +13,7 @@ import click
 
 from xiaozhi_persona import settings_files
 from xiaozhi_persona.config import changed_keys, load_settings, read_file
+from xiaozhi_persona.language import set_language, tr, translate_record
 from xiaozhi_persona.log_lines import LimitedHandler
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.settings_files import find_files
@@ -42,15 +43,20 @@ def common_options(function: _Command) -> _Command:
 def prepare(config: Path | None, debug: bool) -> Settings:
     """Load the settings and start the log, which goes to the standard error output."""
     settings = load_settings(config)
+    set_language(settings.language)
     files = find_files(config)
     for file in files.of_the_host:
-        click.echo(f"{file} 是小智服务端的设置，不是本程序的：没有用它", err=True)
+        click.echo(tr("{file} 是小智服务端的设置，不是本程序的：没有用它", file=file), err=True)
     if not files.present:
-        click.echo(f"没有找到 config.yaml，用默认设置；数据在 {settings.data_dir}", err=True)
+        click.echo(
+            tr("没有找到 config.yaml，用默认设置；数据在 {data_dir}", data_dir=settings.data_dir), err=True
+        )
     level = "debug" if debug else settings.log.level
+    handler = LimitedHandler(sys.stderr)
+    handler.addFilter(translate_record)
     logging.basicConfig(
         level=logging.WARNING,
-        handlers=[LimitedHandler(sys.stderr)],
+        handlers=[handler],
         format="%(asctime)s %(levelname)s %(message)s",
         datefmt="%H:%M:%S",
     )
@@ -62,8 +68,13 @@ def prepare(config: Path | None, debug: bool) -> Settings:
 
 def settings_line(settings: Settings, config: Path | None) -> str:
     """Return in one line which files the settings come from and where the data lies."""
-    files = "、".join(map(str, find_files(config).present)) or "默认值"
-    return f"设置：{files}；数据：{settings.data_dir}"
+    return tr("设置：{sources}", sources=settings_sources(settings, config))
+
+
+def settings_sources(settings: Settings, config: Path | None) -> str:
+    """Return which files the settings come from, and where the data lies."""
+    files = tr("、").join(map(str, find_files(config).present)) or tr("默认值")
+    return tr("{files}；数据：{data_dir}", files=files, data_dir=settings.data_dir)
 
 
 def edited_settings(config: Path | None) -> list[str]:
@@ -81,4 +92,4 @@ def print_json(data: Any) -> None:
 
 def input_lines() -> Iterator[str]:
     """Yield the lines of the standard input as they come. Raises SettingsError for what is no text."""
-    return stream_lines(sys.stdin.buffer, "标准输入")
+    return stream_lines(sys.stdin.buffer, tr("标准输入"))

@@ -10,6 +10,7 @@ import click
 from xiaozhi_persona.bridge.admission.devices import Devices
 from xiaozhi_persona.bridge.admission.tokens import Tokens
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
+from xiaozhi_persona.language import tr
 
 
 @click.command("approve")
@@ -25,6 +26,6 @@ def command(code: str, config: Path | None, as_json: bool, debug: bool) -> None:
     if as_json:
         print_json({"approved": device.id} | ({"token": token} if token else {}))
         return
-    click.echo(f"批准了 {device.name or device.id}。")
+    click.echo(tr("批准了 {value}。", value=device.name or device.id))
     if token:
-        click.echo(f"它没有 Client-Id，要在它的设置里填上令牌：{token}")
+        click.echo(tr("它没有 Client-Id，要在它的设置里填上令牌：{token}", token=token))

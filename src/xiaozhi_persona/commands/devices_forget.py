@@ -11,6 +11,7 @@ from xiaozhi_persona.bridge.admission.devices import Devices
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.errors import own_command
+from xiaozhi_persona.language import tr
 
 
 @click.command("forget")
@@ -26,5 +27,9 @@ def command(device_id: str, config: Path | None, as_json: bool, debug: bool) -> 
         print_json({"forgotten": device_id})
     else:
         click.echo(
-            f"忘掉了 {device_id}。它的记忆还在，要删：{own_command(f'memory forget --owner {device_id} --all')}"
+            tr(
+                "忘掉了 {device_id}。它的记忆还在，要删：{command}",
+                device_id=device_id,
+                command=own_command(f"memory forget --owner {device_id} --all"),
+            )
         )

@@ -11,8 +11,14 @@ import click
 from xiaozhi_persona.bridge.admission.devices import Devices
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.tables import print_table
+from xiaozhi_persona.language import later, tr
 
-_STATES = {"new": "没有绑定", "bound": "已绑定", "paired": "已批准", "forgotten": "忘掉了"}
+_STATES = {
+    "new": later("没有绑定"),
+    "bound": later("已绑定"),
+    "paired": later("已批准"),
+    "forgotten": later("忘掉了"),
+}
 
 
 @click.command("list")
@@ -37,13 +43,13 @@ def command(config: Path | None, as_json: bool, debug: bool) -> None:
             )
         return
     if not known:
-        click.echo("还没有设备来过。让设备连接 serve 打印的地址。")
+        click.echo(tr("还没有设备来过。让设备连接 serve 打印的地址。"))
         return
     rows = []
     for device in known:
-        state, last = _STATES[device.state], _when(device.last_seen_s)[:16]
-        rows.append([device.id, device.name, state, device.address, last, "、".join(codes[device.id])])
-    print_table(["编号", "名字", "状态", "地址", "最近", "等着的配对码"], rows)
+        state, last = tr(_STATES[device.state]), _when(device.last_seen_s)[:16]
+        rows.append([device.id, device.name, state, device.address, last, tr("、").join(codes[device.id])])
+    print_table([tr("编号"), tr("名字"), tr("状态"), tr("地址"), tr("最近"), tr("等着的配对码")], rows)
 
 
 def _when(seconds: float) -> str:

@@ -10,6 +10,7 @@ import click
 from xiaozhi_persona.bridge.admission.devices import Devices
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.device_ids import normal_id
+from xiaozhi_persona.language import tr
 
 
 @click.command("rename")
@@ -25,4 +26,4 @@ def command(device_id: str, name: str, config: Path | None, as_json: bool, debug
     if as_json:
         print_json({"id": device_id, "name": name})
     else:
-        click.echo(f"{device_id} 叫 {name} 了。")
+        click.echo(tr("{device_id} 叫 {name} 了。", device_id=device_id, name=name))

@@ -16,8 +16,9 @@ from pathlib import Path
 import click
 
 from xiaozhi_persona.commands.checks import Check, failed, grouped, print_checks
-from xiaozhi_persona.commands.common import common_options, edited_settings, prepare, settings_line
+from xiaozhi_persona.commands.common import common_options, edited_settings, prepare, settings_sources
 from xiaozhi_persona.errors import PersonaError, SettingsError, own_command, pip_install
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory.roster import stored_memories
 from xiaozhi_persona.roles.check import MAX_SAMPLES_16K, MIN_SAMPLES_16K, check_clips, check_sheet
 from xiaozhi_persona.roles.role import Role, role_of_settings
@@ -38,10 +39,13 @@ def command(host: Path | None, python: Path | None, config: Path | None, as_json
     给出 HOST（xiaozhi-esp32-server 的文件夹）时，检查装在它里面的。会让 GPT-SoVITS 服务器说几句短话；有 ✗ 时退出码为 1。
     """
     if host is not None and config is not None:
-        raise SettingsError("给出 HOST 时，用的是它里面的设置。请去掉 --config。")
+        raise SettingsError(tr("给出 HOST 时，用的是它里面的设置。请去掉 --config。"))
     if host is None and python is not None:
         raise SettingsError(
-            f"--python 要和 HOST 一起用：{own_command('doctor 小智的文件夹 --python 它的Python')}"
+            tr(
+                "--python 要和 HOST 一起用：{command}",
+                command=own_command(tr("doctor 小智的文件夹 --python 它的Python")),
+            )
         )
     if host is None:
         settings = prepare(config, debug)
@@ -68,7 +72,7 @@ async def check_roles(settings: Settings, apis: set[str]) -> AsyncIterator[Check
         try:
             roles.append(role_of_settings(settings, name))
         except PersonaError as exc:
-            yield failed(f"角色 {name}", exc)
+            yield failed(tr("角色 {name}", name=name), exc)
     async for check in check_voices(settings, roles, apis):
         yield check
     for role in roles:  # how long a clip may be depends on the servers
@@ -86,7 +90,7 @@ async def _check(settings: Settings, config: Path | None) -> AsyncIterator[Check
     for key in ("websocket_port", "http_port"):
         yield await asyncio.to_thread(_port, settings, key, bridge)
     yield await _espeak(settings)
-    yield _guarded("端点检测（VAD）", lambda: _vad(settings))
+    yield _guarded(tr("端点检测（VAD）"), lambda: _vad(settings))
     yield await _recognizer(settings)
     yield await _chat_model(settings)
     async for check in check_roles(settings, set()):
@@ -102,22 +106,29 @@ def _guarded(what: str, check: Callable[[], Check]) -> Check:
 
 def _settings_files(settings: Settings, config: Path | None) -> Check:
     """Which files they are: another folder has other settings, and another memory."""
-    line = settings_line(settings, config).removeprefix("设置：")
+    line = settings_sources(settings, config)
     if edited := edited_settings(config):
-        step = f"运行 {own_command('set --move')}，搬到 data/.config.yaml，git pull 才不会冲突。"
-        return Check("warning", "设置", f"{line}；config.yaml 里改过 {'、'.join(edited)}", step)
+        step = tr(
+            "运行 {command}，搬到 data/.config.yaml，git pull 才不会冲突。", command=own_command("set --move")
+        )
+        return Check(
+            "warning",
+            tr("设置"),
+            tr("{line}；config.yaml 里改过 {edited}", line=line, edited=tr("、").join(edited)),
+            step,
+        )
     if find_files(config).present:
-        return Check("ok", "设置", line)
-    return Check("warning", "设置", line, "到项目文件夹里运行，或加上 --config 文件。")
+        return Check("ok", tr("设置"), line)
+    return Check("warning", tr("设置"), line, tr("到项目文件夹里运行，或加上 --config 文件。"))
 
 
 def _python() -> Check:
     version = sys.version_info[:2]
-    found = f"{sys.version.split()[0]}（{sys.executable}）"
+    found = tr("{value}（{executable}）", value=sys.version.split()[0], executable=sys.executable)
     if version < OLDEST_PYTHON:
-        return Check("error", "Python", found, "装 Python 3.10 到 3.13，再装一次本程序")
+        return Check("error", "Python", found, tr("装 Python 3.10 到 3.13，再装一次本程序"))
     if version > NEWEST_PYTHON:
-        return Check("warning", "Python", found, "没有在这么新的版本上试过；出问题时换 3.10 到 3.13。")
+        return Check("warning", "Python", found, tr("没有在这么新的版本上试过；出问题时换 3.10 到 3.13。"))
     return Check("ok", "Python", found)
 
 
@@ -129,7 +140,9 @@ def _libopus() -> Check:
     encoder = OpusEncoder()
     OpusDecoder(24000).decode(encoder.encode(np.zeros(encoder.frame_samples, np.int16)))
     library = getattr(sys.modules.get("opuslib_next.api"), "libopus", None)
-    return Check("ok", "libopus", f"能编能解，用的是 {getattr(library, '_name', '系统的库')}")
+    return Check(
+        "ok", "libopus", tr("能编能解，用的是 {getattr}", getattr=getattr(library, "_name", tr("系统的库")))
+    )
 
 
 async def _espeak(settings: Settings) -> Check:
@@ -146,13 +159,13 @@ async def _espeak(settings: Settings) -> Check:
                 samples += len(chunk.samples)
     except PersonaError as exc:
         return failed("eSpeak", exc, "error" if is_needed else "warning")
-    return Check("ok", "eSpeak", f"说得出话（{(time.monotonic() - began) * 1000:.0f} 毫秒）")
+    return Check("ok", "eSpeak", tr("说得出话（{value:.0f} 毫秒）", value=(time.monotonic() - began) * 1000))
 
 
 async def _recognizer(settings: Settings) -> Check:
     from xiaozhi_persona.providers.asr.engine import open_recognizer
 
-    what, began = "语音识别（FunASR）", time.monotonic()
+    what, began = tr("语音识别（FunASR）"), time.monotonic()
     try:
         recognizer = open_recognizer(settings)
         try:
@@ -163,21 +176,24 @@ async def _recognizer(settings: Settings) -> Check:
         return failed(what, exc)
     loaded_s = time.monotonic() - began
     if settings.asr.has_embedded_model:
-        found = f"自带的小模型（{loaded_s:.1f} 秒读好），它只认识演示的句子"
+        found = tr("自带的小模型（{loaded_s:.1f} 秒读好），它只认识演示的句子", loaded_s=loaded_s)
         return Check(
-            "warning", what, found, "把 asr.model 写成 iic/SenseVoiceSmall-onnx（会自动下载），或你的文件夹。"
+            "warning",
+            what,
+            found,
+            tr("把 asr.model 写成 iic/SenseVoiceSmall-onnx（会自动下载），或你的文件夹。"),
         )
-    return Check("ok", what, f"{recognizer.name}（{loaded_s:.1f} 秒读好）")
+    return Check("ok", what, tr("{name}（{loaded_s:.1f} 秒读好）", name=recognizer.name, loaded_s=loaded_s))
 
 
 async def _chat_model(settings: Settings) -> Check:
     from xiaozhi_persona.providers.llm.openai import OpenAiChatModel
     from xiaozhi_persona.spine import Message
 
-    what, llm = "对话模型", settings.llm
+    what, llm = tr("对话模型"), settings.llm
     if not llm.base_url:
-        step = "在 data/.config.yaml 的 llm 里写 base_url、api_key、model。"
-        return Check("warning", what, "自带的离线应答，只会简单的话", step)
+        step = tr("在 data/.config.yaml 的 llm 里写 base_url、api_key、model。")
+        return Check("warning", what, tr("自带的离线应答，只会简单的话"), step)
     began, first_s = time.monotonic(), 0.0
     try:
         model = OpenAiChatModel(llm)
@@ -189,27 +205,40 @@ async def _chat_model(settings: Settings) -> Check:
             await model.aclose()
     except PersonaError as exc:
         return failed(what, exc)
-    return Check("ok", what, f"{llm.model or llm.base_url} 会回答（第一个字 {first_s * 1000:.0f} 毫秒）")
+    return Check(
+        "ok",
+        what,
+        tr(
+            "{value} 会回答（第一个字 {value2:.0f} 毫秒）",
+            value=llm.model or llm.base_url,
+            value2=first_s * 1000,
+        ),
+    )
 
 
 def _vad(settings: Settings) -> Check:
     from xiaozhi_persona.providers.vad.detector import SileroModel, load_vad_model
 
-    what = "端点检测（VAD）"
+    what = tr("端点检测（VAD）")
     model = load_vad_model(settings.path(settings.vad.model) if settings.vad.model else None)
     if not isinstance(model, SileroModel):
-        step = f"运行 {pip_install('--no-deps', 'silero-vad')}，或把 ONNX 文件写进 vad.model。"
-        return Check("warning", what, f"没有 Silero 的模型，用 {model.name}，嘈杂时不太准", step)
+        step = tr(
+            "运行 {pip_install}，或把 ONNX 文件写进 vad.model。",
+            pip_install=pip_install("--no-deps", "silero-vad"),
+        )
+        return Check(
+            "warning", what, tr("没有 Silero 的模型，用 {name}，嘈杂时不太准", name=model.name), step
+        )
     return Check("ok", what, model.name)
 
 
 def _port(settings: Settings, key: str, bridge: str) -> Check:
     """Whether the bridge could listen at a port: tried, not asked. `bridge` tells of the one that runs, if any."""
     port, host = getattr(settings.bridge, key), settings.bridge.host
-    what = f"端口 {port}"
+    what = tr("端口 {port}", port=port)
     if key == "http_port" and port == settings.bridge.websocket_port:
-        found = "bridge.websocket_port 和 bridge.http_port 都是它，桥启动不了"
-        return Check("error", what, found, "改其中一个。")
+        found = tr("bridge.websocket_port 和 bridge.http_port 都是它，桥启动不了")
+        return Check("error", what, found, tr("改其中一个。"))
     try:
         family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as listener:
@@ -218,13 +247,18 @@ def _port(settings: Settings, key: str, bridge: str) -> Check:
             listener.bind(place)
             listener.listen(1)
     except PermissionError as exc:
-        return Check("error", what, f"不许用（{exc.strerror}）", f"把 bridge.{key} 改成 1024 以上的。")
+        return Check(
+            "error",
+            what,
+            tr("不许用（{strerror}）", strerror=exc.strerror),
+            tr("把 bridge.{key} 改成 1024 以上的。", key=key),
+        )
     except OSError as exc:
         if bridge:
             return Check("ok", what, bridge)
-        found = f"{host} 上用不了（{exc.strerror or exc}），占着它的不是本程序的桥"
-        return Check("warning", what, found, f"关掉占着它的程序，或改 bridge.{key}。")
-    return Check("ok", what, f"空着，桥可以用（bridge.{key}）")
+        found = tr("{host} 上用不了（{value}），占着它的不是本程序的桥", host=host, value=exc.strerror or exc)
+        return Check("warning", what, found, tr("关掉占着它的程序，或改 bridge.{key}。", key=key))
+    return Check("ok", what, tr("空着，桥可以用（bridge.{key}）", key=key))
 
 
 def _running_bridge(settings: Settings) -> str:
@@ -236,40 +270,62 @@ def _running_bridge(settings: Settings) -> str:
         name = "127.0.0.1" if host in ("0.0.0.0", "::") else host
         health = httpx.get(f"http://{name}:{port}/health", timeout=1.0, trust_env=False).json()
         if isinstance(health, dict) and {"status", "version", "devices"} <= set(health):
-            return f"桥正在这里运行（{health['version']}，连着 {health['devices']} 台设备）"
+            return tr(
+                "桥正在这里运行（{value}，连着 {value2} 台设备）",
+                value=health["version"],
+                value2=health["devices"],
+            )
     return ""
 
 
 def _memories(settings: Settings) -> Check:
     """Whose memories there are. They are only read: a bridge may be writing to them."""
     memories = stored_memories(settings.memory_dir)
-    step = "重启桥，它会把坏的移到一旁，能读的写进新的。"
+    step = tr("重启桥，它会把坏的移到一旁，能读的写进新的。")
     for one in memories:
         if one.problem:
-            return Check("error", "记忆", f"{one.folder} 读不了（{one.problem}）", step)
+            return Check(
+                "error",
+                tr("记忆"),
+                tr("{folder} 读不了（{problem}）", folder=one.folder, problem=one.problem),
+                step,
+            )
     turns = sum(one.turns for one in memories)
     return Check(
-        "ok", "记忆", f"{len(memories)} 份，一共 {turns} 条谈话" if memories else "还没有，设备说过话就有"
+        "ok",
+        tr("记忆"),
+        tr("{count} 份，一共 {turns} 条谈话", count=len(memories), turns=turns)
+        if memories
+        else tr("还没有，设备说过话就有"),
     )
 
 
 def _data_folder(settings: Settings) -> Check:
     folder = settings.data_dir.absolute()
-    step = "检查权限和剩余空间，或改 paths.data。"
+    step = tr("检查权限和剩余空间，或改 paths.data。")
     there = next((place for place in (folder, *folder.parents) if place.exists()), folder)
     try:
         if not there.is_dir():
-            raise NotADirectoryError(f"{there} 不是文件夹")
+            raise NotADirectoryError(tr("{there} 不是文件夹", there=there))
         with tempfile.TemporaryFile(dir=there) as file:
             file.write(b"0" * 4096)
     except OSError as exc:
-        return Check("error", "数据文件夹", f"写不了 {folder}（{exc.strerror or exc}）", step)
-    return Check("ok", "数据文件夹", f"{folder} 可以写" + ("" if there == folder else "（还没有，用到时建）"))
+        return Check(
+            "error",
+            tr("数据文件夹"),
+            tr("写不了 {folder}（{value}）", folder=folder, value=exc.strerror or exc),
+            step,
+        )
+    return Check(
+        "ok",
+        tr("数据文件夹"),
+        tr("{folder} 可以写", folder=folder) + ("" if there == folder else tr("（还没有，用到时建）")),
+    )
 
 
 def _role(role: Role, apis: set[str]) -> Iterator[Check]:
     """Yield the errors of `roles check` and the number of its warnings; api.py alone takes clips of any length."""
-    what, warnings = f"角色 {role.id}", 0
+    what, warnings = tr("角色 {id}", id=role.id), 0
     errors: list[tuple[str, str, str]] = []
     reports = check_clips(role)
     findings = [(report, finding) for report in reports for finding in report.findings]
@@ -279,14 +335,18 @@ def _role(role: Role, apis: set[str]) -> Iterator[Check]:
         if finding.level == "warning" or (is_length and "api_v2" in finding.message and "v2" not in apis):
             warnings += 1
             continue
-        found, stop, step = finding.message.partition("。")
-        step = step.strip() or f"运行 {own_command(f'roles check {role.id}')} 看全部。"
+        found, stop, step = finding.message.partition(tr("。"))
+        step = step.strip() or tr("运行 {command} 看全部。", command=own_command(f"roles check {role.id}"))
         errors.append((finding.where, found + stop, step))
     for found, step in grouped(errors):
         yield Check("error", what, found, step)
     if warnings:
-        step = f"运行 {own_command(f'roles check {role.id}')}"
-        yield Check("warning", what, f"{warnings} 处可能不好听", step)
+        step = tr("运行 {command}", command=own_command(f"roles check {role.id}"))
+        yield Check("warning", what, tr("{warnings} 处可能不好听", warnings=warnings), step)
     elif not errors:
-        clips = f"{len(role.clips)} 段参考音频没有毛病" if role.clips else "没有参考音频，只有机器声"
-        yield Check("ok", what, f"{role.name}，{clips}")
+        clips = (
+            tr("{count} 段参考音频没有毛病", count=len(role.clips))
+            if role.clips
+            else tr("没有参考音频，只有机器声")
+        )
+        yield Check("ok", what, tr("{name}，{clips}", name=role.name, clips=clips))

@@ -17,6 +17,7 @@ from xiaozhi_persona.commands.doctor_host_memory import check_choice, check_stor
 from xiaozhi_persona.commands.doctor_host_python import check_python
 from xiaozhi_persona.commands.voice_servers import written_addresses
 from xiaozhi_persona.errors import PersonaError, SettingsError, own_command
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.host.doors import DOORS, Door, is_ours
 from xiaozhi_persona.providers.host.merge import PROMPT_FILE, merged
 from xiaozhi_persona.providers.host.sections import base_settings, door_settings
@@ -43,12 +44,12 @@ async def check_host(path: Path, python: Path | None) -> AsyncIterator[Check]:
     try:
         host = await asyncio.to_thread(survey, path)
     except PersonaError as exc:
-        yield failed("小智服务端", exc)
+        yield failed(tr("小智服务端"), exc)
         return
     yield _server(host)
-    again = f"运行 {own_command(f'install {path}')}"
+    again = tr("运行 {command}", command=own_command(f"install {path}"))
     if not any((host.server / door.path).is_file() for door in DOORS):
-        yield Check("error", "安装", "还没有装进它", again)
+        yield Check("error", tr("安装"), tr("还没有装进它"), again)
         return
     for check in await check_python(host.server, python):
         yield check
@@ -58,7 +59,7 @@ async def check_host(path: Path, python: Path | None) -> AsyncIterator[Check]:
     try:
         base_settings(host.server)
     except PersonaError as exc:  # all that follows would only say so again
-        yield failed("设置", exc)
+        yield failed(tr("设置"), exc)
         return
     stored = await asyncio.to_thread(lambda: [*check_stored(host.server)])
     if host.uses_console:
@@ -71,7 +72,7 @@ async def check_host(path: Path, python: Path | None) -> AsyncIterator[Check]:
         config = await asyncio.to_thread(_read_config, host.server)
         name, section = _tts_section(config)
     except SettingsError as exc:
-        yield failed("设置", exc)
+        yield failed(tr("设置"), exc)
         return
     for check in (_template(config, host.server, again), *check_choice(config, again), *stored):
         yield check
@@ -79,30 +80,42 @@ async def check_host(path: Path, python: Path | None) -> AsyncIterator[Check]:
         yield check
     type = str(section.get("type", name))
     if type not in _APIS:
-        yield Check("error", "设置", f"TTS 用的是 {name}（type: {type}），不是本程序的", again)
+        yield Check(
+            "error",
+            tr("设置"),
+            tr("TTS 用的是 {name}（type: {type}），不是本程序的", name=name, type=type),
+            again,
+        )
         return
-    yield Check("ok", "设置", f"TTS 用 {name}（type: {type}）")
+    yield Check("ok", tr("设置"), tr("TTS 用 {name}（type: {type}）", name=name, type=type))
     if "language" in section:
-        found = f"{name} 里有 language，小智会当作回答用的语言（{section['language']}）"
-        yield Check("warning", "设置", found, "删去它；要说的语言写 text_lang 或 text_language。")
+        found = tr(
+            "{name} 里有 language，小智会当作回答用的语言（{value}）", name=name, value=section["language"]
+        )
+        yield Check("warning", tr("设置"), found, tr("删去它；要说的语言写 text_lang 或 text_language。"))
     async for check in _voices(section, type, name, host.server):
         yield check
 
 
 def _server(host: Host) -> Check:
-    commit = f"（{host.commit}）" if host.commit else ""
-    found = f"{host.version}{commit}，{host.server}"
+    commit = tr("（{commit}）", commit=host.commit) if host.commit else ""
+    found = tr("{version}{commit}，{server}", version=host.version, commit=commit, server=host.server)
     if host.missing:
-        step = "换一个测试过的版本（0.9.1 到 0.9.6），或更新本程序。"
-        return Check("error", "小智服务端", f"{found}：{'；'.join(host.missing)}", step)
-    return Check("ok", "小智服务端", found)
+        step = tr("换一个测试过的版本（0.9.1 到 0.9.6），或更新本程序。")
+        return Check(
+            "error",
+            tr("小智服务端"),
+            tr("{found}：{missing}", found=found, missing="；".join(host.missing)),
+            step,
+        )
+    return Check("ok", tr("小智服务端"), found)
 
 
 def _ffmpeg() -> Check:
     found = shutil.which("ffmpeg")
     if found is None:
-        step = "安装它，如 sudo apt install ffmpeg 或 conda install ffmpeg -y"
-        return Check("error", "ffmpeg", "PATH 里没有，小智服务端启动不了", step)
+        step = tr("安装它，如 sudo apt install ffmpeg 或 conda install ffmpeg -y")
+        return Check("error", "ffmpeg", tr("PATH 里没有，小智服务端启动不了"), step)
     return Check("ok", "ffmpeg", found)
 
 
@@ -114,7 +127,7 @@ def _doors(server_dir: Path, again: str) -> Iterator[Check]:
         found[status].append((str(door.path), told[0], told[1]))
     for status, findings in found.items():
         for text, step in grouped(findings):
-            yield Check(status, "文件", text, step)
+            yield Check(status, tr("文件"), text, step)
 
 
 def _door(door: Door, server_dir: Path, again: str) -> tuple[Status, str, str]:
@@ -122,21 +135,30 @@ def _door(door: Door, server_dir: Path, again: str) -> tuple[Status, str, str]:
     try:
         content = (server_dir / door.path).read_bytes()
     except FileNotFoundError:
-        return "error", "没有", again
+        return "error", tr("没有"), again
     except OSError as exc:
-        return "error", f"读不了（{exc.strerror}）", "检查它的权限。"
+        return "error", tr("读不了（{strerror}）", strerror=exc.strerror), tr("检查它的权限。")
     if content == door.text().encode("utf-8"):
-        return "ok", "是现在这个版本的", ""
+        return "ok", tr("是现在这个版本的"), ""
     if is_ours(content):
-        return "error", "是别的版本写的，或者改过", again
-    return "error", "不是本程序的", f"{again} --replace，原来的会留着，uninstall 时放回去。"
+        return "error", tr("是别的版本写的，或者改过"), again
+    return (
+        "error",
+        tr("不是本程序的"),
+        tr("{again} --replace，原来的会留着，uninstall 时放回去。", again=again),
+    )
 
 
 async def _with_console(host: Host, again: str) -> AsyncIterator[Check]:
     """Check what can be seen where the settings stand in the console: our own folder, and its servers and roles."""
-    yield Check("warning", "设置", "用的是智控台的，从这里看不到", f"{again}，它会列出要在网页上做的事")
+    yield Check(
+        "warning",
+        tr("设置"),
+        tr("用的是智控台的，从这里看不到"),
+        tr("{again}，它会列出要在网页上做的事", again=again),
+    )
     if not (host.server / PROMPT_FILE).is_file():
-        yield Check("error", "提示词模板", f"没有 {PROMPT_FILE}", again)
+        yield Check("error", tr("提示词模板"), tr("没有 {PROMPT_FILE}", PROMPT_FILE=PROMPT_FILE), again)
     settings = base_settings(host.server)
     if settings.gpt_sovits.servers:
         async for check in check_roles(settings, set()):
@@ -148,7 +170,9 @@ def _read_config(server_dir: Path) -> dict[str, Any]:
     files = [server_dir / name for name in ("config.yaml", "data/.config.yaml")]
     default, own = map(read_settings, files)
     if not own:
-        raise SettingsError(f"{files[1]} 没有内容，小智服务端启动不了。请按它的文档写一份，再运行 install。")
+        raise SettingsError(
+            tr("{value} 没有内容，小智服务端启动不了。请按它的文档写一份，再运行 install。", value=files[1])
+        )
     return merged(default, own)
 
 
@@ -158,25 +182,40 @@ def _tts_section(config: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     section = sections.get(name) if isinstance(sections, Mapping) else None
     if not isinstance(section, Mapping):
         raise SettingsError(
-            f"selected_module.TTS 是 {name!r}，但 TTS 下面没有这一段。改 data/.config.yaml，或再运行一次 install。"
+            tr(
+                "selected_module.TTS 是 {name!r}，但 TTS 下面没有这一段。"
+                "改 data/.config.yaml，或再运行一次 install。",
+                name=name,
+            )
         )
     return name, section
 
 
 def _template(config: Mapping[str, Any], server_dir: Path, again: str) -> Check:
-    what, name = "提示词模板", str(config.get("prompt_template") or "agent-base-prompt.txt")
+    what, name = tr("提示词模板"), str(config.get("prompt_template") or "agent-base-prompt.txt")
     try:
         text = (server_dir / name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
-        return Check("error", what, f"读不了 {name}（{getattr(exc, 'strerror', None) or exc}）", again)
+        return Check(
+            "error",
+            what,
+            tr("读不了 {name}（{value}）", name=name, value=getattr(exc, "strerror", None) or exc),
+            again,
+        )
     if "</memory>" not in text.partition("<memory>")[2]:
-        step = "在它的末尾加上一行 <memory> 和一行 </memory>。"
-        return Check("error", what, f"{name} 里没有 <memory>，记忆进不了对话", step)
+        step = tr("在它的末尾加上一行 <memory> 和一行 </memory>。")
+        return Check("error", what, tr("{name} 里没有 <memory>，记忆进不了对话", name=name), step)
     if "base_prompt" not in text:
-        return Check("error", what, f"{name} 里没有 {{{{ base_prompt }}}}，角色进不了对话", again)
+        return Check(
+            "error", what, tr("{name} 里没有 {{{{ base_prompt }}}}，角色进不了对话", name=name), again
+        )
     if "【" not in text or "emojiList" in text:
-        step = f"设 prompt_template: {PROMPT_FILE}，或在 {name} 里教它句首写【感情】。"
-        return Check("warning", what, f"{name} 不教感情标签，还可能不许写", step)
+        step = tr(
+            "设 prompt_template: {PROMPT_FILE}，或在 {name} 里教它句首写【感情】。",
+            PROMPT_FILE=PROMPT_FILE,
+            name=name,
+        )
+        return Check("warning", what, tr("{name} 不教感情标签，还可能不许写", name=name), step)
     return Check("ok", what, name)
 
 
@@ -186,31 +225,37 @@ async def _voices(section: Mapping[str, Any], type: str, name: str, server_dir: 
     try:
         settings = door_settings(section, server_dir, _APIS[type])
         if not written_addresses(settings.gpt_sovits):
-            step = (
-                f"在 data/.config.yaml 的 TTS.{name} 里写 url: http://192.168.1.9:9880/tts（你的 GPT-SoVITS）"
+            step = tr(
+                "在 data/.config.yaml 的 TTS.{name} 里写 url: http://192.168.1.9:9880/tts（你的 GPT-SoVITS）",
+                name=name,
             )
-            yield Check("error", f"设置 {name}", "没有写 GPT-SoVITS 的地址", step)
+            yield Check("error", tr("设置 {name}", name=name), tr("没有写 GPT-SoVITS 的地址"), step)
             return
         # With the API found out by itself, a server of the other kind is told by its kind.
         free = settings.gpt_sovits.model_copy(update={"api": "auto"})
         async for check in check_roles(settings.model_copy(update={"gpt_sovits": free}), apis):
             yield check
     except PersonaError as exc:
-        yield failed(f"设置 {name}", exc)
+        yield failed(tr("设置 {name}", name=name), exc)
         return
     if apis and _APIS[type] not in apis:
         seen = "api_v2.py" if "v2" in apis else "api.py"
-        step = f"在 data/.config.yaml 的 TTS.{name} 里写 type: {_TYPES[min(apis)]}"
-        yield Check("error", f"设置 {name}", f"type 是 {type}，而服务器是 {seen}", step)
+        step = tr("在 data/.config.yaml 的 TTS.{name} 里写 type: {value}", name=name, value=_TYPES[min(apis)])
+        yield Check(
+            "error",
+            tr("设置 {name}", name=name),
+            tr("type 是 {type}，而服务器是 {seen}", type=type, seen=seen),
+            step,
+        )
     try:
         yield await _sentence(settings)
     except PersonaError as exc:
-        yield failed("从头到尾说一句", exc)
+        yield failed(tr("从头到尾说一句"), exc)
 
 
 async def _sentence(settings: Settings) -> Check:
     """Say one sentence as a door does, from text to Opus packets, with the chosen voice alone."""
-    what = "从头到尾说一句"
+    what = tr("从头到尾说一句")
     casting = Casting(settings)
     alone = settings.tts.model_copy(update={"fallback": "none"})
     synthesizer, sovits = open_synthesizer(settings.model_copy(update={"tts": alone}))
@@ -229,7 +274,18 @@ async def _sentence(settings: Settings) -> Check:
                 packets += 1
             source = sentence.source or source
     if not packets:
-        heard = "设备会听到备用的声音" if settings.tts.fallback == "espeak" else "设备会没有声音"
-        return Check("error", what, f"没有说出来，{heard}", "先改好上面的毛病，再运行一次。")
+        heard = tr("设备会听到备用的声音") if settings.tts.fallback == "espeak" else tr("设备会没有声音")
+        return Check(
+            "error", what, tr("没有说出来，{heard}", heard=heard), tr("先改好上面的毛病，再运行一次。")
+        )
     seconds = packets * FRAME_MS / 1000
-    return Check("ok", what, f"{first_s:.2f} 秒出第一包声音，一共 {seconds:.1f} 秒（{source}）")
+    return Check(
+        "ok",
+        what,
+        tr(
+            "{first_s:.2f} 秒出第一包声音，一共 {seconds:.1f} 秒（{source}）",
+            first_s=first_s,
+            seconds=seconds,
+            source=source,
+        ),
+    )

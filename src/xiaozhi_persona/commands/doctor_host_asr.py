@@ -21,6 +21,7 @@ from xiaozhi_persona.commands.checks import Check, failed
 from xiaozhi_persona.commands.doctor_host_memory import selected_section
 from xiaozhi_persona.commands.doctor_host_python import find_python
 from xiaozhi_persona.errors import PackageMissing, PersonaError, own_command
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.host.doors import DOORS
 from xiaozhi_persona.providers.host.sections import asr_settings
 from xiaozhi_persona.settings import AsrSettings, Settings
@@ -32,7 +33,7 @@ TIMEOUT_S = 120.0
 _TYPE = next(door.type for door in DOORS if door.kind == "ASR")
 _PACKAGES = {"funasr_onnx": ("funasr-onnx", "onnxruntime"), "funasr": ("funasr", "torch")}
 _KEY = re.compile(r"\basr\.(?=[a-z])")
-_TO_RUN = re.compile("[：。]运行")
+_TO_RUN = re.compile("[：。]运行|[:.] (?:run|Run) ")
 _SENTENCE = "我叫小明。"
 """The embedded model knows it, too."""
 
@@ -46,71 +47,128 @@ async def check_ears(
     """
     name, section = selected_section(config, "ASR")
     if not section:
-        found = f"selected_module.ASR 是 {name!r}，ASR 下面没有它，小智服务端启动不了"
-        return [Check("error", "设置", found, "改 data/.config.yaml。")]
+        found = tr("selected_module.ASR 是 {name!r}，ASR 下面没有它，小智服务端启动不了", name=name)
+        return [Check("error", tr("设置"), found, tr("改 data/.config.yaml。"))]
     if section.get("type") != _TYPE:
-        found = f"用的是 {name}（type: {section.get('type')}），不是本程序的；要换，加上 --asr 再运行 install"
-        return [Check("ok", "语音识别", found)]
-    checks = [Check("ok", "语音识别", f"用 {name}（type: {_TYPE}）")]
+        found = tr(
+            "用的是 {name}（type: {get}），不是本程序的；要换，加上 --asr 再运行 install",
+            name=name,
+            get=section.get("type"),
+        )
+        return [Check("ok", tr("语音识别"), found)]
+    checks = [Check("ok", tr("语音识别"), tr("用 {name}（type: {TYPE}）", name=name, TYPE=_TYPE))]
     try:
         asr = asr_settings(section, server_dir).asr
     except PersonaError as exc:
-        return [*checks, failed(f"设置 {name}", exc)]
+        return [*checks, failed(tr("设置 {name}", name=name), exc)]
     if asr.has_embedded_model:
-        found = "自带的小模型，它只认识演示的句子"
-        step = f"{again} --asr 模型的文件夹（如 SenseVoiceSmall 的），或模型库里的名字"
-        checks.append(Check("warning", "语音识别的模型", found, step))
+        found = tr("自带的小模型，它只认识演示的句子")
+        step = tr("{again} --asr 模型的文件夹（如 SenseVoiceSmall 的），或模型库里的名字", again=again)
+        checks.append(Check("warning", tr("语音识别的模型"), found, step))
     where = python or find_python(server_dir)
     try:
         answer = await asyncio.to_thread(_ask, where, server_dir, section)
     except (OSError, subprocess.SubprocessError, ValueError, IndexError) as exc:
-        reason = f"{TIMEOUT_S:g} 秒没有回答" if isinstance(exc, subprocess.TimeoutExpired) else "中途停了"
-        step = f"先改好 Python 那一项的毛病：{again} --python {where}；内存不够时换小一些的模型。"
-        return [*checks, Check("error", "语音识别一句", f"在 {where} 里试不了（{reason}）", step)]
+        reason = (
+            tr("{TIMEOUT_S:g} 秒没有回答", TIMEOUT_S=TIMEOUT_S)
+            if isinstance(exc, subprocess.TimeoutExpired)
+            else tr("中途停了")
+        )
+        step = tr(
+            "先改好 Python 那一项的毛病：{again} --python {where}；内存不够时换小一些的模型。",
+            again=again,
+            where=where,
+        )
+        return [
+            *checks,
+            Check(
+                "error",
+                tr("语音识别一句"),
+                tr("在 {where} 里试不了（{reason}）", where=where, reason=reason),
+                step,
+            ),
+        ]
     return [*checks, *_findings(answer, asr, name, f"{again} --python {where}", where)]
 
 
 def _findings(answer: dict[str, Any], asr: AsrSettings, name: str, again: str, where: Path) -> list[Check]:
-    packages = "，".join(f"{package} {version or '没有'}" for package, version in answer["versions"].items())
+    packages = tr("，").join(
+        f"{package} {version or tr('没有')}" for package, version in answer["versions"].items()
+    )
     if answer.get("lacking"):
         step = (
-            again if asr.engine == "funasr_onnx" else f"运行 {where} -m pip install funasr torch torchaudio"
+            again
+            if asr.engine == "funasr_onnx"
+            else tr("运行 {where} -m pip install funasr torch torchaudio", where=where)
         )
-        return [Check("error", "语音识别的包", f"{packages}（{answer['lacking']}）", step)]
-    checks = [Check("ok", "语音识别的包", packages)] if packages else []
+        return [
+            Check(
+                "error",
+                tr("语音识别的包"),
+                tr("{packages}（{value}）", packages=packages, value=answer["lacking"]),
+                step,
+            )
+        ]
+    checks = [Check("ok", tr("语音识别的包"), packages)] if packages else []
     if "cuda" in answer:
         checks.append(_device(asr, answer["cuda"], name, where))
         if checks[-1].status == "error":
             return checks
     if answer.get("absent"):
-        found = f"没有文件夹 {answer['absent']}，当作模型库里的名字，还没有下载"
-        step = "启动小智服务端就会下载；是文件夹的话，检查它的位置。"
-        return [*checks, Check("warning", "语音识别的模型", found, step)]
+        found = tr("没有文件夹 {value}，当作模型库里的名字，还没有下载", value=answer["absent"])
+        step = tr("启动小智服务端就会下载；是文件夹的话，检查它的位置。")
+        return [*checks, Check("warning", tr("语音识别的模型"), found, step)]
     if answer.get("error"):
         text = answer["error"].replace("asr.model", f"ASR.{name}.model_dir")
         text = _KEY.sub(f"ASR.{name}.", text)
-        return [*checks, failed("语音识别一句", PersonaError(text))]
-    memory = f"，整个进程最多占 {answer['peak_rss_mb']:.0f} MB 内存" if answer["peak_rss_mb"] else ""
-    found = f"模型 {answer['loaded_in_s']:.1f} 秒读好{memory}"
+        return [*checks, failed(tr("语音识别一句"), PersonaError(text))]
+    memory = (
+        tr("，整个进程最多占 {value:.0f} MB 内存", value=answer["peak_rss_mb"])
+        if answer["peak_rss_mb"]
+        else ""
+    )
+    found = tr("模型 {value:.1f} 秒读好{memory}", value=answer["loaded_in_s"], memory=memory)
     if "heard" not in answer:
-        return [*checks, Check("ok", "语音识别一句", f"{found}；没有 eSpeak 可以念一句，没有试")]
+        return [
+            *checks,
+            Check("ok", tr("语音识别一句"), tr("{found}；没有 eSpeak 可以念一句，没有试", found=found)),
+        ]
     said = _SENTENCE.rstrip("。")
-    found = f"认一句用 {answer['recognized_in_s'] * 1000:.0f} 毫秒，{found}；eSpeak 念“{said}”"
+    found = tr(
+        "认一句用 {value:.0f} 毫秒，{found}；eSpeak 念“{said}”",
+        value=answer["recognized_in_s"] * 1000,
+        found=found,
+        said=said,
+    )
     if answer["heard"]:
-        return [*checks, Check("ok", "语音识别一句", f"{found}，听到“{answer['heard']}”")]
-    step = f"机器声不好认；用你自己的录音试：{own_command('transcribe 录音.wav')}"
-    return [*checks, Check("warning", "语音识别一句", f"{found}，没有听出字来", step)]
+        return [
+            *checks,
+            Check("ok", tr("语音识别一句"), tr("{found}，听到“{value}”", found=found, value=answer["heard"])),
+        ]
+    step = tr("机器声不好认；用你自己的录音试：{command}", command=own_command(tr("transcribe 录音.wav")))
+    return [*checks, Check("warning", tr("语音识别一句"), tr("{found}，没有听出字来", found=found), step)]
 
 
 def _device(asr: AsrSettings, has_cuda: bool, name: str, where: Path) -> Check:
-    what, library = "语音识别的设备", "torch" if asr.engine == "funasr" else "onnxruntime"
+    what, library = tr("语音识别的设备"), "torch" if asr.engine == "funasr" else "onnxruntime"
     if asr.device.startswith("cuda") and not has_cuda:
-        found = f"device 是 {asr.device}，但这个 Python 的 {library} 用不了 NVIDIA 显卡"
-        more = "带 CUDA 的 torch" if library == "torch" else "onnxruntime-gpu"
-        step = f"检查驱动，在 {where} 里装{more}，或在 data/.config.yaml 的 ASR.{name} 里写 device: cpu"
+        found = tr(
+            "device 是 {device}，但这个 Python 的 {library} 用不了 NVIDIA 显卡",
+            device=asr.device,
+            library=library,
+        )
+        more = tr("带 CUDA 的 torch") if library == "torch" else "onnxruntime-gpu"
+        step = tr(
+            "检查驱动，在 {where} 里装{more}，或在 data/.config.yaml 的 ASR.{name} 里写 device: cpu",
+            where=where,
+            more=more,
+            name=name,
+        )
         return Check("error", what, found, step)
-    card = "能用显卡" if has_cuda else "用不了 NVIDIA 显卡"
-    return Check("ok", what, f"device: {asr.device}（{library} {card}）")
+    card = tr("能用显卡") if has_cuda else tr("用不了 NVIDIA 显卡")
+    return Check(
+        "ok", what, tr("device: {device}（{library} {card}）", device=asr.device, library=library, card=card)
+    )
 
 
 def _ask(python: Path, server_dir: Path, section: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import yaml
 from xiaozhi_persona.commands.checks import Check, failed
 from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.errors import PersonaError, SettingsError, own_command
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory import diary, schema
 from xiaozhi_persona.memory.store import FILE, OwnerStore, owner_folder
 from xiaozhi_persona.providers.host.doors import DOORS
@@ -36,25 +37,33 @@ def check_choice(config: Mapping[str, Any], again: str) -> Iterator[Check]:
         return
     name, section = selected_section(config, "Memory")
     if section.get("type") != _TYPE:
-        found = f"用的是 {name}（type: {section.get('type')}），不是本程序的"
-        yield Check("warning", "记忆", found, f"要换成本程序的，{again}；不换就不用管。")
+        found = tr("用的是 {name}（type: {get}），不是本程序的", name=name, get=section.get("type"))
+        yield Check("warning", tr("记忆"), found, tr("要换成本程序的，{again}；不换就不用管。", again=again))
         return
-    yield Check("ok", "记忆", f"用 {name}（type: {_TYPE}）")
+    yield Check("ok", tr("记忆"), tr("用 {name}（type: {TYPE}）", name=name, TYPE=_TYPE))
     intent, section = selected_section(config, "Intent")
     if section.get("type") != "function_call":
-        yield Check("ok", "记忆的工具", f"Intent 是 {intent}，不用工具；“记住”“忘掉”这些话记忆自己听")
+        yield Check(
+            "ok",
+            tr("记忆的工具"),
+            tr("Intent 是 {intent}，不用工具；“记住”“忘掉”这些话记忆自己听", intent=intent),
+        )
         return
     functions = section.get("functions")
     listed = functions if isinstance(functions, list) else []
     missing = [name for name in TOOL_NAMES.values() if name not in listed]
     if TOOL_FILE in listed or not missing:
-        yield Check("ok", "记忆的工具", f"Intent.{intent}.functions 里都有")
+        yield Check("ok", tr("记忆的工具"), tr("Intent.{intent}.functions 里都有", intent=intent))
     elif len(missing) == len(TOOL_NAMES):
-        found = f"Intent.{intent}.functions 里没有，对话模型不能自己翻查记忆"
-        yield Check("warning", "记忆的工具", found, again)
+        found = tr("Intent.{intent}.functions 里没有，对话模型不能自己翻查记忆", intent=intent)
+        yield Check("warning", tr("记忆的工具"), found, again)
     else:
-        found = f"Intent.{intent}.functions 里少了 {'、'.join(missing)}"
-        yield Check("warning", "记忆的工具", found, f"{again}；少了的就没有办法用话做到。")
+        found = tr(
+            "Intent.{intent}.functions 里少了 {missing}", intent=intent, missing=tr("、").join(missing)
+        )
+        yield Check(
+            "warning", tr("记忆的工具"), found, tr("{again}；少了的就没有办法用话做到。", again=again)
+        )
 
 
 def check_stored(server_dir: Path) -> Iterator[Check]:
@@ -62,27 +71,43 @@ def check_stored(server_dir: Path) -> Iterator[Check]:
     try:
         settings = base_settings(server_dir)
     except PersonaError as exc:
-        yield failed("记忆的设置", exc)
+        yield failed(tr("记忆的设置"), exc)
         return
     found: list[str] = []
     for file in sorted(settings.memory_dir.glob(f"*/{FILE}")):
         try:
             owner, turns = _looked_at(file)
         except (PersonaError, sqlite3.Error, OSError) as exc:
-            step = "重启小智服务端，它会把坏的移到一旁，能读的写进新的。"
-            yield Check("error", f"记忆 {file.parent.name}", f"读不了：{' '.join(str(exc).split())}", step)
-            continue
-        devices = [device for device, name in settings.memory.owners.items() if name == owner]
-        found.append(f"{owner}{f'（设备 {_some(devices)}）' if devices else ''} {turns} 条")
-        if normal_id(owner) in settings.memory.owners:
-            step = f"要留着它，在 {DATA}/config.yaml 的 memory.owners 里去掉 {owner}；不要了就不用管。"
+            step = tr("重启小智服务端，它会把坏的移到一旁，能读的写进新的。")
             yield Check(
-                "warning",
-                f"记忆 {owner}",
-                f"这台设备已经算作 {settings.memory.owner_of(owner)}，它自己的用不上了",
+                "error",
+                tr("记忆 {name}", name=file.parent.name),
+                tr("读不了：{listed}", listed=" ".join(str(exc).split())),
                 step,
             )
-    yield Check("ok", "已有的记忆", _some(found) if found else "还没有，设备说过话就有")
+            continue
+        devices = [device for device, name in settings.memory.owners.items() if name == owner]
+        found.append(
+            tr(
+                "{owner}{value} {turns} 条",
+                owner=owner,
+                value=tr("（设备 {some}）", some=_some(devices)) if devices else "",
+                turns=turns,
+            )
+        )
+        if normal_id(owner) in settings.memory.owners:
+            step = tr(
+                "要留着它，在 {DATA}/config.yaml 的 memory.owners 里去掉 {owner}；不要了就不用管。",
+                DATA=DATA,
+                owner=owner,
+            )
+            yield Check(
+                "warning",
+                tr("记忆 {owner}", owner=owner),
+                tr("这台设备已经算作 {owner_of}，它自己的用不上了", owner_of=settings.memory.owner_of(owner)),
+                step,
+            )
+    yield Check("ok", tr("已有的记忆"), _some(found) if found else tr("还没有，设备说过话就有"))
     yield from _old_memory(settings, server_dir)
 
 
@@ -99,8 +124,12 @@ def _without_type(config: Mapping[str, Any], kind: str, again: str) -> Check | N
     name, section = selected_section(config, kind)
     if section.get("type"):
         return None
-    found = f"selected_module.{kind} 是 {name!r}，{kind} 下面没有它，或它没有 type，设备连上后多半没有反应"
-    return Check("error", "设置", found, f"改 data/.config.yaml，或{again}")
+    found = tr(
+        "selected_module.{kind} 是 {name!r}，{kind} 下面没有它，或它没有 type，设备连上后多半没有反应",
+        kind=kind,
+        name=name,
+    )
+    return Check("error", tr("设置"), found, tr("改 data/.config.yaml，或{again}", again=again))
 
 
 def _looked_at(file: Path) -> tuple[str, int]:
@@ -122,20 +151,24 @@ def _old_memory(settings: Settings, server_dir: Path) -> Iterator[Check]:
         content = load_yaml(read_text(file))
     except (SettingsError, yaml.YAMLError) as exc:
         yield Check(
-            "warning", f"原来的记忆 {_OLD}", f"读不了：{' '.join(str(exc).split())}", "不要它就不用管。"
+            "warning",
+            tr("原来的记忆 {OLD}", OLD=_OLD),
+            tr("读不了：{listed}", listed=" ".join(str(exc).split())),
+            tr("不要它就不用管。"),
         )
         return
     devices = [str(device) for device, text in content.items() if text] if isinstance(content, dict) else []
     for device in devices:
-        what = f"原来的记忆 {device}"
+        what = tr("原来的记忆 {device}", device=device)
         if _is_imported(settings, device):
-            yield Check("ok", what, "已经导入")
+            yield Check("ok", what, tr("已经导入"))
             continue
-        step = (
-            f"要导入，运行 {own_command(f'memory import {file} --owner {device}')}"
-            f" --config {server_dir / DATA / 'config.yaml'}"
+        step = tr(
+            "要导入，运行 {command} --config {value}",
+            command=own_command(f"memory import {file} --owner {device}"),
+            value=server_dir / DATA / "config.yaml",
         )
-        yield Check("warning", what, f"{_OLD} 里有小智服务端以前记的，还没有导入", step)
+        yield Check("warning", what, tr("{OLD} 里有小智服务端以前记的，还没有导入", OLD=_OLD), step)
 
 
 def _is_imported(settings: Settings, device: str) -> bool:
@@ -152,5 +185,5 @@ def _is_imported(settings: Settings, device: str) -> bool:
 
 
 def _some(names: list[str]) -> str:
-    more = f" 等 {len(names)} 份" if len(names) > _MAX_NAMED else ""
-    return "、".join(names[:_MAX_NAMED]) + more
+    more = tr(" 等 {count} 份", count=len(names)) if len(names) > _MAX_NAMED else ""
+    return tr("、").join(names[:_MAX_NAMED]) + more

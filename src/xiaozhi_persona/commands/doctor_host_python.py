@@ -12,6 +12,7 @@ from typing import Any
 
 import xiaozhi_persona
 from xiaozhi_persona.commands.checks import Check
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.host.python import package_source
 
 TIMEOUT_S = 60.0
@@ -49,22 +50,27 @@ print(json.dumps(answer))
 async def check_python(server_dir: Path, python: Path | None) -> list[Check]:
     """Check the Python that the host runs with: its version, our package in it, libopus, the fallback voice."""
     where = python or find_python(server_dir)
-    what = "小智的 Python"
+    what = tr("小智的 Python")
     try:
         answer = await asyncio.to_thread(_ask, where, server_dir)
     except (OSError, subprocess.SubprocessError, ValueError, IndexError) as exc:
         reason = _reason(exc)
         return [
-            Check("error", what, f"{where} 运行不了（{reason}）", "用 --python 给出小智用的那个 Python。")
+            Check(
+                "error",
+                what,
+                tr("{where} 运行不了（{reason}）", where=where, reason=reason),
+                tr("用 --python 给出小智用的那个 Python。"),
+            )
         ]
     version = tuple(answer["python"])
-    shown = f"{'.'.join(map(str, version))}（{where}）"
+    shown = tr("{listed}（{where}）", listed=".".join(map(str, version)), where=where)
     if version < OLDEST_PYTHON:
-        step = "小智和本程序都要 3.10 以上；用 --python 给出小智用的那个。"
+        step = tr("小智和本程序都要 3.10 以上；用 --python 给出小智用的那个。")
         return [Check("error", what, shown, step)]
     if not answer["versions"].get(_OF_THE_HOST):
-        found = f"{shown} 里没有小智要的包，多半不是它用的那个"
-        checks = [Check("warning", what, found, "用 --python 给出小智用的那个 Python。")]
+        found = tr("{shown} 里没有小智要的包，多半不是它用的那个", shown=shown)
+        checks = [Check("warning", what, found, tr("用 --python 给出小智用的那个 Python。"))]
     else:
         checks = [Check("ok", what, shown)]
     return checks + _packages(answer, where)
@@ -84,32 +90,50 @@ def find_python(server_dir: Path) -> Path:
 
 def _packages(answer: dict[str, Any], where: Path) -> list[Check]:
     versions, problems = answer["versions"], answer["problems"]
-    what, install = "小智 Python 里的包", f"运行 {where} -m pip install {package_source()}"
+    what, install = (
+        tr("小智 Python 里的包"),
+        tr("运行 {where} -m pip install {package_source}", where=where, package_source=package_source()),
+    )
     own = versions.get("xiaozhi-persona")
     checks = []
     if "xiaozhi_persona" in problems:
-        checks.append(Check("error", what, "没有 xiaozhi-persona", install))
+        checks.append(Check("error", what, tr("没有 xiaozhi-persona"), install))
     elif "xiaozhi_persona.providers.host.voices" in problems:
-        found = f"xiaozhi-persona 导入不了（{problems['xiaozhi_persona.providers.host.voices']}）"
+        found = tr(
+            "xiaozhi-persona 导入不了（{value}）", value=problems["xiaozhi_persona.providers.host.voices"]
+        )
         checks.append(Check("error", what, found, install))
     elif own != xiaozhi_persona.__version__:
-        found = f"xiaozhi-persona {own}，而现在运行的是 {xiaozhi_persona.__version__}"
+        found = tr(
+            "xiaozhi-persona {own}，而现在运行的是 {version}", own=own, version=xiaozhi_persona.__version__
+        )
         checks.append(Check("error", what, found, install))
     else:
-        names = "，".join(f"{name} {versions.get(name) or '没有'}" for name in _SHOWN)
-        checks.append(Check("ok", what, f"xiaozhi-persona {own}，{names}"))
+        names = tr("，").join(f"{name} {versions.get(name) or tr('没有')}" for name in _SHOWN)
+        checks.append(Check("ok", what, tr("xiaozhi-persona {own}，{names}", own=own, names=names)))
     opus = problems.get("opuslib_next")
     if opus:
-        step = "安装 libopus，如 sudo apt install libopus0 或 conda install libopus -y"
-        missing = "没有 opuslib_next" if versions.get("opuslib-next") is None else f"没有 libopus（{opus}）"
+        step = tr("安装 libopus，如 sudo apt install libopus0 或 conda install libopus -y")
+        missing = (
+            tr("没有 opuslib_next")
+            if versions.get("opuslib-next") is None
+            else tr("没有 libopus（{opus}）", opus=opus)
+        )
         checks.append(
-            Check("error", "小智的 libopus", missing, step if versions.get("opuslib-next") else install)
+            Check("error", tr("小智的 libopus"), missing, step if versions.get("opuslib-next") else install)
         )
     else:
-        checks.append(Check("ok", "小智的 libopus", "找得到"))
+        checks.append(Check("ok", tr("小智的 libopus"), tr("找得到")))
     if "espeakng_loader" in problems:
-        found = "没有 espeakng-loader，GPT-SoVITS 不答时就没有声音"
-        checks.append(Check("warning", "备用的声音", found, f"运行 {where} -m pip install espeakng-loader"))
+        found = tr("没有 espeakng-loader，GPT-SoVITS 不答时就没有声音")
+        checks.append(
+            Check(
+                "warning",
+                tr("备用的声音"),
+                found,
+                tr("运行 {where} -m pip install espeakng-loader", where=where),
+            )
+        )
     return checks
 
 
@@ -133,9 +157,9 @@ def _ask(python: Path, server_dir: Path) -> dict[str, Any]:
 
 def _reason(exc: Exception) -> str:
     if isinstance(exc, subprocess.TimeoutExpired):
-        return f"{TIMEOUT_S:g} 秒没有回答"
+        return tr("{TIMEOUT_S:g} 秒没有回答", TIMEOUT_S=TIMEOUT_S)
     if isinstance(exc, subprocess.CalledProcessError):
-        return f"退出码 {exc.returncode}"
+        return tr("退出码 {returncode}", returncode=exc.returncode)
     if isinstance(exc, OSError):
         return exc.strerror or str(exc)
-    return "它的回答读不懂"
+    return tr("它的回答读不懂")

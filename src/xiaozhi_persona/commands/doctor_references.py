@@ -11,6 +11,7 @@ import httpx
 
 from xiaozhi_persona.commands.checks import failed
 from xiaozhi_persona.errors import ServiceError, SettingsError, own_command
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.tts.gpt_sovits import failures
 from xiaozhi_persona.providers.tts.gpt_sovits.utterance import Utterance
 from xiaozhi_persona.roles.check import MAX_SAMPLES_16K, MIN_SAMPLES_16K
@@ -28,18 +29,23 @@ def reason_of(
     text = str(problem)
     seconds = _seconds_outside(clip)
     if api == "v2" and seconds:
-        return f"{seconds:.2f} 秒，api_v2.py 只收 3 到 10 秒", f"运行 {own_command(f'roles fix {role.id}')}"
+        return tr("{seconds:.2f} 秒，api_v2.py 只收 3 到 10 秒", seconds=seconds), tr(
+            "运行 {command}", command=own_command(f"roles fix {role.id}")
+        )
     if utterance.ref_audio_path and not utterance.prompt_text and (api == "v1" or "prompt_text" in text):
-        step = f"把它说的话写进同名的 .txt，或运行 {own_command(f'roles fix {role.id}')}"
-        return "没有文字，api.py 和 v3、v4 的模型都要有", step
+        step = tr("把它说的话写进同名的 .txt，或运行 {command}", command=own_command(f"roles fix {role.id}"))
+        return tr("没有文字，api.py 和 v3、v4 的模型都要有"), step
     is_missing = " not exists" in text
     is_seen = _is_here(httpx.URL(url).host) and os.path.isfile(utterance.ref_audio_path)
     if is_missing or (api == "v1" and isinstance(problem, failures.CutOff) and not is_seen):
-        found = "服务器上没有这个文件" if is_missing else "没有给出声音，多半是服务器上没有这个文件"
+        found = tr("服务器上没有这个文件") if is_missing else tr("没有给出声音，多半是服务器上没有这个文件")
         return found, _path_step(utterance.ref_audio_path, clip, role, url)
     if is_seen and api == "v1" and isinstance(problem, failures.CutOff):
-        step = f"多半不是能读的音频：转换成 WAV，或看它窗口里的报错；再运行 {own_command(f'roles check {role.id}')}"
-        return "文件在，但没有给出声音", step
+        step = tr(
+            "多半不是能读的音频：转换成 WAV，或看它窗口里的报错；再运行 {command}",
+            command=own_command(f"roles check {role.id}"),
+        )
+        return tr("文件在，但没有给出声音"), step
     check = failed("", problem)
     return check.found, check.step
 
@@ -53,17 +59,29 @@ def _path_step(path: str, clip: RoleClip | None, role: Role, url: str) -> str:
     is_windows = bool(_WINDOWS.match(path))
     is_relative = not is_windows and not path.startswith("/")
     if _is_here(httpx.URL(url).host) and is_windows != (os.name == "nt") and not is_relative:
-        system, here = ("Windows", "Linux 或 macOS") if is_windows else ("Linux", "Windows")
-        return f"{path} 是 {system} 的路径，而服务器就在这台 {here} 机器上：删去 gpt_sovits.server_dirs.{role.id}（或 role.yaml 的 server_dir）。"
+        system, here = ("Windows", tr("Linux 或 macOS")) if is_windows else ("Linux", "Windows")
+        return tr(
+            "{path} 是 {system} 的路径，而服务器就在这台 {here} 机器上：删去 gpt_sovits.server_dirs.{id}（或 role.yaml 的 server_dir）。",
+            path=path,
+            system=system,
+            here=here,
+            id=role.id,
+        )
     if clip and clip.file and not role.sheet.server_dir:
-        return (
-            f"{path} 是这台机器上的路径。运行 {own_command(f'voices send {role.id}')}，照它说的解压到服务器。"
+        return tr(
+            "{path} 是这台机器上的路径。运行 {command}，照它说的解压到服务器。",
+            path=path,
+            command=own_command(f"voices send {role.id}"),
         )
     if clip and clip.file:
-        return f"问的是 {path}：再运行 {own_command(f'voices send {role.id}')}，核对解压的地方。"
+        return tr(
+            "问的是 {path}：再运行 {command}，核对解压的地方。",
+            path=path,
+            command=own_command(f"voices send {role.id}"),
+        )
     if is_relative:
-        return f"{path} 是相对路径，从服务器的文件夹算起；改成完整的路径。"
-    return f"核对 {path}，它要是 GPT-SoVITS 那台机器上的路径。"
+        return tr("{path} 是相对路径，从服务器的文件夹算起；改成完整的路径。", path=path)
+    return tr("核对 {path}，它要是 GPT-SoVITS 那台机器上的路径。", path=path)
 
 
 def _seconds_outside(clip: RoleClip | None) -> float:

@@ -27,6 +27,7 @@ from xiaozhi_persona.commands.voice_servers import (
     written_addresses,
 )
 from xiaozhi_persona.errors import PersonaError, ServiceError, SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.tts.gpt_sovits import failures, languages
 from xiaozhi_persona.providers.tts.gpt_sovits.parameters import read_parameters
 from xiaozhi_persona.providers.tts.gpt_sovits.pool import ServerPool
@@ -60,13 +61,13 @@ async def check_voices(settings: Settings, roles: Sequence[Role], apis: set[str]
     written = written_addresses(settings.gpt_sovits)
     is_used = settings.tts.engine == "gpt_sovits"
     if not written:
-        found = "没有写服务器的地址"
-        step = "在 gpt_sovits.servers 里写上，如 [http://192.168.1.9:9880]，并设 tts.engine: gpt_sovits。"
+        found = tr("没有写服务器的地址")
+        step = tr("在 gpt_sovits.servers 里写上，如 [http://192.168.1.9:9880]，并设 tts.engine: gpt_sovits。")
         yield Check("error" if is_used else "warning", "GPT-SoVITS", found, step)
         return
     if not is_used:
-        step = "要用它说话，设 tts.engine: gpt_sovits。"
-        yield Check("warning", "GPT-SoVITS", "写了地址，但 tts.engine 是 espeak，没有用它", step)
+        step = tr("要用它说话，设 tts.engine: gpt_sovits。")
+        yield Check("warning", "GPT-SoVITS", tr("写了地址，但 tts.engine 是 espeak，没有用它"), step)
     sending, receiving = anyio.create_memory_object_stream[Check](0)
 
     async def look(place: Address, told: MemoryObjectSendStream[Check]) -> None:
@@ -93,7 +94,7 @@ async def _check_address(
 ) -> AsyncIterator[Check]:
     sovits = settings.gpt_sovits
     if not place.url:
-        yield failed(f"地址 {place.written}", SettingsError(place.problem))
+        yield failed(tr("地址 {written}", written=place.written), SettingsError(place.problem))
         return
     what = f"GPT-SoVITS {httpx.URL(place.url).netloc.decode('ascii')}"
     found = await look_at(place.url, sovits.connect_timeout_s)
@@ -117,11 +118,13 @@ async def _check_address(
         changing = [role for role in roles if _weights(role, sovits) != Weights()]
         held = [role.id for role in changing if server.weights.has(_weights(role, sovits))]
     if changing:
-        now = f"现在是角色 {held[0]} 的" if held else "现在是哪些不清楚"
+        now = tr("现在是角色 {value} 的", value=held[0]) if held else tr("现在是哪些不清楚")
         step = (
-            "桥或小智服务端正在用这台服务器时，请重启它。" if held else "重启 GPT-SoVITS 就回到它启动时的。"
+            tr("桥或小智服务端正在用这台服务器时，请重启它。")
+            if held
+            else tr("重启 GPT-SoVITS 就回到它启动时的。")
         )
-        yield Check("warning", what, f"检查时换过权重，{now}", step)
+        yield Check("warning", what, tr("检查时换过权重，{now}", now=now), step)
 
 
 async def _reached(what: str, place: Address, found: Found, sovits: GptSovitsSettings) -> Check:
@@ -129,30 +132,58 @@ async def _reached(what: str, place: Address, found: Found, sovits: GptSovitsSet
     port = url.port or (443 if url.scheme == "https" else 80)
     wrong_path = await _root_behind(url, found, sovits)
     if wrong_path:
-        step = f"改成 {_root(url)}"
-        return Check("error", what, f"地址多了 {url.path}，那里没有接口；去掉它就有 {wrong_path}", step)
+        step = tr("改成 {root}", root=_root(url))
+        return Check(
+            "error",
+            what,
+            tr(
+                "地址多了 {path}，那里没有接口；去掉它就有 {wrong_path}", path=url.path, wrong_path=wrong_path
+            ),
+            step,
+        )
     if found.state == "no_name":
-        step = "检查拼写，或改写它的 IP，如 http://192.168.1.9:9880"
-        return Check("error", what, f"找不到主机 {url.host}", step)
+        step = tr("检查拼写，或改写它的 IP，如 http://192.168.1.9:9880")
+        return Check("error", what, tr("找不到主机 {host}", host=url.host), step)
     if found.state == "closed":
         return Check(
-            "error", what, f"{url.host} 的端口 {port} 没有程序在听", await _port_step(url, port, sovits)
+            "error",
+            what,
+            tr("{host} 的端口 {port} 没有程序在听", host=url.host, port=port),
+            await _port_step(url, port, sovits),
         )
     if found.state == "unreachable":
-        step = "看那台机器开着没有、地址对不对、防火墙是否放行；它启动要带 -a 0.0.0.0。"
-        return Check("error", what, f"连不上：{found.reason}", step)
-    understood = "" if place.written.strip() == place.url else f"（写的是 {place.written}，当作 {place.url}）"
+        step = tr("看那台机器开着没有、地址对不对、防火墙是否放行；它启动要带 -a 0.0.0.0。")
+        return Check("error", what, tr("连不上：{reason}", reason=found.reason), step)
+    understood = (
+        ""
+        if place.written.strip() == place.url
+        else tr("（写的是 {written}，当作 {url}）", written=place.written, url=place.url)
+    )
     if found.state == "silent":
-        step = "它可能正在说别的话，或者卡住了；看它窗口里的报错。"
-        return Check("warning", what, f"接通了，但{found.reason}{understood}", step)
+        step = tr("它可能正在说别的话，或者卡住了；看它窗口里的报错。")
+        return Check(
+            "warning",
+            what,
+            tr("接通了，但{reason}{understood}", reason=found.reason, understood=understood),
+            step,
+        )
     if not found.dialect:
-        step = "应是 api.py 或 api_v2.py 的端口（默认 9880），不是网页界面的（9872、9874）。"
-        return Check("warning", what, f"认不出是哪种接口：{found.reason}{understood}", step)
-    kind = {"v1": "api.py（v1）", "v2": "api_v2.py（v2）", "pack": "整合包（v2 的参数，在 /）"}[found.kind]
+        step = tr("应是 api.py 或 api_v2.py 的端口（默认 9880），不是网页界面的（9872、9874）。")
+        return Check(
+            "warning",
+            what,
+            tr("认不出是哪种接口：{reason}{understood}", reason=found.reason, understood=understood),
+            step,
+        )
+    kind = {"v1": tr("api.py（v1）"), "v2": tr("api_v2.py（v2）"), "pack": tr("整合包（v2 的参数，在 /）")}[
+        found.kind
+    ]
     if sovits.api not in ("auto", found.dialect.api):
-        step = f"把 gpt_sovits.api 改成 auto 或 {found.dialect.api}。"
-        return Check("error", what, f"它是 {kind}，而 gpt_sovits.api 是 {sovits.api}", step)
-    chunks = "" if found.dialect.api == "v1" or found.dialect.knows_chunks else "，老版本，流式只能逐句"
+        step = tr("把 gpt_sovits.api 改成 auto 或 {api}。", api=found.dialect.api)
+        return Check(
+            "error", what, tr("它是 {kind}，而 gpt_sovits.api 是 {api}", kind=kind, api=sovits.api), step
+        )
+    chunks = "" if found.dialect.api == "v1" or found.dialect.knows_chunks else tr("，老版本，流式只能逐句")
     return Check("ok", what, f"{kind}{chunks}{understood}")
 
 
@@ -165,13 +196,24 @@ async def _root_behind(url: httpx.URL, found: Found, sovits: GptSovitsSettings) 
 
 
 async def _port_step(url: httpx.URL, port: int, sovits: GptSovitsSettings) -> str:
-    start = f"启动它：python api_v2.py -a 0.0.0.0 -p {port}（或 api.py，两者的默认端口都是 {DEFAULT_PORT}）。"
+    start = tr(
+        "启动它：python api_v2.py -a 0.0.0.0 -p {port}（或 api.py，两者的默认端口都是 {DEFAULT_PORT}）。",
+        port=port,
+        DEFAULT_PORT=DEFAULT_PORT,
+    )
     if port != DEFAULT_PORT:
         other = await look_at(str(url.copy_with(port=DEFAULT_PORT)).rstrip("/"), sovits.connect_timeout_s)
         if other.kind:
-            return f"同一台机器的 {DEFAULT_PORT} 上有一个：把地址的端口改成 {DEFAULT_PORT}。"
+            return tr(
+                "同一台机器的 {DEFAULT_PORT} 上有一个：把地址的端口改成 {DEFAULT_PORT}。",
+                DEFAULT_PORT=DEFAULT_PORT,
+            )
     if url.host in ("127.0.0.1", "localhost") and _is_container():
-        return f"这里是容器，{url.host} 是容器自己：改写主机的 IP 或 host.docker.internal。否则{start}"
+        return tr(
+            "这里是容器，{host} 是容器自己：改写主机的 IP 或 host.docker.internal。否则{start}",
+            host=url.host,
+            start=start,
+        )
     return start
 
 
@@ -189,7 +231,7 @@ async def _check_role(
     server: Server, role: Role, url: str, api: str, sovits: GptSovitsSettings
 ) -> AsyncIterator[Check]:
     """Yield what is wrong with a role at a server, and the time of one sentence."""
-    what = f"角色 {role.id}"
+    what = tr("角色 {id}", id=role.id)
     try:
         defaults = read_parameters(sovits.parameters, "gpt_sovits.parameters")
         language = languages.language_code(role.voice.language) or defaults.get("text_lang", "zh")
@@ -201,7 +243,12 @@ async def _check_role(
     except PersonaError as exc:
         if isinstance(exc, failures.DOWN):
             server.last_failure = exc
-        yield failed(f"{what} 的设置" if isinstance(exc, SettingsError) else f"{what} 的权重", exc)
+        yield failed(
+            tr("{what} 的设置", what=what)
+            if isinstance(exc, SettingsError)
+            else tr("{what} 的权重", what=what),
+            exc,
+        )
         return
     good: set[str] = set()
     bad: list[tuple[str, str, str]] = []
@@ -214,12 +261,14 @@ async def _check_role(
         if problem is None or isinstance(problem, failures.WrongLength):
             good.add(utterance.ref_audio_path)
         else:
-            name = clip_name(clip, role) if clip else utterance.ref_audio_path or "（没有）"
+            name = clip_name(clip, role) if clip else utterance.ref_audio_path or tr("（没有）")
             bad.append((name, *reason_of(problem, clip, utterance, role, url, api)))
     for told, step in grouped(bad):
-        yield Check("error", f"{what} 参考音频", told, step)
+        yield Check("error", tr("{what} 参考音频", what=what), told, step)
     if good and role.clips:
-        yield Check("ok", what, f"{len(good)} 段参考音频能用" + ("" if bad else "，没有不能用的"))
+        yield Check(
+            "ok", what, tr("{count} 段参考音频能用", count=len(good)) + ("" if bad else tr("，没有不能用的"))
+        )
     utterance = utterance_of(sentence, ClipChooser(role, reply=0).clip(None), sovits, defaults)
     if utterance.ref_audio_path in good:
         yield await _timed(server, utterance, what, sovits)
@@ -259,16 +308,22 @@ async def _timed(server: Server, utterance: Utterance, what: str, sovits: GptSov
             first_s = first_s or anyio.current_time() - began
             seconds += len(chunk.samples) / chunk.sample_rate_hz
     except ServiceError as exc:
-        return failed(f"{what} 说一句", exc)
+        return failed(tr("{what} 说一句", what=what), exc)
     factor = (anyio.current_time() - began) / seconds
-    found = f"{first_s:.2f} 秒出声，{seconds:.1f} 秒的话用了 {factor * seconds:.1f} 秒（实时率 {factor:.2f}）"
+    found = tr(
+        "{first_s:.2f} 秒出声，{seconds:.1f} 秒的话用了 {value:.1f} 秒（实时率 {factor:.2f}）",
+        first_s=first_s,
+        seconds=seconds,
+        value=factor * seconds,
+        factor=factor,
+    )
     if first_s > sovits.first_audio_timeout_s:
-        step = "调大 gpt_sovits.first_audio_timeout_s，不然这样的句子由备用的声音来说。"
-        return Check("warning", f"{what} 说一句", found, step)
+        step = tr("调大 gpt_sovits.first_audio_timeout_s，不然这样的句子由备用的声音来说。")
+        return Check("warning", tr("{what} 说一句", what=what), found, step)
     if factor > 1:
-        step = "说得比听得慢，会断断续续：换快一些的显卡，或设 gpt_sovits.streaming_mode: fast。"
-        return Check("warning", f"{what} 说一句", found, step)
-    return Check("ok", f"{what} 说一句", found)
+        step = tr("说得比听得慢，会断断续续：换快一些的显卡，或设 gpt_sovits.streaming_mode: fast。")
+        return Check("warning", tr("{what} 说一句", what=what), found, step)
+    return Check("ok", tr("{what} 说一句", what=what), found)
 
 
 def _root(url: httpx.URL) -> str:

@@ -9,6 +9,7 @@ import click
 from xiaozhi_persona.commands.common import common_options, print_json
 from xiaozhi_persona.commands.own_settings import own_file, write_own
 from xiaozhi_persona.config import render_own
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.settings_files import find_files
 
 
@@ -23,4 +24,4 @@ def command(config: Path | None, as_json: bool, debug: bool) -> None:
     if as_json:
         print_json({"file": str(file), "new": is_new})
     else:
-        click.echo(f"已写出 {file}" if is_new else f"已经有 {file}，没有改动它")
+        click.echo(tr("已写出 {file}", file=file) if is_new else tr("已经有 {file}，没有改动它", file=file))

@@ -10,6 +10,7 @@ import click
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.errors import SettingsError, own_command
+from xiaozhi_persona.language import later, tr
 from xiaozhi_persona.providers.host.doors import DOORS
 from xiaozhi_persona.providers.host.install import BACKUP, HOST_SETTINGS, Plan, apply, check, plan_install
 from xiaozhi_persona.providers.host.manifest import OUR_FOLDER, Tree
@@ -18,7 +19,9 @@ from xiaozhi_persona.providers.host.survey import Host, read_settings, survey, u
 from xiaozhi_persona.providers.host.yaml_edit import Edit
 from xiaozhi_persona.roles.role import load_role
 
-_HOW_TO_HEAR = "语音识别还是小智服务端自己的；要换成本程序的 FunASR，加上 --asr 模型的文件夹，再运行一次。"
+_HOW_TO_HEAR = later(
+    "语音识别还是小智服务端自己的；要换成本程序的 FunASR，加上 --asr 模型的文件夹，再运行一次。"
+)
 
 
 @click.command("install")
@@ -69,24 +72,31 @@ def command(
     if config:  # ./config.yaml is the host's own where this is run in its folder
         prepare(config, debug)
     if url and not url.startswith(("http://", "https://")):
-        raise SettingsError(f"--url 的 {url!r} 不是地址。写成 http://192.168.1.9:9880/tts 这样。")
+        raise SettingsError(tr("--url 的 {url!r} 不是地址。写成 http://192.168.1.9:9880/tts 这样。", url=url))
     wish = Wish(role, url, tts or "", memory, asr)
     if docker:
         if host or python or doors_only:
             raise SettingsError(
-                "--docker 只要 compose 文件所在的文件夹，不能和 HOST、--python、--doors-only 一起用。"
+                tr("--docker 只要 compose 文件所在的文件夹，不能和 HOST、--python、--doors-only 一起用。")
             )
         _install_docker(docker, wish, replace, show_only, as_json)
         return
     if host is None:
         raise SettingsError(
-            f"缺少小智服务端的文件夹。写成 {own_command('install HOST')}，Docker 里的用 --docker。"
+            tr(
+                "缺少小智服务端的文件夹。写成 {command}，Docker 里的用 --docker。",
+                command=own_command("install HOST"),
+            )
         )
     found = survey(host)
     if found.missing:
         raise SettingsError(
-            f"小智服务端 {found.version} 和本程序合不上：{'；'.join(found.missing)}。"
-            "请换用 0.9.1 到 0.9.6 的小智服务端，或升级 xiaozhi-persona。"
+            tr(
+                "小智服务端 {version} 和本程序合不上：{missing}。"
+                "请换用 0.9.1 到 0.9.6 的小智服务端，或升级 xiaozhi-persona。",
+                version=found.version,
+                missing=tr("；").join(found.missing),
+            )
         )
     tree = Tree(found.server, found.data)
     load_role(role or "default", tree.path(OUR_FOLDER))
@@ -108,7 +118,7 @@ def command(
 
             _say(install_package(python, asr=has_ears), as_json)
         apply(plan)
-        _report(plan, f"小智服务端 {label}：{found.server}", as_json)
+        _report(plan, tr("小智服务端 {label}：{server}", label=label, server=found.server), as_json)
     if found.uses_console and not doors_only:
         _print_console_steps(found, tree, wish, "", as_json)
     if not show_only and not doors_only:
@@ -129,7 +139,12 @@ def _model(asr: str, server: Path) -> str:
     if is_hub_name(asr, server):
         return asr
     raise SettingsError(
-        f"--asr 的 {asr!r} 没有这个文件夹（在这里和 {server} 里找过），也不像模型库里的名字（如 iic/SenseVoiceSmall-onnx）。请检查它。"
+        tr(
+            "--asr 的 {asr!r} 没有这个文件夹（在这里和 {server} 里找过），也不像模型库里的名字（如 iic/SenseVoiceSmall-onnx）。"
+            "请检查它。",
+            asr=asr,
+            server=server,
+        )
     )
 
 
@@ -151,25 +166,30 @@ def _install_docker(folder: Path, wish: Wish, replace: bool, show_only: bool, as
         _show(plan, as_json)
     else:
         apply(plan)
-        _report(plan, f"设置文件夹：{data}", as_json)
+        _report(plan, tr("设置文件夹：{data}", data=data), as_json)
         lines = install_docker(folder, show_only=False, asr=has_ears)
     for line in lines:
         _say(line, as_json)
     if "Intent" in (changes or {}) and "Intent" not in own:
         _say(
-            "Intent.function_call.functions 写的是小智服务端默认的功能加上记忆的工具；你的镜像默认的不同时，请补上。",
+            tr(
+                "Intent.function_call.functions 写的是小智服务端默认的功能加上记忆的工具；你的镜像默认的不同时，请补上。"
+            ),
             as_json,
         )
     if wish.asr:
         _say(
-            f"语音识别的模型 {wish.asr} 是容器里看到的：文件夹放进 {data}，写成 data/文件夹名；"
-            "模型库里的名字第一次用时下载到那里。",
+            tr(
+                "语音识别的模型 {asr} 是容器里看到的：文件夹放进 {data}，写成 data/文件夹名；模型库里的名字第一次用时下载到那里。",
+                asr=wish.asr,
+                data=data,
+            ),
             as_json,
         )
     if changes is None:
         _print_console_steps(None, tree, wish, SERVER_URL, as_json)
     if not show_only and not has_ears:
-        _say(_HOW_TO_HEAR, as_json)
+        _say(tr(_HOW_TO_HEAR), as_json)
 
 
 def _show(plan: Plan, as_json: bool) -> None:
@@ -178,11 +198,13 @@ def _show(plan: Plan, as_json: bool) -> None:
         if as_json:
             print_json({"path": str(write.path), "action": action, "done": False})
         else:
-            click.echo(f"会{'新写' if action == 'add' else '改动'} {write.path}")
+            click.echo(
+                tr("会{value} {path}", value=tr("新写") if action == "add" else tr("改动"), path=write.path)
+            )
     for note in plan.notes:
         _say(note, as_json)
     if not plan.writes:
-        _say("没有要改的。", as_json)
+        _say(tr("没有要改的。"), as_json)
     elif as_json:
         print_json({"diff": plan.diff()})
     elif plan.diff():
@@ -197,17 +219,18 @@ def _report(plan: Plan, title: str, as_json: bool) -> None:
         if as_json:
             print_json({"path": str(write.path), "action": action, "done": True})
         else:
-            click.echo(f"  {'写了' if action == 'add' else '改了'} {write.path}")
+            done = tr("写了") if action == "add" else tr("改了")
+            click.echo(f"  {done} {write.path}")
     for edit in plan.edits:
         for line in _lines_of(edit):
             if not as_json:
                 click.echo(f"    {line}")
     if any(write.path == BACKUP for write in plan.writes) and not as_json:
-        click.echo(f"    原来的 {HOST_SETTINGS.name} 在 {BACKUP}")
+        click.echo(tr("    原来的 {name} 在 {BACKUP}", name=HOST_SETTINGS.name, BACKUP=BACKUP))
     for note in plan.notes:
         _say(note, as_json)
     if not plan.writes:
-        _say("已经装好了，没有要改的。", as_json)
+        _say(tr("已经装好了，没有要改的。"), as_json)
 
 
 def _lines_of(edit: Edit) -> Iterator[str]:
@@ -219,10 +242,14 @@ def _lines_of(edit: Edit) -> Iterator[str]:
             yield f"{'.'.join(path)}: {value}"
 
     if edit.path[-1] == edit.new:
-        yield f"{'.'.join(edit.path[:-1])} 加上 {edit.new}"
+        yield tr("{listed} 加上 {new}", listed=".".join(edit.path[:-1]), new=edit.new)
         return
     for line in leaves(edit.path, edit.new):
-        yield line if edit.old is None else f"{line}（原来是 {edit.old or '空的'}）"
+        yield (
+            line
+            if edit.old is None
+            else tr("{line}（原来是 {value}）", line=line, value=edit.old or tr("空的"))
+        )
 
 
 def _print_console_steps(host: Host | None, tree: Tree, wish: Wish, url: str, as_json: bool) -> None:
@@ -242,18 +269,21 @@ def _print_console_steps(host: Host | None, tree: Tree, wish: Wish, url: str, as
 
 def _next_steps(found: Host, folder: Path, python: Path | None, has_ears: bool, as_json: bool) -> None:
     if not has_ears:
-        _say(_HOW_TO_HEAR, as_json)
+        _say(tr(_HOW_TO_HEAR), as_json)
     if not python:
         from xiaozhi_persona.providers.host.python import extras, package_source
 
         source = f'"{package_source()}[{extras(True)}]"' if has_ears else package_source()
         _say(
-            "小智服务端的 Python 里也要有本程序。没有装过，或者更新了本程序，就用那个 Python 运行："
-            f"python -m pip install {source}（或加上 --python 再运行一次 install）",
+            tr(
+                "小智服务端的 Python 里也要有本程序。没有装过，或者更新了本程序，就用那个 Python 运行："
+                "python -m pip install {source}（或加上 --python 再运行一次 install）",
+                source=source,
+            ),
             as_json,
         )
     if not found.uses_console:
-        _say(f"下一步：重启小智服务端，再运行 {own_command(f'doctor {folder}')}", as_json)
+        _say(tr("下一步：重启小智服务端，再运行 {command}", command=own_command(f"doctor {folder}")), as_json)
 
 
 def _say(line: str, as_json: bool) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+import inspect
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
+
+from xiaozhi_persona.language import tr
 
 
 class LazyGroup(click.Group):
@@ -15,24 +18,54 @@ class LazyGroup(click.Group):
     def __init__(self, *, purposes: Mapping[str, str], module_prefix: str, **more: Any) -> None:
         """`purposes` tells for each name what it is for; its module is `module_prefix` and the name."""
         super().__init__(**more)
-        self._purposes = purposes
+        self.purposes = purposes
         self._module_prefix = module_prefix
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of `purposes`."""
-        return list(self._purposes)
+        return list(self.purposes)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a subcommand; None for a name that is not there."""
-        if cmd_name not in self._purposes:
+        if cmd_name not in self.purposes:
             return None
         command: click.Command = importlib.import_module(self._module_prefix + cmd_name).command
+        translate_help(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of `--help`."""
-        with formatter.section("命令"):
-            formatter.write_dl(list(self._purposes.items()))
+        with formatter.section(tr("命令")):
+            formatter.write_dl([(name, tr(purpose)) for name, purpose in self.purposes.items()])
+
+
+def translate_help(command: click.Command) -> None:
+    """Put the help of a command, its arguments, options and inner commands into the language that is set.
+
+    A text that is no Chinese one any more stays as it is.
+    """
+    if command.help:
+        command.help = tr(inspect.cleandoc(command.help))
+    for parameter in command.params:
+        if parameter.metavar:
+            parameter.metavar = tr(parameter.metavar)
+        if isinstance(parameter, click.Option):
+            parameter.help = parameter.help and tr(parameter.help)
+            parameter.prompt = parameter.prompt and tr(parameter.prompt)
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            translate_help(inner)
+
+
+def texts_of(command: click.Command) -> Iterator[str]:
+    """Yield the texts that translate_help() puts into another language, those of inner commands left out."""
+    if command.help:
+        yield inspect.cleandoc(command.help)
+    if isinstance(command, LazyGroup):
+        yield from command.purposes.values()
+    for parameter in command.params:
+        prompt = getattr(parameter, "prompt", None)
+        yield from filter(None, (parameter.metavar, getattr(parameter, "help", None), prompt))
 
 
 def show_help_alone(ctx: click.Context) -> int:

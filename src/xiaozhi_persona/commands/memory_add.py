@@ -10,6 +10,7 @@ import click
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.memory_common import opened, owner_option, read_time
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory import diary
 from xiaozhi_persona.memory.transfer import turn_json
 from xiaozhi_persona.spine import Turn
@@ -44,4 +45,4 @@ def command(
     if as_json:
         print_json({**turn_json(turn), "new": bool(new)})
     else:
-        click.echo("记下了。" if new else "已经有这一句了，没有改动。")
+        click.echo(tr("记下了。") if new else tr("已经有这一句了，没有改动。"))

@@ -12,6 +12,7 @@ import click
 
 from xiaozhi_persona.commands.common import DEMO_DEVICE
 from xiaozhi_persona.errors import PersonaError, SettingsError
+from xiaozhi_persona.language import later, tr
 from xiaozhi_persona.memory.readonly import lacks_last_turns, readable_copy
 from xiaozhi_persona.memory.roster import StoredMemory, stored_memories
 from xiaozhi_persona.memory.spellings import adopted_folder
@@ -19,7 +20,9 @@ from xiaozhi_persona.memory.store import DamagedStore, OwnerStore, set_aside
 from xiaozhi_persona.memory.transfer import parse_time
 from xiaozhi_persona.settings import Settings
 
-NONE_YET = "{} 里还没有谁的记忆。设备说过话就有；在项目文件夹里运行，或用 --config 指明设置文件。"
+NONE_YET = later(
+    "{folder} 里还没有谁的记忆。设备说过话就有；在项目文件夹里运行，或用 --config 指明设置文件。"
+)
 Purpose = Literal["read", "change", "make"]
 """What a memory is opened for. Only `make` makes one where there is none."""
 
@@ -50,7 +53,7 @@ def read_time(text: str | None) -> datetime:
         return parse_time(text)
     except (ValueError, OverflowError) as exc:
         raise SettingsError(
-            f"时间 {text!r} 读不懂。请写成 2025-08-20T15:30 或 2025-08-20T15:30:00+08:00。"
+            tr("时间 {value!r} 读不懂。请写成 2025-08-20T15:30 或 2025-08-20T15:30:00+08:00。", value=text)
         ) from exc
 
 
@@ -73,15 +76,17 @@ def owner_of(settings: Settings, given: str | None, purpose: Purpose = "read") -
     if given is None and len(there) == 1:
         return there[0].owner_id
     if given is None and purpose == "make" and not there:
-        raise SettingsError("还没有谁的记忆。用 --owner 说明记给谁：设备的 id，或 memory.owners 里的主人。")
+        raise SettingsError(
+            tr("还没有谁的记忆。用 --owner 说明记给谁：设备的 id，或 memory.owners 里的主人。")
+        )
     if not there:
-        raise PersonaError(NONE_YET.format(settings.memory_dir))
-    listed = "、".join(_shown(one, settings) for one in there[:_MAX_LISTED])
+        raise PersonaError(tr(NONE_YET, folder=settings.memory_dir))
+    listed = tr("、").join(_shown(one, settings) for one in there[:_MAX_LISTED])
     if len(there) > _MAX_LISTED:
-        listed += f" 等 {len(there)} 份，用 memory owners 看全部"
+        listed += tr(" 等 {count} 份，用 memory owners 看全部", count=len(there))
     if given is None:
-        raise SettingsError(f"有几份记忆，用 --owner 说明是谁的：{listed}")
-    raise PersonaError(f"还没有“{given}”的记忆。有的是：{listed}")
+        raise SettingsError(tr("有几份记忆，用 --owner 说明是谁的：{listed}", listed=listed))
+    raise PersonaError(tr("还没有“{given}”的记忆。有的是：{listed}", given=given, listed=listed))
 
 
 def devices_of(settings: Settings, owner: str) -> list[str]:
@@ -91,7 +96,7 @@ def devices_of(settings: Settings, owner: str) -> list[str]:
 
 def _shown(one: StoredMemory, settings: Settings) -> str:
     devices = devices_of(settings, one.owner_id)
-    return one.owner_id + (f"（设备 {'、'.join(devices)}）" if devices else "")
+    return one.owner_id + (tr("（设备 {devices}）", devices=tr("、").join(devices)) if devices else "")
 
 
 @contextlib.contextmanager
@@ -105,7 +110,10 @@ def opened(settings: Settings, given: str | None, purpose: Purpose = "read") -> 
     with contextlib.ExitStack() as stack:
         store = stack.enter_context(contextlib.closing(_open(folder, owner)))
         if purpose == "read" and lacks_last_turns(store):
-            click.echo(f"{folder} 写不进去，最近的话还在日志里没有合并，这次读的是临时的副本。", err=True)
+            click.echo(
+                tr("{folder} 写不进去，最近的话还在日志里没有合并，这次读的是临时的副本。", folder=folder),
+                err=True,
+            )
             store = stack.enter_context(readable_copy(folder, owner))
         if not store.readonly and (store.index_state != "ok" or store.has_pending()):
             if store.index_state != "ok":
@@ -120,5 +128,13 @@ def _open(folder: Path, name: str) -> OwnerStore:
         return OwnerStore(folder, name, busy_ms=_BUSY_MS)
     except DamagedStore as exc:
         aside, turns = set_aside(folder, name)
-        click.echo(f"{exc}\n坏了的数据库移到了 {aside}，读出了 {turns} 条谈话。", err=True)
+        click.echo(
+            tr(
+                "{exc}\n坏了的数据库移到了 {aside}，读出了 {turns} 条谈话。",
+                exc=exc,
+                aside=aside,
+                turns=turns,
+            ),
+            err=True,
+        )
         return OwnerStore(folder, name, busy_ms=_BUSY_MS)

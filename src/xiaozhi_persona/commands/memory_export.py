@@ -9,6 +9,7 @@ import click
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.memory_common import opened, owner_option
 from xiaozhi_persona.errors import PersonaError, SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory.transfer import export_lines
 
 
@@ -31,10 +32,10 @@ def command(owner: str | None, out: Path | None, config: Path | None, as_json: b
                     file.write(line + "\n")
                     written += 1
         except FileExistsError as exc:
-            raise SettingsError(f"已经有 {out}，没有改动它。请换一个名字。") from exc
+            raise SettingsError(tr("已经有 {out}，没有改动它。请换一个名字。", out=out)) from exc
         except OSError as exc:
-            raise PersonaError(f"写不了 {out}：{exc}。请换一个能写的地方。") from exc
+            raise PersonaError(tr("写不了 {out}：{exc}。请换一个能写的地方。", out=out, exc=exc)) from exc
     if as_json:
         print_json({"file": str(out), "lines": written})
     else:
-        click.echo(f"已写出 {out}，{written} 行。")
+        click.echo(tr("已写出 {out}，{written} 行。", out=out, written=written))

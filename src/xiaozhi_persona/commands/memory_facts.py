@@ -13,6 +13,7 @@ from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.memory_common import now_option, opened, owner_option
 from xiaozhi_persona.commands.tables import print_table
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory import diary, facts
 from xiaozhi_persona.memory.forget import forget_facts, scrub
 
@@ -45,10 +46,10 @@ def command(
                     db, int(correct[0]), correct[1], diary.to_ms(now)
                 )
             if not found:
-                raise SettingsError(f"没有编号 {correct[0]}。用 memory facts 看看有哪些。")
+                raise SettingsError(tr("没有编号 {value}。用 memory facts 看看有哪些。", value=correct[0]))
         if deleted:
             if not forget_facts(store, deleted).facts:
-                raise SettingsError(f"没有编号 {deleted[0]}。用 memory facts 看看有哪些。")
+                raise SettingsError(tr("没有编号 {value}。用 memory facts 看看有哪些。", value=deleted[0]))
             scrub(store)
         known = (
             facts.everything(store.writer) if everything else facts.current(store.writer, diary.to_ms(now))
@@ -58,7 +59,7 @@ def command(
             print_json(_json(fact, now))
         return
     if not known:
-        click.echo("（还没有记住什么事实）")
+        click.echo(tr("（还没有记住什么事实）"))
         return
     rows = []
     for fact in known:
@@ -72,10 +73,15 @@ def command(
                 f"{fact.value}{when}",
                 (data["valid_from"] or "")[:10],
                 (data["valid_to"] or "")[:10],
-                fact.source[:12] or "手工",
+                fact.source[:12] or tr("手工"),
             ]
         )
-    print_table(["编号", "谁", "什么", "值", "从", "到", "出自"], rows, wraps=("值",), right=("编号",))
+    print_table(
+        [tr("编号"), tr("谁"), tr("什么"), tr("值"), tr("从"), tr("到"), tr("出自")],
+        rows,
+        wraps=(tr("值"),),
+        right=(tr("编号"),),
+    )
 
 
 def _json(fact: facts.Fact, now: datetime) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import click
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.memory_common import now_option, opened, owner_of, owner_option, read_time
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory import diary, facts
 from xiaozhi_persona.memory.forget import (
     Forgotten,
@@ -57,9 +58,9 @@ def command(
     settings = prepare(config, debug)
     asked = [bool(choice) for choice in (when, start, about, fact_ids, everything)]
     if sum(asked) != 1:
-        raise SettingsError("说明忘掉什么：--when、--from、--about、--fact、--all 中的一个。")
+        raise SettingsError(tr("说明忘掉什么：--when、--from、--about、--fact、--all 中的一个。"))
     if end and not start:
-        raise SettingsError("--to 要和 --from 一起用：从什么时间起说的。")
+        raise SettingsError(tr("--to 要和 --from 一起用：从什么时间起说的。"))
     owner = owner_of(settings, owner)
     asks = not yes and not as_json
     try:
@@ -68,21 +69,26 @@ def command(
             marked = None if everything else _marked(store, now, when, start, end, about, fact_ids)
             turns, known = _counts(store, marked)
             if asks and (turns or known):
-                click.confirm(f"要忘掉 {turns} 条谈话和 {known} 件事实，找不回来，确定吗？", abort=True)
+                click.confirm(
+                    tr(
+                        "要忘掉 {turns} 条谈话和 {known} 件事实，找不回来，确定吗？", turns=turns, known=known
+                    ),
+                    abort=True,
+                )
             gone = forget_marked(store, marked) if marked else forget_all(store)
             scrub(store)
     except DamagedStore:
         if not everything:
             raise
         if asks:
-            click.confirm("数据库坏了，数不出有多少。全部删掉，找不回来，确定吗？", abort=True)
+            click.confirm(tr("数据库坏了，数不出有多少。全部删掉，找不回来，确定吗？"), abort=True)
         gone = Forgotten()
         delete_owner(owner_folder(settings.memory_dir, owner))
     if as_json:
         print_json({"turns": gone.turns, "facts": gone.facts})
         return
-    what = f"{gone.turns} 条谈话和 {gone.facts} 件事实。"
-    click.echo(f"全部忘掉了：{what}" if everything else f"忘掉了 {what}")
+    what = tr("{turns} 条谈话和 {facts} 件事实。", turns=gone.turns, facts=gone.facts)
+    click.echo(tr("全部忘掉了：{what}", what=what) if everything else tr("忘掉了 {what}", what=what))
 
 
 def _marked(
@@ -97,7 +103,7 @@ def _marked(
     if when:
         ranges = find_ranges(when, now.replace(tzinfo=None))
         if not ranges:
-            raise SettingsError(f"{when!r} 里没有听出时间。可以用 --from 和 --to 写明。")
+            raise SettingsError(tr("{when!r} 里没有听出时间。可以用 --from 和 --to 写明。", when=when))
         marked = Marked()
         for part in ranges:
             local = (part.start.replace(tzinfo=now.tzinfo), part.end.replace(tzinfo=now.tzinfo))

@@ -11,6 +11,7 @@ from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.memory_common import devices_of, opened, owner_option
 from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory import diary, facts
 from xiaozhi_persona.memory.importers import import_yaml
 from xiaozhi_persona.memory.store import OwnerStore
@@ -44,12 +45,23 @@ def command(file: Path, owner: str | None, config: Path | None, as_json: bool, d
         counts = {"files": len(files), "new": new, "turns": turns, "facts": known}
         print_json({**counts, "repaired": repaired, "damaged": damaged})
         return
-    click.echo(f"导入了 {len(files)} 个文件，新的有 {turns} 条谈话、{known} 件事实。")
+    click.echo(
+        tr(
+            "导入了 {count} 个文件，新的有 {turns} 条谈话、{known} 件事实。",
+            count=len(files),
+            turns=turns,
+            known=known,
+        )
+    )
     if repaired:
-        click.echo(f"修好了以前导入时弄坏的 {repaired} 处。")
+        click.echo(tr("修好了以前导入时弄坏的 {repaired} 处。", repaired=repaired))
     if damaged:
         click.echo(
-            f"文件里有 {damaged} 行是坏的（有 � 的字），多半被别的程序用错的编码存过。找到好的文件再导入一次，这些就会修好。",
+            tr(
+                "文件里有 {damaged} 行是坏的（有 � 的字），多半被别的程序用错的编码存过。"
+                "找到好的文件再导入一次，这些就会修好。",
+                damaged=damaged,
+            ),
             err=True,
         )
 
@@ -65,10 +77,10 @@ def _files(path: Path) -> list[Path]:
             item for item in path.rglob("*") if item.suffix in (".jsonl", ".yaml", ".yml") and item.is_file()
         )
         if not files:
-            raise SettingsError(f"{path} 里没有 .jsonl 或 .yaml 文件。")
+            raise SettingsError(tr("{path} 里没有 .jsonl 或 .yaml 文件。", path=path))
         return files
     if not path.is_file():
-        raise SettingsError(f"没有文件 {path}。请检查路径。")
+        raise SettingsError(tr("没有文件 {path}。请检查路径。", path=path))
     return [path]
 
 

@@ -12,6 +12,7 @@ from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.memory_common import NONE_YET, devices_of
 from xiaozhi_persona.commands.tables import print_table
 from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory.roster import stored_memories
 from xiaozhi_persona.settings import Settings
 
@@ -34,17 +35,21 @@ def command(config: Path | None, as_json: bool, debug: bool) -> None:
             print_json({**data, "folder": str(one.folder), "problem": one.problem})
         elif not one.problem:
             at = f"{one.last:%Y-%m-%d %H:%M}" if one.last else ""
-            told = [one.owner_id, "、".join(devices), "、".join(called)]
+            told = [one.owner_id, tr("、").join(devices), tr("、").join(called)]
             rows.append([*told, str(one.turns), str(one.facts), at])
     if as_json:
         return
     if not memories:
-        click.echo(NONE_YET.format(settings.memory_dir))
+        click.echo(tr(NONE_YET, folder=settings.memory_dir))
     if rows:
-        print_table(["主人", "设备", "名字", "谈话", "事实", "最近说话"], rows, right=("谈话", "事实"))
+        print_table(
+            [tr("主人"), tr("设备"), tr("名字"), tr("谈话"), tr("事实"), tr("最近说话")],
+            rows,
+            right=(tr("谈话"), tr("事实")),
+        )
     for one in memories:
         if one.problem:
-            click.echo(f"{one.folder} 读不了：{one.problem}")
+            click.echo(tr("{folder} 读不了：{problem}", folder=one.folder, problem=one.problem))
 
 
 def _names(settings: Settings) -> dict[str, str]:

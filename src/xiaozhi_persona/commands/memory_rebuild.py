@@ -9,6 +9,7 @@ import click
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.memory_common import opened, owner_option
+from xiaozhi_persona.language import tr
 
 
 @click.command("rebuild")
@@ -25,6 +26,6 @@ def command(owner: str | None, config: Path | None, as_json: bool, debug: bool) 
     if as_json:
         print_json({"turns": turns, "seconds": round(seconds, 3), "problems": problems})
     else:
-        click.echo(f"重建了 {turns} 条谈话的索引，用了 {seconds:.1f} 秒。")
+        click.echo(tr("重建了 {turns} 条谈话的索引，用了 {seconds:.1f} 秒。", turns=turns, seconds=seconds))
         for problem in problems:
-            click.echo(f"数据库有问题：{problem}", err=True)
+            click.echo(tr("数据库有问题：{problem}", problem=problem), err=True)

@@ -11,6 +11,7 @@ import click
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.memory_common import now_option, opened, owner_option
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory.recall import Draft, recall
 from xiaozhi_persona.memory.transfer import turn_json
 
@@ -50,4 +51,4 @@ def command(
             }
         )
     else:
-        click.echo(draft.text or "（没有想起什么）")
+        click.echo(draft.text or tr("（没有想起什么）"))

@@ -11,6 +11,7 @@ import click
 from xiaozhi_persona.commands.common import common_options, input_lines, prepare, print_json
 from xiaozhi_persona.commands.memory_common import opened, owner_option
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory import diary, text_index
 from xiaozhi_persona.memory.store import OwnerStore
 from xiaozhi_persona.memory.transfer import turn_json
@@ -37,7 +38,7 @@ def command(
     """按词查找说过的话，最相关的在前。"""
     settings = prepare(config, debug)
     if (text is None) != jsonl:
-        raise SettingsError("写出要找的话，或者用 --jsonl 从标准输入读。")
+        raise SettingsError(tr("写出要找的话，或者用 --jsonl 从标准输入读。"))
     weight = text_index.NEIGHBOUR_WEIGHT if neighbours else 0.0
     with opened(settings, owner) as store:
         if text is not None:
@@ -48,7 +49,7 @@ def command(
             for hit in hits:
                 click.echo(f"{hit['at'][:16].replace('T', ' ')}  {hit['score']:6.2f}  {hit['text']}")
             if not hits:
-                click.echo("（没有找到）")
+                click.echo(tr("（没有找到）"))
             return
         for number, line in enumerate(input_lines(), 1):
             if not line.strip():
@@ -57,7 +58,9 @@ def command(
                 asked = json.loads(line)
                 query = str(asked["q"])
             except (ValueError, KeyError, TypeError) as exc:
-                raise SettingsError(f'标准输入第 {number} 行不是 {{"id": …, "q": …}}。') from exc
+                raise SettingsError(
+                    tr('标准输入第 {number} 行不是 {{"id": …, "q": …}}。', number=number)
+                ) from exc
             print_json({"id": asked.get("id"), "hits": _search(store, query, k, weight)})
 
 

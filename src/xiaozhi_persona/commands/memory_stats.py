@@ -9,6 +9,7 @@ import click
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.memory_common import opened, owner_option
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory import diary, facts, text_index
 from xiaozhi_persona.memory.diary import DAY_MS
 from xiaozhi_persona.memory.store import owner_folder
@@ -28,7 +29,7 @@ def command(owner: str | None, config: Path | None, as_json: bool, debug: bool) 
         db = store.writer
         days = dict(db.execute("select day, turns from day order by day").fetchall())
         known = facts.everything(db)
-        sizes = store.sizes()
+        sizes, problems = store.sizes(), store.check()
         data = {
             "owner": store.owner_id,
             "turns": diary.count(db),
@@ -38,7 +39,7 @@ def command(owner: str | None, config: Path | None, as_json: bool, debug: bool) 
             "first_day": _date(min(days)) if days else None,
             "last_day": _date(max(days)) if days else None,
             "index": text_index.state(db),
-            "problems": store.check(),
+            "problems": problems,
             "off_record": store.off_record,
             "folder": str(folder),
             "bytes": sizes,
@@ -46,14 +47,18 @@ def command(owner: str | None, config: Path | None, as_json: bool, debug: bool) 
     if as_json:
         print_json({**data, "turns_per_day": {_date(day): turns for day, turns in days.items()}})
         return
-    click.echo(f"主人 {data['owner']}")
-    span = f"（{data['first_day']} 到 {data['last_day']}）" if days else ""
-    click.echo(f"谈话 {data['turns']} 条，{len(days)} 天{span}")
-    click.echo(f"事实 {data['facts']} 件，另有 {data['facts_past']} 件不再成立")
-    click.echo(f"索引 {data['index']}；数据库 {'、'.join(data['problems']) or '完好'}")  # type: ignore[arg-type]
+    click.echo(tr("主人 {value}", value=data["owner"]))
+    span = tr("（{value} 到 {value2}）", value=data["first_day"], value2=data["last_day"]) if days else ""
+    click.echo(tr("谈话 {value} 条，{count} 天{span}", value=data["turns"], count=len(days), span=span))
+    click.echo(
+        tr("事实 {value} 件，另有 {value2} 件不再成立", value=data["facts"], value2=data["facts_past"])
+    )
+    click.echo(
+        tr("索引 {value}；数据库 {value2}", value=data["index"], value2=tr("、").join(problems) or tr("完好"))
+    )
     if data["off_record"]:
-        click.echo("现在不记：主人说过这段不要记")
-    click.echo(f"文件 {sum(sizes.values()) / 1e6:.1f} MB，在 {folder}")
+        click.echo(tr("现在不记：主人说过这段不要记"))
+    click.echo(tr("文件 {value:.1f} MB，在 {folder}", value=sum(sizes.values()) / 1e6, folder=folder))
     if days:
         click.echo(_plot(days))
 
@@ -65,7 +70,13 @@ def _plot(days: dict[int, int]) -> str:
     counts = [days.get(day, 0) for day in range(first, last + 1)]
     most = max(counts)
     bars = "".join(_BARS[-(-count * (len(_BARS) - 1) // most)] for count in counts)
-    return f"每天的条数（最多 {most}）\n{_date(first)} |{bars}| {_date(last)}"
+    return tr(
+        "每天的条数（最多 {most}）\n{date} |{bars}| {date2}",
+        most=most,
+        date=_date(first),
+        bars=bars,
+        date2=_date(last),
+    )
 
 
 def _date(day: int) -> str:

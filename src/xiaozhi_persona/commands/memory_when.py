@@ -12,6 +12,7 @@ import click
 
 from xiaozhi_persona.commands.common import common_options, input_lines, print_json
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory.time_words import TimeRange, find_ranges
 
 _LINES_AT_ONCE = 500
@@ -27,11 +28,13 @@ def command(
 ) -> None:
     """一句话里的时间指的是哪一段：只往回看，将来的时间没有。"""
     if (text is None) != jsonl:
-        raise SettingsError("写出一句话，或者用 --jsonl 从标准输入读。")
+        raise SettingsError(tr("写出一句话，或者用 --jsonl 从标准输入读。"))
     try:
         now = _local_time(now_text) if now_text else datetime.now()
     except ValueError as exc:
-        raise SettingsError(f"时间 {now_text!r} 读不懂。请写成 2025-08-20T15:30。") from exc
+        raise SettingsError(
+            tr("时间 {now_text!r} 读不懂。请写成 2025-08-20T15:30。", now_text=now_text)
+        ) from exc
     if text is None:
         _answer_lines(now)
         return
@@ -42,7 +45,7 @@ def command(
     for one in ranges:
         click.echo(f"{one.start:%Y-%m-%d %H:%M} → {one.end:%Y-%m-%d %H:%M}  {one.granularity}  “{one.text}”")
     if not ranges:
-        click.echo("（没有说到过去的时间）")
+        click.echo(tr("（没有说到过去的时间）"))
 
 
 def _answer_lines(now: datetime) -> None:
@@ -75,7 +78,11 @@ def _answers(now: datetime) -> Iterator[str]:
             ranges = find_ranges(question, _local_time(at) if at is not None else now)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
             raise SettingsError(
-                f'标准输入的第 {number} 行读不懂。每行请写成 {{"id":"1","q":"昨天聊了什么","now":"2025-08-20T15:30"}}。'
+                tr(
+                    "标准输入的第 {number} 行读不懂。"
+                    '每行请写成 {{"id":"1","q":"昨天聊了什么","now":"2025-08-20T15:30"}}。',
+                    number=number,
+                )
             ) from exc
         answer = {"id": asked.get("id"), "ranges": [_as_json(one) for one in ranges]}
         yield json.dumps(answer, ensure_ascii=False)

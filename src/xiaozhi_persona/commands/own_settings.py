@@ -10,6 +10,7 @@ import yaml
 
 from xiaozhi_persona.config import read_file, render_own
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.host.files import write_file
 from xiaozhi_persona.providers.host.yaml_edit import UnsupportedText, put
 from xiaozhi_persona.settings_files import SettingsFiles
@@ -24,9 +25,13 @@ def own_file(files: SettingsFiles) -> Path:
     if files.own is None:
         taken = next(iter(files.of_the_host), files.defaults)
         raise SettingsError(
-            f"{taken} 是小智服务端的设置，这里不能写我们的。在 xiaozhi-persona 的文件夹里运行，或用 --config 指出它的 config.yaml。"
+            tr(
+                "{taken} 是小智服务端的设置，这里不能写我们的。"
+                "在 xiaozhi-persona 的文件夹里运行，或用 --config 指出它的 config.yaml。",
+                taken=taken,
+            )
             if files.of_the_host
-            else f"--config 指定了 {taken}，它单独有效：直接改它，或去掉 --config。"
+            else tr("--config 指定了 {taken}，它单独有效：直接改它，或去掉 --config。", taken=taken)
         )
     return files.own
 
@@ -51,9 +56,13 @@ def put_settings(file: Path, changes: Mapping[str, Any]) -> None:
         try:
             text, _ = put(text, nested)
         except UnsupportedText as exc:
-            keys = "、".join(changes)
+            keys = tr("、").join(changes)
             raise SettingsError(
-                f"{file} 的写法（锚点、标签之类）不能自动改。请自己在里面写上 {keys}。"
+                tr(
+                    "{file} 的写法（锚点、标签之类）不能自动改。请自己在里面写上 {keys}。",
+                    file=file,
+                    keys=keys,
+                )
             ) from exc
     write_own(file, text)
 
@@ -66,4 +75,6 @@ def write_own(file: Path, text: str) -> None:
         if is_new:
             file.chmod(_NEW_FILE_MODE)
     except OSError as exc:
-        raise SettingsError(f"写不了 {file}（{exc.strerror}）。请检查权限和磁盘空间。") from exc
+        raise SettingsError(
+            tr("写不了 {file}（{strerror}）。请检查权限和磁盘空间。", file=file, strerror=exc.strerror)
+        ) from exc

@@ -15,6 +15,7 @@ from rich.text import Text
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.tables import Cell, print_table
 from xiaozhi_persona.errors import PersonaError, own_command
+from xiaozhi_persona.language import later, tr
 from xiaozhi_persona.roles.check import ClipReport, Finding, check_clips, check_sheet
 from xiaozhi_persona.roles.fix import Mended, fix_role
 from xiaozhi_persona.roles.importers.kinds import KINDS, ImportKind, import_role
@@ -22,8 +23,13 @@ from xiaozhi_persona.roles.role import PACKS, Role, folders_without_sheet, role_
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Recollection
 
-_MARKS = {"error": ("错误", "red"), "warning": ("注意", "yellow"), "": ("好", "green")}
-_KIND_NAMES = {"taken": "取用", "changed": "改了", "ignored": "没用", "warning": "注意"}
+_MARKS = {"error": (later("错误"), "red"), "warning": (later("注意"), "yellow"), "": (later("好"), "green")}
+_KIND_NAMES = {
+    "taken": later("取用"),
+    "changed": later("改了"),
+    "ignored": later("没用"),
+    "warning": later("注意"),
+}
 
 
 @click.group("roles", invoke_without_command=True)
@@ -49,13 +55,13 @@ def list_roles(config: Path | None, as_json: bool, debug: bool) -> None:
         except PersonaError as exc:
             row: dict[str, Any] = {"id": role_id, "error": str(exc)}
             errors[role_id] = str(exc)
-            rows.append([role_id, "读不了", "", "", ""])
+            rows.append([role_id, tr("读不了"), "", "", ""])
         else:
             bundled = folder.parent == PACKS
             row = {"id": role_id, "name": role.name, "clips": len(role.clips), "tags": role.tags}
             row |= {"bundled": bundled, "folder": str(folder)}
-            tags = "、".join(role.tags) if role.clips else "全部"
-            place = "自带" if bundled else str(folder)
+            tags = tr("、").join(role.tags) if role.clips else tr("全部")
+            place = tr("自带") if bundled else str(folder)
             rows.append([role_id, role.name, str(len(role.clips)), tags, place])
         if as_json:
             print_json(row)
@@ -64,10 +70,10 @@ def list_roles(config: Path | None, as_json: bool, debug: bool) -> None:
         if as_json:
             print_json({"id": role_id, "error": missing})
     if not as_json:
-        columns = ["角色", "名字", "参考音频", "感情标签", "在哪里"]
-        print_table(columns, rows, wraps=("感情标签",), right=("参考音频",))
+        columns = [tr("角色"), tr("名字"), tr("参考音频"), tr("感情标签"), tr("在哪里")]
+        print_table(columns, rows, wraps=(tr("感情标签"),), right=(tr("参考音频"),))
         for role_id, error in errors.items():
-            click.echo(f"{role_id} 读不了：{error}")
+            click.echo(tr("{role_id} 读不了：{error}", role_id=role_id, error=error))
 
 
 @command.command("show")
@@ -83,17 +89,17 @@ def show(role_id: str, config: Path | None, as_json: bool, debug: bool) -> None:
         shown = {"id": role.id, "folder": str(role.folder), "tags": role.tags, "clips": clips, "lore": lore}
         print_json({**role.sheet.model_dump(), **shown, "system_prompt": prompt})
         return
-    click.echo(f"{role.name}（{role.id}）  {role.folder}")
+    click.echo(tr("{name}（{id}）  {folder}", name=role.name, id=role.id, folder=role.folder))
     for title, text in (
-        ("语言", role.voice.language),
-        ("GPT 权重", role.voice.gpt_weights),
-        ("SoVITS 权重", role.voice.sovits_weights),
-        ("合成参数", ", ".join(f"{key}: {value}" for key, value in role.voice.parameters.items())),
-        ("感情来源", " > ".join(role.emotion_sources)),
-        ("世界书", "、".join(file.name for file in role.lore_files)),
+        (tr("语言"), role.voice.language),
+        (tr("GPT 权重"), role.voice.gpt_weights),
+        (tr("SoVITS 权重"), role.voice.sovits_weights),
+        (tr("合成参数"), ", ".join(f"{key}: {value}" for key, value in role.voice.parameters.items())),
+        (tr("感情来源"), " > ".join(role.emotion_sources)),
+        (tr("世界书"), tr("、").join(file.name for file in role.lore_files)),
     ):
         if text:
-            click.echo(f"{title}：{text}")
+            click.echo(tr("{title}：{value}", title=title, value=text))
     if role.clips:
         rows = []
         for clip in role.clips:
@@ -103,11 +109,11 @@ def show(role_id: str, config: Path | None, as_json: bool, debug: bool) -> None:
             if clip.file and not role.sheet.server_dir:
                 path = clip.file.relative_to(role.folder).as_posix()
             rows.append(
-                [clip.name or "默认", face, path, ref.language, ref.text, str(len(ref.aux_paths) or "")]
+                [clip.name or tr("默认"), face, path, ref.language, ref.text, str(len(ref.aux_paths) or "")]
             )
-        columns = ["感情", "表情", "参考音频", "语言", "文字", "辅助"]
-        print_table(columns, rows, wraps=("文字",), right=("辅助",))
-    click.echo(f"\n提示词：\n{prompt}")
+        columns = [tr("感情"), tr("表情"), tr("参考音频"), tr("语言"), tr("文字"), tr("辅助")]
+        print_table(columns, rows, wraps=(tr("文字"),), right=(tr("辅助"),))
+    click.echo(tr("\n提示词：\n{prompt}", prompt=prompt))
 
 
 @command.command("check")
@@ -128,7 +134,15 @@ def check(role_id: str | None, config: Path | None, as_json: bool, debug: bool) 
         print_json({"role": role.id, "errors": errors, "warnings": len(findings) - errors})
     else:
         _print_reports(role, reports, findings)
-        click.echo(f"{role.name}：{len(reports)} 个音频，{errors} 个错误，{len(findings) - errors} 处注意")
+        click.echo(
+            tr(
+                "{name}：{count} 个音频，{errors} 个错误，{value} 处注意",
+                name=role.name,
+                count=len(reports),
+                errors=errors,
+                value=len(findings) - errors,
+            )
+        )
     sys.exit(1 if errors else 0)
 
 
@@ -146,13 +160,22 @@ def fix(role_id: str, name: str | None, config: Path | None, as_json: bool, debu
             print_json(asdict(item))
         print_json({"role": folder.name, "folder": str(folder)} if folder else {"role": role.id})
         return
-    rows = [[item.where, "；".join(item.done) or "没有改", item.problem] for item in mended]
-    print_table(["音频", "做了什么", "还要做什么"], rows, wraps=("做了什么", "还要做什么"))
+    rows = [[item.where, tr("；").join(item.done) or tr("没有改"), item.problem] for item in mended]
+    print_table(
+        [tr("音频"), tr("做了什么"), tr("还要做什么")], rows, wraps=(tr("做了什么"), tr("还要做什么"))
+    )
     if folder is None:
-        click.echo(f"没有能替你改的，没有另存角色。检查：{own_command(f'roles check {role.id}')}")
+        click.echo(
+            tr("没有能替你改的，没有另存角色。检查：{command}", command=own_command(f"roles check {role.id}"))
+        )
     else:
         click.echo(
-            f"已存成角色 {folder.name}：{folder}\n再检查一遍：{own_command(f'roles check {folder.name}')}"
+            tr(
+                "已存成角色 {name}：{folder}\n再检查一遍：{command}",
+                name=folder.name,
+                folder=folder,
+                command=own_command(f"roles check {folder.name}"),
+            )
         )
 
 
@@ -172,9 +195,16 @@ def import_command(
             print_json(asdict(change))
         print_json({"role": role.id, "folder": str(role.folder), "clips": len(role.clips)})
         return
-    rows = [[change.source, _KIND_NAMES[change.kind], change.target, change.note] for change in changes]
-    print_table(["原来的", "", "写到", "说明"], rows, wraps=("说明",))
-    click.echo(f"已导入角色 {role.id}：{role.folder}\n检查参考音频：{own_command(f'roles check {role.id}')}")
+    rows = [[change.source, tr(_KIND_NAMES[change.kind]), change.target, change.note] for change in changes]
+    print_table([tr("原来的"), "", tr("写到"), tr("说明")], rows, wraps=(tr("说明"),))
+    click.echo(
+        tr(
+            "已导入角色 {id}：{folder}\n检查参考音频：{command}",
+            id=role.id,
+            folder=role.folder,
+            command=own_command(f"roles check {role.id}"),
+        )
+    )
 
 
 async def _fix(role: Role, settings: Settings, name: str) -> tuple[Path | None, list[Mended]]:
@@ -222,18 +252,30 @@ def _print_reports(role: Role, reports: list[ClipReport], findings: list[Finding
         sound, levels = report.sound, sorted(finding.level for finding in report.findings)
         rows.append(
             [
-                report.clip.name or "默认",
+                report.clip.name or tr("默认"),
                 report.where,
                 f"{sound.seconds:.2f}" if sound else "",
                 str(sound.sample_rate_hz) if sound else "",
                 f"{sound.level_dbfs:.0f} dB" if sound else "",
-                "（辅助）" if report.is_aux else report.clip.reference.text,
-                Text(*_MARKS[levels[0] if levels else ""]),
+                tr("（辅助）") if report.is_aux else report.clip.reference.text,
+                Text(*_mark(levels[0] if levels else "")),
             ]
         )
     if reports:
-        columns = ["感情", "音频", "秒", "采样率", "音量", "文字", ""]
-        print_table(columns, rows, wraps=("文字",), right=("秒", "采样率", "音量"))
+        columns = [tr("感情"), tr("音频"), tr("秒"), tr("采样率"), tr("音量"), tr("文字"), ""]
+        print_table(columns, rows, wraps=(tr("文字"),), right=(tr("秒"), tr("采样率"), tr("音量")))
     for finding in findings:
-        word, color = _MARKS[finding.level]
-        click.echo(f"{click.style(word, fg=color)} {finding.where}：{finding.message}")
+        word, color = _mark(finding.level)
+        click.echo(
+            tr(
+                "{style} {where}：{message}",
+                style=click.style(word, fg=color),
+                where=finding.where,
+                message=finding.message,
+            )
+        )
+
+
+def _mark(level: str) -> tuple[str, str]:
+    word, color = _MARKS[level]
+    return tr(word), color

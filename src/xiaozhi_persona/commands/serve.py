@@ -33,6 +33,7 @@ from xiaozhi_persona.commands.common import (
 from xiaozhi_persona.commands.tables import print_table
 from xiaozhi_persona.commands.talk import print_event, print_turn, print_turn_json
 from xiaozhi_persona.errors import PersonaError, ServiceUnavailable, SettingsError, own_command
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.settings import Settings
 
 DEMO_SENTENCE = "我今天很开心"
@@ -50,7 +51,7 @@ def command(demo: bool, once: bool, config: Path | None, as_json: bool, debug: b
     """启动桥，ESP32 和树莓派的设备都可以连上来。按 Ctrl+C 结束。"""
     settings = prepare(config, debug)
     if once and not demo:
-        raise SettingsError("--once 要和 --demo 一起用：serve --demo --once")
+        raise SettingsError(tr("--once 要和 --demo 一起用：serve --demo --once"))
     if once:
         bridge = settings.bridge.model_copy(
             update={"host": "127.0.0.1", "websocket_port": 0, "http_port": 0, "websocket_url": ""}
@@ -59,9 +60,13 @@ def command(demo: bool, once: bool, config: Path | None, as_json: bool, debug: b
     if not as_json:
         click.echo(settings_line(settings, config))
         if edited := edited_settings(config):
-            told = "、".join(edited)
+            told = tr("、").join(edited)
             click.echo(
-                f"config.yaml 里改过：{told}。它会随 git pull 更新；运行 {own_command('set --move')} 搬到 data/.config.yaml"
+                tr(
+                    "config.yaml 里改过：{told}。它会随 git pull 更新；运行 {command} 搬到 data/.config.yaml",
+                    told=told,
+                    command=own_command("set --move"),
+                )
             )
     with contextlib.suppress(asyncio.CancelledError):
         asyncio.run(_serve(settings, config, demo, once, as_json))
@@ -81,7 +86,14 @@ async def _serve(settings: Settings, config: Path | None, demo: bool, once: bool
             print_json({"waiting": waiting.device, "address": waiting.address, "code": waiting.code})
         else:
             approve = own_command(f"devices approve {waiting.code}{f' --config {config}' if config else ''}")
-            click.echo(f"设备 {waiting.device}（{waiting.address}）等着批准，是你的就运行：{approve}")
+            click.echo(
+                tr(
+                    "设备 {device}（{address}）等着批准，是你的就运行：{approve}",
+                    device=waiting.device,
+                    address=waiting.address,
+                    approve=approve,
+                )
+            )
 
     async with contextlib.aclosing(parts), Bridge(settings, parts, on_turn, on_code) as bridge:
         ready_s = time.monotonic() - started
@@ -97,7 +109,7 @@ async def _serve(settings: Settings, config: Path | None, demo: bool, once: bool
             except PersonaError as exc:
                 if once:
                     raise
-                click.echo(f"演示没有成功：{exc}", err=True)
+                click.echo(tr("演示没有成功：{exc}", exc=exc), err=True)
         if once:
             return
         if not as_json:
@@ -129,7 +141,7 @@ async def _demo(bridge: Bridge, settings: Settings, unreached: list[str], as_jso
         async for chunk in EspeakSynthesizer(EspeakSettings()).synthesize(DEMO_SENTENCE, Clip()):
             write_wav(wav, chunk.samples, chunk.sample_rate_hz)
         if not as_json:
-            click.echo(f"\n一台模拟的设备说：{DEMO_SENTENCE}")
+            click.echo(tr("\n一台模拟的设备说：{DEMO_SENTENCE}", DEMO_SENTENCE=DEMO_SENTENCE))
         host = "127.0.0.1" if settings.bridge.host == "0.0.0.0" else settings.bridge.host
         url = f"ws://{host}:{bridge.websocket_port}{WEBSOCKET_PATH}"
         options = TalkOptions(
@@ -143,40 +155,67 @@ async def _demo(bridge: Bridge, settings: Settings, unreached: list[str], as_jso
         (turn,) = await talk(options, *showing)
     if not turn.heard:
         raise ServiceUnavailable(
-            f"演示的那句话没有听出来。看上面的日志，或运行 {own_command('doctor')} 找原因。"
+            tr(
+                "演示的那句话没有听出来。看上面的日志，或运行 {command} 找原因。",
+                command=own_command("doctor"),
+            )
         )
     if not as_json:
-        click.echo(f"它听到的回答存在 {reply}")
+        click.echo(tr("它听到的回答存在 {reply}", reply=reply))
         if how := _how_to_hear(reply):
-            click.echo(f"听一听：{how}")
+            click.echo(tr("听一听：{how}", how=how))
         if unreached:
-            click.echo(f"GPT-SoVITS 没有开口：{_unreached_told(settings, unreached)}")
+            click.echo(
+                tr(
+                    "GPT-SoVITS 没有开口：{unreached_told}",
+                    unreached_told=_unreached_told(settings, unreached),
+                )
+            )
 
 
 def _unreached_told(settings: Settings, urls: list[str]) -> str:
-    speaker = "由备用的 eSpeak 说" if settings.tts.fallback == "espeak" else "没有声音"
-    return f"连不上 {'、'.join(urls)}，{speaker}；运行 {own_command('doctor')} 看原因"
+    speaker = tr("由备用的 eSpeak 说") if settings.tts.fallback == "espeak" else tr("没有声音")
+    return tr(
+        "连不上 {urls}，{speaker}；运行 {command} 看原因",
+        urls=tr("、").join(urls),
+        speaker=speaker,
+        command=own_command("doctor"),
+    )
 
 
 def _print_parts(parts: Parts, settings: Settings, unreached: list[str]) -> None:
-    columns = ["部件", "现在是", "换成更好的"]
-    print_table(columns, parts.described, wraps=columns[1:], title="用到的部件")
+    columns = [tr("部件"), tr("现在是"), tr("换成更好的")]
+    print_table(columns, parts.described, wraps=columns[1:], title=tr("用到的部件"))
     if unreached:
-        click.echo(f"语音合成：{_unreached_told(settings, unreached)}")
+        click.echo(tr("语音合成：{unreached_told}", unreached_told=_unreached_told(settings, unreached)))
 
 
 def _print_addresses(bridge: Bridge, settings: Settings) -> None:
-    click.echo("\n正在服务。按 Ctrl+C 结束。")
+    click.echo(tr("\n正在服务。按 Ctrl+C 结束。"))
     host = settings.bridge.host
     addresses = lan_addresses() if host == "0.0.0.0" else [LanAddress(host, "")]
     for ip, adapter in addresses or [LanAddress("127.0.0.1", "")]:
         if len(addresses) > 1:
-            click.echo(f"网卡 {adapter}：")
-        talk_command = own_command(f"talk ws://{ip}:{bridge.websocket_port}{WEBSOCKET_PATH} --text 你好")
-        click.echo(f"  ESP32 的 OTA 地址：  http://{ip}:{bridge.http_port}{OTA_PATH}")
-        click.echo(f"  树莓派或电脑运行：  {talk_command}")
+            click.echo(tr("网卡 {adapter}：", adapter=adapter))
+        talk_command = own_command(
+            tr(
+                "talk ws://{ip}:{websocket_port}{WEBSOCKET_PATH} --text 你好",
+                ip=ip,
+                websocket_port=bridge.websocket_port,
+                WEBSOCKET_PATH=WEBSOCKET_PATH,
+            )
+        )
+        click.echo(
+            tr(
+                "  ESP32 的 OTA 地址：  http://{ip}:{http_port}{OTA_PATH}",
+                ip=ip,
+                http_port=bridge.http_port,
+                OTA_PATH=OTA_PATH,
+            )
+        )
+        click.echo(tr("  树莓派或电脑运行：  {talk_command}", talk_command=talk_command))
     if len(addresses) > 1:
-        click.echo("用和设备在同一个网络的那一个；虚拟网卡（WSL、Docker、VPN）的，设备连不上。")
+        click.echo(tr("用和设备在同一个网络的那一个；虚拟网卡（WSL、Docker、VPN）的，设备连不上。"))
 
 
 def _how_to_hear(file: Path) -> str:

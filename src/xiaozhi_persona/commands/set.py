@@ -13,6 +13,7 @@ from xiaozhi_persona.commands.own_settings import own_file, put_settings, write_
 from xiaozhi_persona.config import changed_keys, check_value, load_settings, read_file, render, variable_of
 from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.settings_files import SettingsFiles, find_files
 from xiaozhi_persona.text_files import read_text
 
@@ -30,7 +31,7 @@ def command(
     """写一项设置到 data/.config.yaml，如 set llm.base_url https://api.deepseek.com/v1；不写值时显示现在的值。"""
     files = find_files(config)
     if move == (key is not None):
-        raise click.UsageError("写成：set 键 值，或 set --move")
+        raise click.UsageError(tr("写成：set 键 值，或 set --move"))
     was_edited = False
     if key is None:
         was_edited, done = _move(files)
@@ -45,11 +46,11 @@ def command(
         for name, setting in done.items():
             click.echo(f"{name}: {setting}")
         if done and (value is not None or move):
-            click.echo(f"写在 {files.own}，下次启动生效")
+            click.echo(tr("写在 {own}，下次启动生效", own=files.own))
         elif was_edited:
-            click.echo(f"改过的项 {files.own} 里都已经有了，以它为准；config.yaml 恢复了原样")
+            click.echo(tr("改过的项 {own} 里都已经有了，以它为准；config.yaml 恢复了原样", own=files.own))
         elif move:
-            click.echo("config.yaml 没有改过，没有要搬的")
+            click.echo(tr("config.yaml 没有改过，没有要搬的"))
     if key is not None and value is not None:
         _tell_what_else_counts(key, done[key], config)
 
@@ -59,9 +60,12 @@ def _tell_what_else_counts(key: str, written: Any, config: Path | None) -> None:
     load_settings(config)
     variable = variable_of(key)
     if variable in os.environ:
-        click.echo(f"环境变量 {variable} 优先，现在用的是它的值", err=True)
+        click.echo(tr("环境变量 {variable} 优先，现在用的是它的值", variable=variable), err=True)
     elif isinstance(written, dict) and len(present := _present(key, config)) > len(written):
-        click.echo(f"原来的也还在：{'、'.join(map(str, present))}；不要的请在文件里删去", err=True)
+        click.echo(
+            tr("原来的也还在：{listed}；不要的请在文件里删去", listed=tr("、").join(map(str, present))),
+            err=True,
+        )
 
 
 def _present(key: str, config: Path | None) -> Any:
@@ -69,7 +73,7 @@ def _present(key: str, config: Path | None) -> Any:
     for part in key.split("."):
         part = part if isinstance(value, dict) and part in value else normal_id(part)
         if not isinstance(value, dict) or part not in value:
-            raise SettingsError(f"没有 {key} 这一项。config.yaml 里有每一项的说明。")
+            raise SettingsError(tr("没有 {key} 这一项。config.yaml 里有每一项的说明。", key=key))
         value = value[part]
     return value
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from xiaozhi_persona.commands.common import common_options, input_lines, prepare, print_json
 from xiaozhi_persona.errors import ServiceUnavailable, SettingsError, own_command
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.roles.role import Role, role_of_settings
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Samples
@@ -47,12 +48,12 @@ def command(
     if jsonl:
         if not dry_run or text is not None:
             raise SettingsError(
-                "--jsonl 要和 --dry-run 一起用，文字从标准输入读：speak --dry-run --jsonl < 文件"
+                tr("--jsonl 要和 --dry-run 一起用，文字从标准输入读：speak --dry-run --jsonl < 文件")
             )
         for answer in _sentences_of_lines(input_lines(), chosen):
             print_json(answer)
     elif text is None:
-        raise SettingsError(f"要说什么？例如：{own_command('speak 【高兴】今天真好！')}")
+        raise SettingsError(tr("要说什么？例如：{command}", command=own_command("speak 【高兴】今天真好！")))
     elif dry_run:
         for sentence in _sentences([text], chosen):
             print_json(sentence) if as_json else click.echo(
@@ -70,11 +71,15 @@ def _sentences_of_lines(lines: Iterable[str], role: Role) -> Iterable[dict[str, 
             data = json.loads(line)
             chunks = data["chunks"]
             if not isinstance(chunks, list) or not all(isinstance(chunk, str) for chunk in chunks):
-                raise TypeError("chunks 应是文字的列表")
+                raise TypeError(tr("chunks 应是文字的列表"))
             reply_id = data["id"]
         except (ValueError, KeyError, TypeError) as exc:
             raise SettingsError(
-                f'第 {number} 行读不懂（{exc}）。每行应是 {{"id": ..., "chunks": ["...", ...]}}'
+                tr(
+                    '第 {number} 行读不懂（{exc}）。每行应是 {{"id": ..., "chunks": ["...", ...]}}',
+                    number=number,
+                    exc=exc,
+                )
             ) from exc
         yield {"id": reply_id, "sentences": _sentences(chunks, role)}
 
@@ -137,12 +142,20 @@ async def _speak(text: str, settings: Settings, out: Path, as_json: bool) -> Non
                 )
             else:
                 click.echo(
-                    f"{clip.face:<12}{audio_ms / 1000:>6.1f} 秒  {sentence.source:<12} {sentence.subtitle}"
+                    tr(
+                        "{face:<12}{value:>6.1f} 秒  {source:<12} {subtitle}",
+                        face=clip.face,
+                        value=audio_ms / 1000,
+                        source=sentence.source,
+                        subtitle=sentence.subtitle,
+                    )
                 )
     if not sound:
-        raise ServiceUnavailable("没有可以说的内容，或者合成失败（看上面的日志）。")
+        raise ServiceUnavailable(tr("没有可以说的内容，或者合成失败（看上面的日志）。"))
     try:
         write_wav(out, np.concatenate(sound), SAMPLE_RATE_HZ)
     except OSError as exc:
-        raise SettingsError(f"写不了 {out}（{exc.strerror}）。用 --out 换一个能写的地方。") from exc
-    print_json({"file": str(out)}) if as_json else click.echo(f"已存到 {out}")
+        raise SettingsError(
+            tr("写不了 {out}（{strerror}）。用 --out 换一个能写的地方。", out=out, strerror=exc.strerror)
+        ) from exc
+    print_json({"file": str(out)}) if as_json else click.echo(tr("已存到 {out}", out=out))

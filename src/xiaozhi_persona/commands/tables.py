@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from xiaozhi_persona.language import tr
+
 Cell = str | Text
 
 _LEAST_WRAPPED = 20
@@ -78,7 +80,11 @@ def _print_paragraphs(
     for row in rows:
         filled = [(name, cell) for name, cell in zip(columns, row, strict=True) if cell.plain]
         for number, (name, cell) in enumerate(filled):
-            line = Text("  " if number else "").append(f"{name}：" if name else "").append_text(cell)
+            line = (
+                Text("  " if number else "")
+                .append(tr("{name}：", name=name) if name else "")
+                .append_text(cell)
+            )
             console.print(line, soft_wrap=True)
     if caption:
         console.print(Text(caption), soft_wrap=True)

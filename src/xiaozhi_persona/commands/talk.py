@@ -18,19 +18,20 @@ from xiaozhi_persona.bridge.client.talk import TalkOptions, kept_client_id, talk
 from xiaozhi_persona.bridge.client.timeline import EventKind, Timeline, TurnEvent
 from xiaozhi_persona.bridge.messages import LISTEN_MODES, ListenMode
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
+from xiaozhi_persona.language import later, tr
 from xiaozhi_persona.text.emotions import built_in_names
 
 _EVENTS: dict[EventKind, str] = {
-    "spoken": "说完",
-    "typed": "发出文字",
-    "heard": "听到的",
-    "no_words": "没有听出话来",
-    "waiting": f"{WAITING_S:g} 秒了，还没有回答，继续等",
-    "start": "开始回答",
-    "first_audio": "第一声",
-    "sentence": "字幕",
-    "stop": "回答结束",
-    "played": "放完",
+    "spoken": later("说完"),
+    "typed": later("发出文字"),
+    "heard": later("听到的"),
+    "no_words": later("没有听出话来"),
+    "waiting": later("{waiting_s:g} 秒了，还没有回答，继续等"),
+    "start": later("开始回答"),
+    "first_audio": later("第一声"),
+    "sentence": later("字幕"),
+    "stop": later("回答结束"),
+    "played": later("放完"),
 }
 _WORD_CELLS = 18
 
@@ -96,14 +97,14 @@ def command(
     if as_json:
         asyncio.run(talk(options, print_turn_json, typed=typed_lines("") if chats else None))
         return
-    click.echo(f"设备 {options.device_id} 连接 {options.url}")
+    click.echo(tr("设备 {device_id} 连接 {url}", device_id=options.device_id, url=options.url))
     if chats:
-        click.echo("打字聊天，Ctrl+D 结束。")
-        asyncio.run(talk(options, print_latency, print_subtitle, typed_lines("你：")))
+        click.echo(tr("打字聊天，Ctrl+D 结束。"))
+        asyncio.run(talk(options, print_latency, print_subtitle, typed_lines(tr("你："))))
     else:
         asyncio.run(talk(options, print_turn, print_event))
     if save and save.exists():
-        click.echo(f"回答已存到 {save}")
+        click.echo(tr("回答已存到 {save}", save=save))
 
 
 async def typed_lines(prompt: str) -> AsyncGenerator[str, None]:
@@ -142,11 +143,19 @@ def _read_line(prompt: str, loop: asyncio.AbstractEventLoop, line: asyncio.Futur
 def print_event(event: TurnEvent) -> None:
     """Print what happened, with its time: a line of the timeline."""
     if event.kind == "speaking":
-        click.echo(f"          正在说：{event.text}")
+        click.echo(tr("          正在说：{value}", value=event.text))
         return
-    word = _EVENTS[event.kind] + (f"（{event.emotion}）" if event.emotion else "")
+    word = _event(event.kind) + (tr("（{emotion}）", emotion=event.emotion) if event.emotion else "")
     space = " " * (_WORD_CELLS - cell_len(word))
-    click.echo(f"{event.at_ms:>7.0f} 毫秒  {word}{space}  {event.text}".rstrip())
+    click.echo(
+        tr(
+            "{at_ms:>7.0f} 毫秒  {word}{space}  {value}",
+            at_ms=event.at_ms,
+            word=word,
+            space=space,
+            value=event.text,
+        ).rstrip()
+    )
 
 
 def print_turn(timeline: Timeline) -> None:
@@ -158,19 +167,29 @@ def print_subtitle(event: TurnEvent) -> None:
     """Print what a person in a typed chat wants to see: the sentences, each with its feeling."""
     if event.kind == "sentence":
         emotion = built_in_names().get(event.emotion)
-        click.echo(f"它{f'（{emotion.label}）' if emotion else ''}：{event.text}")
+        click.echo(
+            tr(
+                "它{value}：{value2}",
+                value=tr("（{label}）", label=emotion.label) if emotion else "",
+                value2=event.text,
+            )
+        )
     elif event.kind == "waiting":
-        click.echo(_EVENTS["waiting"])
+        click.echo(_event("waiting"))
 
 
 def print_latency(timeline: Timeline) -> None:
     """Print how long it took until the reply was heard."""
     if timeline.first_audio_ms is None:
-        click.echo("（没有声音）")
+        click.echo(tr("（没有声音）"))
     else:
-        click.echo(f"（{timeline.first_audio_ms / 1000:.1f} 秒出声）")
+        click.echo(tr("（{value:.1f} 秒出声）", value=timeline.first_audio_ms / 1000))
 
 
 def print_turn_json(timeline: Timeline) -> None:
     """Print a turn as one line of JSON."""
     print_json(timeline.to_json())
+
+
+def _event(kind: EventKind) -> str:
+    return tr(_EVENTS[kind], waiting_s=WAITING_S)

@@ -19,6 +19,7 @@ from xiaozhi_persona.audio.wav import read_wav
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.transcribe_bench import compare_models, peak_rss_mb
 from xiaozhi_persona.errors import ServiceError, SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.asr.engine import open_recognizer
 from xiaozhi_persona.settings import Settings
 
@@ -66,7 +67,7 @@ def _readable(files: tuple[Path, ...]) -> tuple[Path, ...]:
     if len(troubles) == len(set(files)):
         raise SettingsError("\n".join(map(str, troubles.values())))
     for trouble in troubles.values():
-        click.echo(f"跳过：{trouble}", err=True)
+        click.echo(tr("跳过：{trouble}", trouble=trouble), err=True)
     return tuple(file for file in files if file not in troubles)
 
 
@@ -88,23 +89,23 @@ async def _transcribe(settings: Settings, files: tuple[Path, ...], as_json: bool
                     transcript = await recognizer.transcribe(sound)
                 except ServiceError as exc:
                     failed = True
-                    click.echo(f"{file}：{exc}", err=True)
+                    click.echo(tr("{file}：{exc}", file=file, exc=exc), err=True)
                     line["error"] = text = str(exc)
                 else:
                     seconds = time.perf_counter() - started
                     line |= {**asdict(transcript), "recognized_in_ms": round(seconds * 1000, 1)}
                     has_silent = has_silent or not transcript.text
-                    text = transcript.text or "（没有听出话来）"
+                    text = transcript.text or tr("（没有听出话来）")
                 if as_json:
                     print_json(line)
                 elif "error" not in line:
-                    progress.say(text if len(files) == 1 else f"{file}：{text}")
+                    progress.say(text if len(files) == 1 else tr("{file}：{value}", file=file, value=text))
                 progress.advance()
     finally:
         await recognizer.aclose()
     if has_silent and settings.asr.has_embedded_model:
         click.echo(
-            "自带的小模型只认识演示的句子；要听懂别的话，把 asr.model 换成 iic/SenseVoiceSmall-onnx。",
+            tr("自带的小模型只认识演示的句子；要听懂别的话，把 asr.model 换成 iic/SenseVoiceSmall-onnx。"),
             err=True,
         )
     if measure:
@@ -117,7 +118,7 @@ class _Bar:
 
     def __init__(self, progress: Progress | None, files: int) -> None:
         self._progress = progress
-        self._task = progress.add_task("识别", total=files) if progress else None
+        self._task = progress.add_task(tr("识别"), total=files) if progress else None
 
     def say(self, line: str) -> None:
         if self._progress and sys.stdout.isatty():

@@ -16,19 +16,20 @@ import numpy as np
 
 from xiaozhi_persona.commands.common import print_json
 from xiaozhi_persona.commands.tables import print_table
+from xiaozhi_persona.language import later, tr
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.text_files import read_text
 
 _ENGINES = ("funasr_onnx", "funasr", "funasr_server")
 _COLUMNS = {
-    "loaded_in_ms": "读模型",
-    "p50_ms": "一句",
-    "p95_ms": "最慢 5%",
-    "real_time_factor": "实时率",
-    "peak_rss_mb": "内存 MB",
-    "character_error_rate": "字错率",
+    "loaded_in_ms": later("读模型"),
+    "p50_ms": later("一句"),
+    "p95_ms": later("最慢 5%"),
+    "real_time_factor": later("实时率"),
+    "peak_rss_mb": later("内存 MB"),
+    "character_error_rate": later("字错率"),
 }
-_CAPTION = (
+_CAPTION = later(
     "时间是毫秒，一句的是中位数。实时率是识别每秒声音用的秒数。字错率只算有 .txt 的录音。都是越低越好。"
 )
 
@@ -49,11 +50,17 @@ def compare_models(
             [model, *(_shown(row.get(key)) for key in _COLUMNS)]
             for model, row in zip(models, rows, strict=True)
         ]
-        names = [*_COLUMNS.values()]
-        print_table(["模型", *names], cells, right=names, title=f"{len(files)} 段录音", caption=_CAPTION)
+        names = [tr(name) for name in _COLUMNS.values()]
+        print_table(
+            [tr("模型"), *names],
+            cells,
+            right=names,
+            title=tr("{count} 段录音", count=len(files)),
+            caption=tr(_CAPTION),
+        )
     for model, row in zip(models, rows, strict=True):
         if "error" in row:
-            click.echo(f"{model}：{row['error']}", err=True)
+            click.echo(tr("{model}：{value}", model=model, value=row["error"]), err=True)
     return int(any("error" in row for row in rows))
 
 
@@ -100,9 +107,10 @@ def _run(model: str, files: Sequence[Path], settings: Settings, config: Path | N
     )
     lines: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
     if not lines or "loaded_in_ms" not in lines[-1]:
-        said = (done.stderr or "").strip().splitlines() or ["没有结果，见上面的错误"]
-        reason = next((line for line in said if line.startswith("错误：")), said[-1])
-        return [{"error": reason.removeprefix("错误：")}]
+        said = (done.stderr or "").strip().splitlines() or [tr("没有结果，见上面的错误")]
+        error = tr("错误：{exc}", exc="")
+        reason = next((line for line in said if line.startswith(error)), said[-1])
+        return [{"error": reason.removeprefix(error)}]
     return lines
 
 

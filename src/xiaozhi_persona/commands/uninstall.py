@@ -8,6 +8,7 @@ import click
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.errors import SettingsError, own_command
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.host.manifest import Tree
 from xiaozhi_persona.providers.host.removal import Removal, uninstall
 from xiaozhi_persona.providers.host.survey import find_server
@@ -32,7 +33,7 @@ def command(
     if config:  # ./config.yaml is the host's own where this is run in its folder
         prepare(config, debug)
     if docker and host:
-        raise SettingsError("HOST 和 --docker 只写一个：Docker 里的小智服务端用 --docker。")
+        raise SettingsError(tr("HOST 和 --docker 只写一个：Docker 里的小智服务端用 --docker。"))
     if docker:
         from xiaozhi_persona.providers.host.docker import data_folder, uninstall_docker
 
@@ -43,21 +44,27 @@ def command(
         return
     if host is None:
         raise SettingsError(
-            f"缺少小智服务端的文件夹。写成 {own_command('uninstall HOST')}，Docker 里的用 --docker。"
+            tr(
+                "缺少小智服务端的文件夹。写成 {command}，Docker 里的用 --docker。",
+                command=own_command("uninstall HOST"),
+            )
         )
     server = find_server(host)
     _report(uninstall(Tree(server, server / "data"), purge=purge), as_json)
 
 
 def _report(removal: Removal, as_json: bool, quiet: bool = False) -> None:
-    for action, word, paths in (("restore", "还原了", removal.restored), ("remove", "删了", removal.removed)):
+    for action, word, paths in (
+        ("restore", tr("还原了"), removal.restored),
+        ("remove", tr("删了"), removal.removed),
+    ):
         for path in paths:
             if as_json:
                 print_json({"path": str(path), "action": action})
             else:
                 click.echo(f"{word} {path}")
     if removal.left and not as_json:
-        click.echo("留着没有动的：")
+        click.echo(tr("留着没有动的："))
     for line in removal.left:
         if as_json:
             print_json({"left": line})
@@ -66,9 +73,9 @@ def _report(removal: Removal, as_json: bool, quiet: bool = False) -> None:
     if quiet:
         return
     if removal.restored or removal.removed:
-        _say("卸载好了。下一步：重启小智服务端。", as_json)
+        _say(tr("卸载好了。下一步：重启小智服务端。"), as_json)
     else:
-        _say("这里没有装过，或已经卸载，没有要改的。", as_json)
+        _say(tr("这里没有装过，或已经卸载，没有要改的。"), as_json)
 
 
 def _say(line: str, as_json: bool) -> None:

@@ -13,6 +13,7 @@ import anyio
 import httpx
 
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.tts.gpt_sovits.dialect import Dialect, described
 from xiaozhi_persona.providers.tts.gpt_sovits.pool import ADDRESS_VARIABLE, base_url, separated
 from xiaozhi_persona.settings import GptSovitsSettings
@@ -99,7 +100,13 @@ async def look_at(url: str, connect_timeout_s: float) -> Found:
     if isinstance(failure, ConnectionRefusedError):
         return Found(url, "closed", reason=str(failure))
     is_late = isinstance(failure, TimeoutError)
-    return Found(url, "unreachable", reason=f"{connect_timeout_s:g} 秒没有接通" if is_late else str(failure))
+    return Found(
+        url,
+        "unreachable",
+        reason=tr("{connect_timeout_s:g} 秒没有接通", connect_timeout_s=connect_timeout_s)
+        if is_late
+        else str(failure),
+    )
 
 
 async def _described(url: str, connect_timeout_s: float) -> Found:
@@ -109,7 +116,9 @@ async def _described(url: str, connect_timeout_s: float) -> Found:
             with anyio.fail_after(PROBE_TIMEOUT_S + connect_timeout_s):
                 response = await client.get(url + "/openapi.json")
     except (httpx.TimeoutException, TimeoutError):
-        return Found(url, "silent", reason=f"{PROBE_TIMEOUT_S:g} 秒没有回答")
+        return Found(
+            url, "silent", reason=tr("{PROBE_TIMEOUT_S:g} 秒没有回答", PROBE_TIMEOUT_S=PROBE_TIMEOUT_S)
+        )
     except httpx.HTTPError as exc:
         return Found(url, "undescribed", reason=str(exc) or type(exc).__name__)
     try:
@@ -117,5 +126,9 @@ async def _described(url: str, connect_timeout_s: float) -> Found:
     except ValueError:
         dialect = None
     if dialect is None:
-        return Found(url, "undescribed", reason=f"/openapi.json 回答 {response.status_code}")
+        return Found(
+            url,
+            "undescribed",
+            reason=tr("/openapi.json 回答 {status_code}", status_code=response.status_code),
+        )
     return Found(url, "described", dialect)

@@ -19,6 +19,7 @@ from xiaozhi_persona.commands.tables import print_table
 from xiaozhi_persona.commands.voice_servers import look_at, written_addresses
 from xiaozhi_persona.commands.voices_send import send
 from xiaozhi_persona.errors import PersonaError, SettingsError
+from xiaozhi_persona.language import later, tr
 from xiaozhi_persona.providers.tts.gpt_sovits import GptSovitsSynthesizer
 from xiaozhi_persona.providers.tts.gpt_sovits.pool import addresses
 from xiaozhi_persona.roles.clips import ClipChooser
@@ -29,7 +30,12 @@ from xiaozhi_persona.text.reply import ReplyReader
 
 TEXT = "今天天气很好，我们一起去公园走走吧。"
 
-_KINDS = {"v1": "v1（api.py）", "v2": "v2（api_v2.py）", "pack": "整合包（v2 的参数，在 /）", "": "认不出"}
+_KINDS = {
+    "v1": "v1（api.py）",
+    "v2": "v2（api_v2.py）",
+    "pack": later("整合包（v2 的参数，在 /）"),
+    "": later("认不出"),
+}
 
 
 @click.group("voices", invoke_without_command=True)
@@ -59,27 +65,29 @@ def list_voices(config: Path | None, as_json: bool, debug: bool) -> None:
         return
     rows, errors = [], {}
     for row in servers:
-        chunks = {True: "会", False: "不会", None: ""}[row["chunked_modes"]]
-        weights = "\n".join(filter(None, row["weights"].values())) or "它启动时的"
-        kind = _KINDS[row["api"] or ""] if row["reachable"] else "连不上"
+        chunks = {True: tr("会"), False: tr("不会"), None: ""}[row["chunked_modes"]]
+        weights = "\n".join(filter(None, row["weights"].values())) or tr("它启动时的")
+        kind = tr(_KINDS[row["api"] or ""]) if row["reachable"] else tr("连不上")
         rows.append([row["server"], kind, chunks, weights])
         if row["failure"]:
             errors[row["server"]] = row["failure"]
     if servers:
-        columns = ["服务器", "接口", "句内分块（方式 2、3）", "角色没有权重时用"]
+        columns = [tr("服务器"), tr("接口"), tr("句内分块（方式 2、3）"), tr("角色没有权重时用")]
         print_table(columns, rows, wraps=columns[2:])
     else:
-        click.echo("没有 GPT-SoVITS 服务器。在 gpt_sovits.servers 里写上，如 [http://192.168.1.9:9880]。")
+        click.echo(tr("没有 GPT-SoVITS 服务器。在 gpt_sovits.servers 里写上，如 [http://192.168.1.9:9880]。"))
     rows = []
     for row in roles:
-        clips = "、".join(f"{name} {count}" for name, count in row.get("references", {}).items())
+        clips = tr("、").join(f"{name} {count}" for name, count in row.get("references", {}).items())
         weights = "\n".join(filter(None, row.get("weights", {}).values()))
         if "error" in row:
             errors[row["role"]] = row["error"]
-            rows.append([row["role"], "读不了", "", ""])
+            rows.append([row["role"], tr("读不了"), "", ""])
         else:
-            rows.append([row["role"], row["name"], clips or "没有", weights])
-    print_table(["角色", "名字", "参考音频", "权重"], rows, wraps=("参考音频", "权重"))
+            rows.append([row["role"], row["name"], clips or tr("没有"), weights])
+    print_table(
+        [tr("角色"), tr("名字"), tr("参考音频"), tr("权重")], rows, wraps=(tr("参考音频"), tr("权重"))
+    )
     _print_errors(errors)
 
 
@@ -133,7 +141,7 @@ def _role_row(role_id: str, settings: Settings) -> dict[str, Any]:
     return {
         "role": role_id,
         "name": role.name,
-        "references": dict(Counter(clip.name or "默认" for clip in role.clips)),
+        "references": dict(Counter(clip.name or tr("默认") for clip in role.clips)),
         "weights": {"gpt": role.voice.gpt_weights, "sovits": role.voice.sovits_weights},
     }
 
@@ -144,7 +152,7 @@ async def _test(settings: Settings, role: Role, text: str, out: Path | None) -> 
     reader = ReplyReader(role.emotion_names)
     segments = reader.feed(text) + reader.finish()
     if not segments:
-        raise SettingsError("--text 里没有可以说的字。例如：--text 【高兴】今天真好！")
+        raise SettingsError(tr("--text 里没有可以说的字。例如：--text 【高兴】今天真好！"))
     spoken = "".join(segment.text for segment in segments)
     clip = ClipChooser(role, reply=0).clip(segments[0].emotion)
     rows = []
@@ -155,7 +163,13 @@ async def _test(settings: Settings, role: Role, text: str, out: Path | None) -> 
             try:
                 write_wav(file, sound, rate_hz)
             except OSError as exc:
-                raise SettingsError(f"写不了 {file}（{exc.strerror}）。用 --out 换一个能写的地方。") from exc
+                raise SettingsError(
+                    tr(
+                        "写不了 {file}（{strerror}）。用 --out 换一个能写的地方。",
+                        file=file,
+                        strerror=exc.strerror,
+                    )
+                ) from exc
             row["file"] = str(file)
         rows.append(row)
     return rows
@@ -199,22 +213,26 @@ def _print_test(rows: list[dict[str, Any]]) -> None:
         figures = [""] * 5
         if "rtf" in row:
             figures = [
-                f"{row['first_audio_ms']:.0f} 毫秒",
+                tr("{value:.0f} 毫秒", value=row["first_audio_ms"]),
                 f"{row['sample_rate_hz']} Hz",
-                f"{row['audio_s']:.2f} 秒",
-                f"{row['total_s']:.2f} 秒",
+                tr("{value:.2f} 秒", value=row["audio_s"]),
+                tr("{value:.2f} 秒", value=row["total_s"]),
                 f"{row['rtf']:.2f}",
             ]
-        cells.append([row["server"], *figures, "没说出来" if "error" in row else row.get("file", "好")])
+        cells.append(
+            [row["server"], *figures, tr("没说出来") if "error" in row else row.get("file", tr("好"))]
+        )
         if "error" in row:
             errors[row["server"]] = row["error"]
-    columns = ["服务器", "多久出声", "采样率", "声音", "全部用时", "实时率", ""]
+    columns = [tr("服务器"), tr("多久出声"), tr("采样率"), tr("声音"), tr("全部用时"), tr("实时率"), ""]
     print_table(columns, cells, right=columns[1:6])
     _print_errors(errors)
     if any(row.get("rtf", 0) >= 1 for row in rows):
-        click.echo("实时率超过 1：说话会断断续续。换快一些的显卡，或把 gpt_sovits.streaming_mode 设为 fast。")
+        click.echo(
+            tr("实时率超过 1：说话会断断续续。换快一些的显卡，或把 gpt_sovits.streaming_mode 设为 fast。")
+        )
 
 
 def _print_errors(errors: dict[str, str]) -> None:
     for what, error in errors.items():
-        click.echo(f"{what}：{error}")
+        click.echo(tr("{what}：{error}", what=what, error=error))

@@ -10,15 +10,16 @@ import click
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.own_settings import own_file, put_settings
 from xiaozhi_persona.errors import SettingsError, own_command
+from xiaozhi_persona.language import later, tr
 from xiaozhi_persona.roles.role import Role, role_of_settings
 from xiaozhi_persona.settings_files import find_files
 
 _START = {"v1": "python api.py -a 0.0.0.0 -p 9880", "v2": "python api_v2.py -a 0.0.0.0 -p 9880"}
-_README = """\
+_README = later("""\
 把这个压缩包解压到 GPT-SoVITS 那台机器的 {parent}，解压后应有 {folder}。
 再在 GPT-SoVITS 的文件夹里启动它（让别的机器也能访问）：
   {start}
-"""
+""")
 
 
 @click.command("send")
@@ -35,15 +36,19 @@ def send(
     files = _files_of(role)
     if not files:
         raise SettingsError(
-            f"角色 {role.id} 没有参考音频，没有要送过去的。放进 {role.folder / 'refs'} 再运行。"
+            tr(
+                "角色 {id} 没有参考音频，没有要送过去的。放进 {value} 再运行。",
+                id=role.id,
+                value=role.folder / "refs",
+            )
         )
     if not parent:
         parent = _parent_of(role.sheet.server_dir) or click.prompt(
-            "解压到 GPT-SoVITS 那台机器的哪个文件夹（如 D:\\voices 或 /srv/voices）", err=True
+            tr("解压到 GPT-SoVITS 那台机器的哪个文件夹（如 D:\\voices 或 /srv/voices）"), err=True
         )
     folder = _folder_there(parent, role.id)
     start = _START["v1" if settings.gpt_sovits.api == "v1" else "v2"]
-    told = _README.format(parent=parent, folder=folder, start=start)
+    told = tr(_README, parent=parent, folder=folder, start=start)
     out = out or Path("out", f"{role.id}-voices.zip")
     _pack(role, files, told, out)
     put_settings(own_file(find_files(config)), {f"gpt_sovits.server_dirs.{role.id}": folder})
@@ -51,8 +56,24 @@ def send(
     if as_json:
         print_json({"zip": str(out), "files": len(files), "server_dir": folder, "start": start})
         return
-    click.echo(f"角色 {role.id} 的 {len(files)} 个文件打包在 {out.absolute()}\n{told}", nl=False)
-    click.echo(f"已记下 gpt_sovits.server_dirs.{role.id}: {folder}。之后运行 {test}")
+    click.echo(
+        tr(
+            "角色 {id} 的 {count} 个文件打包在 {absolute}\n{told}",
+            id=role.id,
+            count=len(files),
+            absolute=out.absolute(),
+            told=told,
+        ),
+        nl=False,
+    )
+    click.echo(
+        tr(
+            "已记下 gpt_sovits.server_dirs.{id}: {folder}。之后运行 {test}",
+            id=role.id,
+            folder=folder,
+            test=test,
+        )
+    )
 
 
 def _folder_there(parent: str, role_id: str) -> str:
@@ -61,7 +82,9 @@ def _folder_there(parent: str, role_id: str) -> str:
     kind = PureWindowsPath if windows.drive else PurePosixPath
     path = kind(parent)
     if not path.is_absolute():
-        raise SettingsError(f"{parent} 不是完整的路径。写成 D:\\voices 或 /srv/voices 这样。")
+        raise SettingsError(
+            tr("{parent} 不是完整的路径。写成 D:\\voices 或 /srv/voices 这样。", parent=parent)
+        )
     return str(path / role_id)
 
 
@@ -85,8 +108,10 @@ def _pack(role: Role, files: list[Path], told: str, out: Path) -> None:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(f"{role.id}/先读我.txt", "\ufeff" + told.replace("\n", "\r\n"))
+            archive.writestr(tr("{id}/先读我.txt", id=role.id), "\ufeff" + told.replace("\n", "\r\n"))
             for file in files:
                 archive.write(file, f"{role.id}/{file.relative_to(role.folder).as_posix()}")
     except OSError as exc:
-        raise SettingsError(f"写不了 {out}（{exc.strerror}）。用 --out 换一个能写的地方。") from exc
+        raise SettingsError(
+            tr("写不了 {out}（{strerror}）。用 --out 换一个能写的地方。", out=out, strerror=exc.strerror)
+        ) from exc
