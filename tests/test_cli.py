@@ -163,6 +163,17 @@ def test_an_unexpected_error_is_told_in_two_lines(run: Run, monkeypatch: pytest.
     assert "RuntimeError: boom" in ended.err and "--debug" in ended.err
 
 
+def test_a_package_that_the_command_needs_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the package was installed by hand without the extra `bridge`."""
+
+    def lacks(name: str) -> None:
+        raise ModuleNotFoundError("No module named 'aiohttp.web'", name="aiohttp.web")
+
+    monkeypatch.setattr(importlib, "import_module", lacks)
+    ended = run("serve")
+    assert ended.code == 1 and ended.err.endswith("pip install aiohttp\n") and "意外" not in ended.err
+
+
 def test_wrong_settings_end_every_command_with_2(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("bridge: {http_port: 0}", encoding="utf-8")

@@ -11,6 +11,7 @@ import pytest
 from command_lines import complaint
 
 from xiaozhi_persona.cli import COMMANDS
+from xiaozhi_persona.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
@@ -89,3 +90,11 @@ def test_every_command_can_be_typed_as_it_stands(page: Path) -> None:
 )
 def test_a_wrong_command_in_a_page_would_be_found(line: str) -> None:
     assert complaint(line, whole=True)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_setting_that_is_named_exists(page: Path) -> None:
+    defaults = Settings().model_dump()
+    named = re.findall(r"`([a-z_]+)\.([a-z_0-9]+)[`:]", page.read_text(encoding="utf-8"))
+    of_sections = [(section, key) for section, key in named if isinstance(defaults.get(section), dict)]
+    assert not [f"{section}.{key}" for section, key in of_sections if key not in defaults[section]]

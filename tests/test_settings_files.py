@@ -259,6 +259,9 @@ def test_what_was_written_into_config_yaml_is_told_and_moved_by_one_command(
     assert Path("data/config.yaml.bak").read_text(encoding="utf-8") == edited
     assert load_settings(None, {}).model_dump() == before
     assert edited_settings(None) == [] and "没有要搬的" in run("set", "--move")
+    write("config.yaml", render().replace("http_port: 8003", "http_port: 9005"))
+    assert "恢复了原样" in run("set", "--move") and load_settings(None, {}).bridge.http_port == 9003
+    assert Path("config.yaml").read_text(encoding="utf-8") == render()
 
 
 @pytest.mark.skipif(not shutil.which("git"), reason="needs git")

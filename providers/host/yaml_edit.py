@@ -52,8 +52,9 @@ class Edit:
 def put(text: str, changes: Mapping[str, Any]) -> tuple[str, list[Edit]]:
     """Return `text` with the values of `changes` (nested like the text) put in, and what was done.
 
-    Values that are there already are left alone, and so are those of a list that is to hold Items. Raises
-    UnsupportedText.
+    Values that are there already are left alone, and so are those of a list that is to hold Items. A plain list that
+    takes the place of another is written on one line, and the other is not sure to come back as it was written.
+    Raises UnsupportedText.
     """
     data, root = read_text(text)
     work = _Work(text, _newline(text), [], [])
@@ -161,9 +162,8 @@ def _put(
         elif isinstance(old, yaml.SequenceNode) and isinstance(value, list):
             start, end = old.start_mark.index, end_of(work.text, key_node, old)
             work.edits.append(Edit((*path, key), work.text[start:end], value))
-            if not work.text[key_node.end_mark.index : start].strip(
-                ": \r\n"
-            ):  # no comment between key and list
+            between = work.text[key_node.end_mark.index : start]
+            if not between.strip(": \r\n"):  # no comment, so that the new list can stand behind its key
                 start = work.text.index(":", key_node.end_mark.index) + 1
             work.patch(start, end, " " + _list(value))
         else:

@@ -13,7 +13,7 @@ import click
 
 from xiaozhi_persona import __version__
 from xiaozhi_persona.commands.lazy_group import LazyGroup, show_help_alone, translate_help
-from xiaozhi_persona.errors import PersonaError, own_command
+from xiaozhi_persona.errors import PersonaError, own_command, pip_install
 from xiaozhi_persona.language import VARIABLE, set_language, tr
 from xiaozhi_persona.settings_files import written_language
 
@@ -129,6 +129,15 @@ def main() -> None:
     except Exception as exc:
         if "--debug" in sys.argv:
             raise
+        package = (exc.name or "").split(".")[0] if isinstance(exc, ModuleNotFoundError) else ""
+        if package and package != __package__:  # installed by hand, without the extra that this command needs
+            lacking = tr(
+                "这个命令要用 {package}，还没有装。运行 {command}",
+                package=package,
+                command=pip_install(package),
+            )
+            click.echo(tr("错误：{exc}", exc=lacking), err=True)
+            sys.exit(1)
         click.echo(
             tr(
                 "出了意外的错误：{name}: {exc}\n加上 --debug 再运行一次可看到细节。",

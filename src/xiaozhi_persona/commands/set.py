@@ -32,8 +32,9 @@ def command(
     files = find_files(config)
     if move == (key is not None):
         raise click.UsageError(tr("写成：set 键 值，或 set --move"))
+    was_edited = False
     if key is None:
-        done = _move(files)
+        was_edited, done = _move(files)
     elif value is None:
         done = {key: _present(key, config)}
     else:
@@ -44,12 +45,12 @@ def command(
     else:
         for name, setting in done.items():
             click.echo(f"{name}: {setting}")
-        if value is not None or move:
-            click.echo(
-                tr("写在 {own}，下次启动生效", own=files.own)
-                if done
-                else tr("config.yaml 没有改过，没有要搬的")
-            )
+        if done and (value is not None or move):
+            click.echo(tr("写在 {own}，下次启动生效", own=files.own))
+        elif was_edited:
+            click.echo(tr("改过的项 {own} 里都已经有了，以它为准；config.yaml 恢复了原样", own=files.own))
+        elif move:
+            click.echo(tr("config.yaml 没有改过，没有要搬的"))
     if key is not None and value is not None:
         _tell_what_else_counts(key, done[key], config)
 
@@ -77,11 +78,14 @@ def _present(key: str, config: Path | None) -> Any:
     return value
 
 
-def _move(files: SettingsFiles) -> dict[str, Any]:
-    """Write what config.yaml says differently from the defaults into the user's own file, whose settings win."""
+def _move(files: SettingsFiles) -> tuple[bool, dict[str, Any]]:
+    """Write what config.yaml says differently from the defaults into the user's own file, whose settings win.
+
+    Returns whether there was anything, and what was written.
+    """
     own = own_file(files)
     if files.defaults is None:
-        return {}
+        return False, {}
     changed = changed_keys(read_file(files.defaults))
     already = changed_keys(read_file(own)) if own.is_file() else {}
     moved = {key: value for key, value in changed.items() if key not in already}
@@ -93,4 +97,4 @@ def _move(files: SettingsFiles) -> dict[str, Any]:
     if changed:
         write_own(own.with_name("config.yaml.bak"), read_text(files.defaults))
         write_own(files.defaults, render())
-    return moved
+    return bool(changed), moved
