@@ -37,8 +37,8 @@ _SENTENCES_AHEAD = 2
 # How a stream must end so that a decoder is ready for the next one. Measured: after 20 ms, or at 1,000, not always.
 _QUIET_MS = 40
 _QUIET_LEVEL = 300
-_FIRST_FRAMES = 5  # encoded by themselves, so that speech begins before the rest is encoded
-_FRAMES_PER_STEP = 50  # 14 ms of encoding: long enough for a thread, short enough to share it
+_FRAMES_PER_STEP = 50  # 35 ms of encoding: long enough for a thread, short enough to share it
+_STEP_GROWTH = 4  # each step plays for long enough to encode the next, where one frame takes up to 15 ms
 
 
 @dataclass
@@ -210,14 +210,14 @@ class SpeechPipeline:
     async def _encode(self, frames: list[Samples], sentence: Sentence) -> None:
         """Encode in a thread, many frames at a time: one hand-over costs more than half a frame's encoding."""
         loop = asyncio.get_running_loop()
-        start = 0
+        is_awaited = self._plays_until_s < time.monotonic()
+        start, step = 0, 1 if is_awaited else _FRAMES_PER_STEP
         while start < len(frames):
-            step = _FIRST_FRAMES if start == 0 else _FRAMES_PER_STEP
             batch = frames[start : start + step]
             sentence._packets.put_nowait(await loop.run_in_executor(None, self._encode_frames, batch))
             played_s = len(batch) * self._encoder.frame_samples / self._sample_rate_hz
             self._plays_until_s = max(self._plays_until_s, time.monotonic()) + played_s
-            start += step
+            start, step = start + step, min(step * _STEP_GROWTH, _FRAMES_PER_STEP)
 
     def _encode_frames(self, frames: list[Samples]) -> list[bytes]:
         self._tail = frames[-1][-self._sample_rate_hz * _QUIET_MS // 1000 :]
