@@ -114,6 +114,15 @@ def test_every_command_has_chinese_help_for_itself_and_each_option(run: Run, nam
         assert run(*path, "-h").out == ended.out
 
 
+def test_a_question_that_nobody_can_answer_says_how_to_answer_it_beforehand(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = run("voices", "send", "xiaoyu")
+    assert ended.code == 2 and "--help" in ended.err
+    assert "--to" in run("voices", "send", "--help").out
+
+
 def test_the_help_lists_every_command(run: Run) -> None:
     ended = run("--help")
     assert ended.code == 0

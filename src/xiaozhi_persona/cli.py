@@ -121,7 +121,14 @@ def main() -> None:
     except click.ClickException as exc:
         click.echo(tr("错误：{format_message}", format_message=exc.format_message()), err=True)
         sys.exit(1)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as exc:
+        if isinstance(exc.__context__, EOFError):
+            click.echo(err=True)  # the question ended no line
+            click.echo(
+                tr("有一个问题要问，可是这里没有终端。加上 --help 再运行一次，看看能先写好答案的选项。"),
+                err=True,
+            )
+            sys.exit(2)
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone
