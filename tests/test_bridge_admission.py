@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 from fakes.bridge import Rig, make_settings, running
 from fakes.parts import FakeChatModel, make_parts
+from fakes.wire import answer_to
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -48,22 +49,10 @@ async def greeted(websocket: ClientConnection) -> None:
     assert json.loads(await websocket.recv())["type"] == "hello"
 
 
-async def answer(websocket: ClientConnection, text: str) -> str:
-    """Type a text; return the subtitles of the reply."""
-    await websocket.send(json.dumps({"type": "listen", "state": "detect", "text": text}))
-    said = ""
-    async for frame in websocket:
-        data = json.loads(frame) if isinstance(frame, str) else {}
-        said += data.get("text", "") if data.get("state") == "sentence_start" else ""
-        if data.get("state") == "stop":
-            return said
-    raise AssertionError("closed")
-
-
 async def ask(rig: Rig, text: str, headers: dict[str, str]) -> str:
     async with connect(rig.url, additional_headers=headers) as websocket:
         await greeted(websocket)
-        return await answer(websocket, text)
+        return await answer_to(websocket, text)
 
 
 def code_in(said: str) -> str:
@@ -98,14 +87,14 @@ async def test_a_device_that_is_not_paired_hears_its_code_and_nothing_else(tmp_p
         connect(rig.url, additional_headers=device()) as websocket,
     ):
         await greeted(websocket)
-        said = await answer(websocket, "我对花生过敏")
+        said = await answer_to(websocket, "我对花生过敏")
         assert "没有配对" in said
-        assert code_in(await answer(websocket, "记住我的车停在三楼")) == code_in(said)
+        assert code_in(await answer_to(websocket, "记住我的车停在三楼")) == code_in(said)
         assert not chat.asked and not (tmp_path / "memory").exists()
         done = await command(tmp_path, "approve", code_in(said))
         assert done.exit_code == 0 and MAC in done.output
         assert (
-            await answer(websocket, "我对什么过敏") == "好。"
+            await answer_to(websocket, "我对什么过敏") == "好。"
         )  # on the same connection, without a new start
         assert "花生" not in str(chat.asked)
 
@@ -145,19 +134,19 @@ async def test_another_client_with_a_known_id_gets_a_memory_of_its_own_and_is_to
         assert await ask(rig, "我对花生过敏", device()) == "好。"
         async with connect(rig.url, additional_headers=device("thief")) as thief:
             await greeted(thief)
-            said = await answer(thief, "我对什么过敏")
+            said = await answer_to(thief, "我对什么过敏")
             assert said.endswith("好。") and "新的记忆" in said
-            assert await answer(thief, "我对什么过敏呢") == "好。"
+            assert await answer_to(thief, "我对什么过敏呢") == "好。"
             assert await ask(rig, "好吗", device("thief")) == "好。"  # which ended the connection before
         async with connect(rig.url, additional_headers=device("thief")) as thief:
             await greeted(thief)
-            assert await answer(thief, "忘掉我说过的一切") and await answer(thief, "确定")
+            assert await answer_to(thief, "忘掉我说过的一切") and await answer_to(thief, "确定")
             async with connect(
                 rig.url, additional_headers=device()
             ) as mine:  # ends no connection of the other
                 await greeted(mine)
-                assert await answer(mine, "我对什么过敏吗") == "好。"
-                assert await answer(thief, "还在吗") == "好。"
+                assert await answer_to(mine, "我对什么过敏吗") == "好。"
+                assert await answer_to(thief, "还在吗") == "好。"
         asked = ["".join(message.content for message in messages) for messages in chat.asked]
         assert (
             not any("花生" in text for text in asked[1:-2])
@@ -209,10 +198,10 @@ async def test_the_bridge_goes_on_while_its_file_cannot_be_used(
     async with running(make_parts(FakeChatModel("好。")), settings_in(tmp_path)) as rig:
         async with connect(rig.url, additional_headers=device()) as websocket:
             await greeted(websocket)
-            assert await answer(websocket, "在吗") == "好。"
+            assert await answer_to(websocket, "在吗") == "好。"
             with contextlib.closing(sqlite3.connect(tmp_path / "devices.db")) as other:
                 other.execute("begin exclusive")
-                assert await answer(websocket, "还在吗") == "好。"
+                assert await answer_to(websocket, "还在吗") == "好。"
                 with pytest.raises(InvalidStatus) as refused:
                     async with connect(rig.url, additional_headers={"Device-Id": "new"}):
                         pass

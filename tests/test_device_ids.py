@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from fakes.bridge import running
 from fakes.parts import FakeChatModel, FakeMemory, make_parts
+from fakes.wire import answer_to
 from hypothesis import given
 from hypothesis import strategies as st
 from memory_kit import memory, turn
@@ -94,19 +95,8 @@ async def opened(headers: dict[str, str], hello: dict[str, Any]) -> list[str]:
         for _ in range(2):  # a second hello is answered, and changes nothing
             await websocket.send(json.dumps({"type": "hello", **hello}))
             await websocket.recv()
-        await typed(websocket, "在吗")
+        await answer_to(websocket, "在吗")
     return watched.opened
-
-
-async def typed(websocket: Any, text: str) -> str:
-    await websocket.send(json.dumps({"type": "listen", "state": "detect", "text": text}))
-    said = ""
-    async for frame in websocket:
-        data = json.loads(frame) if isinstance(frame, str) else {}
-        said += data.get("text", "") if data.get("state") == "sentence_start" else ""
-        if data.get("state") == "stop":
-            break
-    return said
 
 
 @pytest.mark.parametrize("way", WAYS[:4])
@@ -129,9 +119,9 @@ async def test_who_has_no_name_is_served_and_nothing_is_kept(caplog: pytest.LogC
             async with connect(rig.url) as websocket:
                 await websocket.send('{"type":"hello"}')
                 await websocket.recv()
-                assert await typed(websocket, text) == "好。"
-                assert "没有记忆" in await typed(websocket, "记住我的车停在三楼")
-                await typed(websocket, "还在吗")
+                assert await answer_to(websocket, text) == "好。"
+                assert "没有记忆" in await answer_to(websocket, "记住我的车停在三楼")
+                await answer_to(websocket, "还在吗")
     assert watched.opened == [] and not watched.knows(Owner(""))
     for asked in chat.asked[2:]:
         assert not any("花生" in message.content for message in asked)
@@ -148,7 +138,7 @@ async def test_a_device_that_writes_its_id_otherwise_ends_its_old_connection() -
             await new.recv()
             await old.wait_closed()
             assert old.close_reason == "connected again"
-            await typed(new, "在吗")
+            await answer_to(new, "在吗")
 
 
 # The settings and the host.

@@ -114,3 +114,13 @@ class Wire:
         finally:
             self.closed = True
             self._changed.set()
+
+
+async def answer_to(websocket: ClientConnection, text: str) -> str:
+    """Type a text after the hello; return the subtitles of the whole reply."""
+    await websocket.send(json.dumps({"type": "listen", "state": "detect", "text": text}))
+    conversation = Conversation()
+    while not conversation.stops:
+        with anyio.fail_after(PATIENCE_S):
+            conversation.take(await websocket.recv())
+    return "".join(conversation.subtitles)
