@@ -100,6 +100,16 @@ def test_mistakes_name_the_file_they_stand_in() -> None:
     assert "bridge.http_port" in places["config.yaml"] and "log.level" in places[str(OWN)]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there a folder reads as a file that may not be read")
+@pytest.mark.parametrize("name", ["config.yaml", "data/.config.yaml"])
+def test_a_folder_that_docker_made_in_place_of_a_file_is_named_and_not_passed_over(
+    folder: Path, name: str
+) -> None:
+    (folder / name).mkdir(parents=True)
+    with pytest.raises(SettingsError, match=rf"{name} 是文件夹"):
+        load_settings()
+
+
 def test_in_the_hosts_folder_its_files_are_named_and_left_alone(run: Run) -> None:
     write("config.yaml", "server: {port: 1}\nselected_module:\n  TTS: EdgeTTS\n")
     write(OWN, "selected_module:\n  TTS: PersonaVoice\n")

@@ -37,7 +37,7 @@ class SettingsFiles:
     @property
     def present(self) -> list[Path]:
         """The files that are there, the later one winning."""
-        return [file for file in (self.defaults, self.own) if file and file.is_file()]
+        return [file for file in (self.defaults, self.own) if file and file.exists()]
 
 
 def find_files(config: Path | None = None) -> SettingsFiles:
@@ -98,7 +98,7 @@ def _files_in(folder: Path) -> SettingsFiles:
     of_the_host = tuple(file for file in (defaults, own) if _is_the_hosts(file))
     return SettingsFiles(
         folder.absolute(),
-        defaults if defaults.is_file() and defaults not in of_the_host else None,
+        defaults if defaults.exists() and defaults not in of_the_host else None,
         None if own in of_the_host else own,
         of_the_host,
     )

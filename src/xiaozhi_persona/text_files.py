@@ -63,6 +63,13 @@ def _bytes(file: Path) -> bytes:
         return file.read_bytes()
     except FileNotFoundError as exc:
         raise SettingsError(tr("没有这个文件：{file}。请检查路径。", file=file)) from exc
+    except IsADirectoryError as exc:
+        raise SettingsError(
+            tr(
+                "{file} 是文件夹，应是文件。Docker 在挂载的文件不存在时会造出这样的文件夹：删去它，写好文件再启动。",
+                file=file,
+            )
+        ) from exc
     except (OSError, ValueError) as exc:
         reason = os.strerror(exc.errno) if isinstance(exc, OSError) and exc.errno else exc
         raise SettingsError(
