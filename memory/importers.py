@@ -105,10 +105,10 @@ def _host_memory(
     if not keys:
         raise PersonaError(
             tr(
-                "{file} 里没有 {listed}，有的是：{listed2}。用 --owner 指明其中一个。",
+                "{file} 里没有 {wanted}，有的是：{present}。用 --owner 指明其中一个。",
                 file=file,
-                listed="、".join(sorted(devices)),
-                listed2="、".join(map(str, data)),
+                wanted=tr("、").join(sorted(devices)),
+                present=tr("、").join(map(str, data)),
             )
         )
     at_ms = diary.to_ms(datetime.fromtimestamp(file.stat().st_mtime).astimezone())

@@ -12,8 +12,8 @@ from pathlib import Path
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory.disk import obstacle
 from xiaozhi_persona.memory.readonly import lacks_last_turns
-from xiaozhi_persona.memory.spellings import adopted_folder
-from xiaozhi_persona.memory.store import BusyStore, DamagedStore, OwnerStore, has_memory, set_aside
+from xiaozhi_persona.memory.spellings import adopted_folder, is_remembered
+from xiaozhi_persona.memory.store import BusyStore, DamagedStore, OwnerStore, set_aside
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class Owners:
     @contextlib.contextmanager
     def use_existing(self, owner_id: str) -> Iterator[OwnerStore | None]:
         """Lend the memory as `use` does, None where the owner has none: nothing is made on the disk."""
-        if owner_id in self._open or has_memory(adopted_folder(self._root, owner_id)):
+        if owner_id in self._open or is_remembered(self._root, owner_id):
             with self.use(owner_id) as store:
                 yield store
         else:

@@ -10,7 +10,7 @@ from pathlib import Path
 from xiaozhi_persona.device_ids import spellings
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.memory import facts
-from xiaozhi_persona.memory.store import FILE, PENDING, OwnerStore, delete_owner, owner_folder
+from xiaozhi_persona.memory.store import OwnerStore, delete_owner, has_memory, owner_folder
 from xiaozhi_persona.memory.transfer import export_lines, import_lines
 
 log = logging.getLogger(__name__)
@@ -43,8 +43,7 @@ def adopted_folder(root: Path, owner_id: str) -> Path:
 
 def is_remembered(root: Path, owner_id: str) -> bool:
     """Whether there is a memory of an owner, under whichever spelling of the id."""
-    folders = [owner_folder(root, name) for name in (owner_id, *spellings(owner_id))]
-    return any((folder / name).exists() for folder in folders for name in (FILE, PENDING))
+    return any(has_memory(owner_folder(root, name)) for name in (owner_id, *spellings(owner_id)))
 
 
 def _move_in(other: Path, spelling: str, home: Path, owner_id: str) -> None:

@@ -198,6 +198,7 @@ def _import_facts(db: sqlite3.Connection, told: Sequence[dict[str, Any]]) -> tup
     numbers: dict[int, int] = {}
     ended: list[tuple[int, int]] = []
     repaired = 0
+    before = set(db.execute("select source, valid_from_ms from fact"))  # no index has them
     for values in told:
         old = values["id"]
         row = db.execute(
@@ -205,7 +206,9 @@ def _import_facts(db: sqlite3.Connection, told: Sequence[dict[str, Any]]) -> tup
             tuple(values[key] for key in ("subject", "attribute", "match_key", "valid_from_ms")),
         ).fetchone()
         known = row[0] if row else 0
-        mended = repair_fact(db, values, known)
+        mended = 0
+        if (values["source"], values["valid_from_ms"]) in before:
+            mended = repair_fact(db, values, known)
         repaired += mended > 0
         if known or mended:
             numbers[old] = known or mended

@@ -226,7 +226,7 @@ def load_pack(folder: Path, role_id: str = "", server_dir: str = "") -> Role:
                         value=folder / "role.yaml",
                         key=key,
                         word=word,
-                        tags="、".join(role.tags),
+                        tags=tr("、").join(role.tags),
                     )
                 )
     return role
@@ -275,7 +275,7 @@ def _names(folder: Path, sheet: RoleSheet) -> EmotionNames:
                     "{value}：emotions.{name} 要写内置的感情（{LABELS}）作 like，或写 face。",
                     value=folder / "role.yaml",
                     name=name,
-                    LABELS="、".join(LABELS),
+                    LABELS=tr("、").join(LABELS),
                 )
             )
         own[name] = Emotion(name, emotion.face) if emotion.face else like

@@ -32,6 +32,7 @@ from xiaozhi_persona.bridge.admission.devices import CODE_S, MAX_CODES, Devices,
 from xiaozhi_persona.bridge.admission.tokens import SECRET_FILE, Tokens
 from xiaozhi_persona.bridge.credentials import Credentials
 from xiaozhi_persona.errors import PersonaError, SettingsError
+from xiaozhi_persona.private_files import read_or_make
 from xiaozhi_persona.settings import BridgeSettings
 
 HOME = Source("192.168.1.20", "192.168.1.20", True)
@@ -357,6 +358,16 @@ def test_a_secret_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(PersonaError, match="权限"):
         Tokens(tmp_path)
     assert (tmp_path / SECRET_FILE).is_dir()
+
+
+def test_a_disk_without_links_keeps_the_secret_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")  # vfat, exFAT
+
+    monkeypatch.setattr(os, "link", link)
+    file = tmp_path / "secret"
+    assert read_or_make(file, lambda: b"one") == b"one" == read_or_make(file, lambda: b"two")
+    assert [path.name for path in tmp_path.iterdir()] == ["secret"]
 
 
 def test_processes_that_start_at_once_have_one_secret(tmp_path: Path) -> None:

@@ -273,6 +273,22 @@ def test_what_was_written_into_config_yaml_is_told_and_moved_by_one_command(
     assert "恢复了原样" in run("set", "--move") and load_settings(None, {}).bridge.http_port == 9003
     assert Path("config.yaml").read_text(encoding="utf-8") == render()
 
+    entry = render().replace("owners: {}", "owners: {b: 丁}")
+    write("config.yaml", entry)  # what is there already is not said to be moved
+    assert "恢复了原样" in run("set", "--move") and load_settings(None, {}).memory.owners["b"] == "丙"
+
+
+def test_a_device_in_another_spelling_is_the_same_entry(run: Run) -> None:
+    write("config.yaml", "role_of_device: {'AA-BB-CC-DD-EE-FF': default}")
+    write(OWN, "role_of_device: {'aa:bb:cc:dd:ee:ff': xiaoyu}\nmemory: {owners: {'AABBCCDDEEFF': 甲}}")
+    assert load_settings(None, {}).role_of_device == {"aa:bb:cc:dd:ee:ff": "xiaoyu"}
+    run("set", "memory.owners.aa:bb:cc:dd:ee:ff", "乙")
+    run("set", "role_of_device.aabbccddeeff", "default")
+    settings = load_settings(None, {})
+    assert settings.memory.owners == {"aa:bb:cc:dd:ee:ff": "乙"}
+    assert settings.role_of_device == {"aa:bb:cc:dd:ee:ff": "default"}
+    assert len(yaml.safe_load(OWN.read_text(encoding="utf-8"))["memory"]["owners"]) == 1
+
 
 @pytest.mark.skipif(not shutil.which("git"), reason="needs git")
 def test_an_update_leaves_the_users_settings_alone(
@@ -324,6 +340,12 @@ def test_a_role_is_packed_for_the_machine_that_speaks(run: Run, to: str, there: 
         assert clip.reference.path.replace("\\", "/") == f"{there}/{path}".replace("\\", "/")
     again = run("voices", "send", "xiaoyu")  # the folder is known by now
     assert there in again
+
+
+def test_a_role_with_a_dot_in_its_name_can_be_sent(run: Run) -> None:
+    shutil.copytree(ROOT / "roles/packs/xiaoyu", "data/roles/v1.5")
+    run("voices", "send", "v1.5", "--to", "/srv/voices")
+    assert load_settings(None, {}).gpt_sovits.server_dirs == {"v1.5": "/srv/voices/v1.5"}
 
 
 def test_what_cannot_be_sent_is_told(run: Run) -> None:

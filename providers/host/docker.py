@@ -129,7 +129,7 @@ def uninstall_docker(folder: Path) -> list[str]:
             (build / "Dockerfile").unlink()
             left = sorted(path.name for path in build.iterdir())
             if left:
-                lines.append(tr("{build} 里还有 {left}，没有删", build=build, left="、".join(left)))
+                lines.append(tr("{build} 里还有 {left}，没有删", build=build, left=tr("、").join(left)))
             else:
                 build.rmdir()
                 lines.append(tr("删了 {build}", build=build))
@@ -297,15 +297,11 @@ def _volumes(service: Mapping[str, Any]) -> Iterator[tuple[str, PurePosixPath]]:
 
 def _dockerfile(image: str, asr: bool) -> str:
     return _marked(
-        tr(
-            "FROM {image}\nCOPY source /opt/xiaozhi-persona\n# 镜像里已有的包都不换版本。\n"
-            "RUN pip list --format=freeze > /tmp/host.txt \\\n"
-            '    && pip install --no-cache-dir -c /tmp/host.txt "/opt/xiaozhi-persona[',
-            image=image,
-        )
-        + extras(asr)
-        + ']"\n'
-        f"RUN xiaozhi-persona install --doors-only {SERVER_IN_IMAGE}\n"
+        f"FROM {image}\nCOPY source /opt/xiaozhi-persona\n"
+        + f"# {tr('镜像里已有的包都不换版本。')}\n"
+        + "RUN pip list --format=freeze > /tmp/host.txt \\\n"
+        + f'    && pip install --no-cache-dir -c /tmp/host.txt "/opt/xiaozhi-persona[{extras(asr)}]"\n'
+        + f"RUN xiaozhi-persona install --doors-only {SERVER_IN_IMAGE}\n"
     )
 
 

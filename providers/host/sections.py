@@ -43,6 +43,7 @@ def door_settings(section: Mapping[str, Any], server_dir: Path, api: str = "") -
     """
     settings = base_settings(server_dir)
     from xiaozhi_persona.providers.tts.gpt_sovits.parameters import KNOWN
+    from xiaozhi_persona.providers.tts.gpt_sovits.pool import separated
 
     parameters = {key: value for key, value in section.items() if key in KNOWN}
     if str(parameters.get("streaming_mode")).strip().lower() not in ("1", "2", "3", "fast"):
@@ -51,7 +52,7 @@ def door_settings(section: Mapping[str, Any], server_dir: Path, api: str = "") -
     if unknown:
         _log.warning("TTS 设置里的 %s 不认识，没有用它。", tr("、").join(map(str, unknown)))
     url = section.get("url")
-    servers = str(url).replace(",", " ").replace(";", " ").split() if url else settings.gpt_sovits.servers
+    servers = separated(str(url)) if url else settings.gpt_sovits.servers
     sovits = settings.gpt_sovits.model_dump() | {
         "servers": servers,
         "api": api or settings.gpt_sovits.api,

@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from xiaozhi_persona.device_ids import same_key
 from xiaozhi_persona.errors import SettingsError, own_command
 from xiaozhi_persona.language import in_language, tr
 from xiaozhi_persona.settings import Settings
@@ -167,7 +168,8 @@ def _lay_over(
     data: dict[str, Any], above: dict[str, Any], place: str, origins: _Origins, path: tuple[str, ...] = ()
 ) -> None:
     """Put the values of `above`, which were read at `place`, into `data`; what both have as keys and values is joined."""
-    for key, value in above.items():
+    for written, value in above.items():
+        key = same_key(data, written)
         inner, here = data.get(key), (*path, key)
         if isinstance(value, dict) and isinstance(inner, dict):
             data[key] = inner = dict(inner)

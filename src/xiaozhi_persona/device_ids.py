@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr
@@ -37,6 +38,14 @@ def spellings(normal: str) -> list[str]:
     pairs, fours = normal.split(":"), [digits[i : i + 4] for i in range(0, 12, 4)]
     lower = [":".join(pairs), "-".join(pairs), ".".join(pairs), digits, ".".join(fours)]
     return [form for form in [*lower, *(text.upper() for text in lower)] if form != normal]
+
+
+def same_key(keys: Iterable[Any], key: Any) -> Any:
+    """Return the one of `keys` that names the same device as `key` in another spelling; `key` where there is none."""
+    if not isinstance(key, str) or key in keys:
+        return key
+    normal = normal_id(key)
+    return next((one for one in keys if isinstance(one, str) and normal_id(one) == normal), key)
 
 
 def normal_keys(of_device: Mapping[str, str]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from xiaozhi_persona.language import tr
 log = logging.getLogger(__name__)
 
 _UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 def read_or_make(file: Path, make: Callable[[], bytes]) -> bytes:
@@ -57,8 +58,15 @@ def _make(file: Path, content: bytes) -> None:
             output.write(content)
             output.flush()
             os.fsync(output.fileno())
-        with contextlib.suppress(FileExistsError):  # another process was first: its content counts
+        try:
             os.link(part, file)
+        except FileExistsError:  # another process was first: its content counts
+            pass
+        except OSError as exc:
+            if exc.errno not in _NO_LINKS:
+                raise
+            if not file.exists():  # FAT, as on a memory card, has no links
+                os.replace(part, file)
     finally:
         with contextlib.suppress(OSError):
             part.unlink()

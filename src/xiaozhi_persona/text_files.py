@@ -66,7 +66,8 @@ def _bytes(file: Path) -> bytes:
     except IsADirectoryError as exc:
         raise SettingsError(
             tr(
-                "{file} 是文件夹，应是文件。Docker 在挂载的文件不存在时会造出这样的文件夹：删去它，写好文件再启动。",
+                "{file} 是文件夹，应是文件。请检查路径；"
+                "Docker 在挂载的文件不存在时会造出这样的文件夹，那就删去它，写好文件再启动。",
                 file=file,
             )
         ) from exc

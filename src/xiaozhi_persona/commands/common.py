@@ -20,7 +20,7 @@ from xiaozhi_persona.settings_files import find_files
 from xiaozhi_persona.text_files import stream_lines
 
 DEMO_DEVICE = "demo"
-"""The id of the simulated device of `serve --demo`."""
+"""The id of the simulated device of `serve --demo`: what it says is not remembered as said by the owner of this machine."""
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from xiaozhi_persona.commands.checks import Check, failed
+from xiaozhi_persona.commands.memory_common import devices_of
 from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.errors import PersonaError, SettingsError, own_command
 from xiaozhi_persona.language import tr
@@ -86,7 +87,7 @@ def check_stored(server_dir: Path) -> Iterator[Check]:
                 step,
             )
             continue
-        devices = [device for device, name in settings.memory.owners.items() if name == owner]
+        devices = devices_of(settings, owner)
         found.append(
             tr(
                 "{owner}{value} {turns} 条",

@@ -55,6 +55,9 @@ def command(config: Path | None, as_json: bool, debug: bool) -> None:
 def _names(settings: Settings) -> dict[str, str]:
     """Return the names that devices were given, by id; none where their file is not there or cannot be read."""
     if (settings.data_dir / FILE).is_file():
-        with contextlib.suppress(PersonaError), contextlib.closing(Devices(settings.data_dir)) as devices:
+        with (
+            contextlib.suppress(PersonaError),
+            contextlib.closing(Devices(settings.data_dir, copy_if_unwritable=True)) as devices,
+        ):
             return {device.id: device.name for device in devices.everybody()}
     return {}

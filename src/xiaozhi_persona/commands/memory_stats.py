@@ -12,7 +12,6 @@ from xiaozhi_persona.commands.memory_common import opened, owner_option
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory import diary, facts, text_index
 from xiaozhi_persona.memory.diary import DAY_MS
-from xiaozhi_persona.memory.store import owner_folder
 
 _PLOT_DAYS = 60
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -25,7 +24,6 @@ def command(owner: str | None, config: Path | None, as_json: bool, debug: bool) 
     """有多少谈话、事实和日子，占多大地方，索引好不好，每天多少条。"""
     settings = prepare(config, debug)
     with opened(settings, owner) as store:
-        folder = owner_folder(settings.memory_dir, store.owner_id)
         db = store.writer
         days = dict(db.execute("select day, turns from day order by day").fetchall())
         known = facts.everything(db)
@@ -41,7 +39,7 @@ def command(owner: str | None, config: Path | None, as_json: bool, debug: bool) 
             "index": text_index.state(db),
             "problems": problems,
             "off_record": store.off_record,
-            "folder": str(folder),
+            "folder": str(store.folder),
             "bytes": sizes,
         }
     if as_json:
@@ -58,7 +56,7 @@ def command(owner: str | None, config: Path | None, as_json: bool, debug: bool) 
     )
     if data["off_record"]:
         click.echo(tr("现在不记：主人说过这段不要记"))
-    click.echo(tr("文件 {value:.1f} MB，在 {folder}", value=sum(sizes.values()) / 1e6, folder=folder))
+    click.echo(tr("文件 {value:.1f} MB，在 {folder}", value=sum(sizes.values()) / 1e6, folder=store.folder))
     if days:
         click.echo(_plot(days))
 

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from xiaozhi_persona.config import read_file, render_own
+from xiaozhi_persona.device_ids import same_key
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.host.files import write_file
@@ -48,13 +49,14 @@ def put_settings(file: Path, changes: Mapping[str, Any]) -> None:
         for section in sections:
             inner = inner.setdefault(section, {})
         inner[last] = value
-    text = read_text(file) if file.is_file() and read_file(file) else None
+    present = read_file(file) if file.is_file() else {}
+    text = read_text(file) if present else None
     if text is None:  # there is nothing in it but comments
         before = read_text(file) if file.is_file() else render_own()
         text = before.rstrip("\n") + "\n\n" + yaml.safe_dump(nested, allow_unicode=True, sort_keys=False)
     else:
         try:
-            text, _ = put(text, nested)
+            text, _ = put(text, _as_spelled(nested, present))
         except UnsupportedText as exc:
             keys = tr("、").join(changes)
             raise SettingsError(
@@ -65,6 +67,18 @@ def put_settings(file: Path, changes: Mapping[str, Any]) -> None:
                 )
             ) from exc
     write_own(file, text)
+
+
+def _as_spelled(changes: Mapping[str, Any], present: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the changes with the ids of devices as they stand in the file: another spelling would be a second entry."""
+    spelled: dict[str, Any] = {}
+    for written, value in changes.items():
+        key = same_key(present, written)
+        inner = present.get(key)
+        if isinstance(value, dict) and isinstance(inner, dict):
+            value = _as_spelled(value, inner)
+        spelled[key] = value
+    return spelled
 
 
 def write_own(file: Path, text: str) -> None:

@@ -38,7 +38,7 @@ from xiaozhi_persona.settings import Settings
 
 DEMO_SENTENCE = "我今天很开心"
 DEMO_REPLY = "out/reply.wav"
-"""A device of its own: what it says is not to be remembered as said by the owner of this machine."""
+"""Where it is kept, from the folder of the settings."""
 
 
 @click.command("serve")

@@ -11,7 +11,7 @@ import click
 from xiaozhi_persona.commands.common import common_options, print_json
 from xiaozhi_persona.commands.own_settings import own_file, put_settings, write_own
 from xiaozhi_persona.config import changed_keys, check_value, load_settings, read_file, render, variable_of
-from xiaozhi_persona.device_ids import normal_id
+from xiaozhi_persona.device_ids import normal_id, same_key
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.settings_files import SettingsFiles, find_files
@@ -91,7 +91,9 @@ def _move(files: SettingsFiles) -> tuple[bool, dict[str, Any]]:
     moved = {key: value for key, value in changed.items() if key not in already}
     for key, value in changed.items():  # of a free mapping, such as memory.owners, each entry counts
         if isinstance(value, dict) and isinstance(already.get(key), dict):
-            moved[key] = {name: inner for name, inner in value.items() if name not in already[key]}
+            there = already[key]
+            if new := {name: inner for name, inner in value.items() if same_key(there, name) not in there}:
+                moved[key] = new
     if moved:
         put_settings(own, moved)
     if changed:

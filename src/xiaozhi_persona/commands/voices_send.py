@@ -51,7 +51,7 @@ def send(
     told = tr(_README, parent=parent, folder=folder, start=start)
     out = out or Path("out", f"{role.id}-voices.zip")
     _pack(role, files, told, out)
-    put_settings(own_file(find_files(config)), {f"gpt_sovits.server_dirs.{role.id}": folder})
+    put_settings(own_file(find_files(config)), {"gpt_sovits.server_dirs": {role.id: folder}})
     test = own_command(f"voices test --role {role.id}")
     if as_json:
         print_json({"zip": str(out), "files": len(files), "server_dir": folder, "start": start})
