@@ -129,5 +129,5 @@ def _explain(error: Any) -> str:
     field = field_at(RoleSheet, [str(part) for part in error["loc"]])
     is_value = error["type"] not in ("extra_forbidden", "missing")
     return explain(error, RoleSheet) + (
-        tr("（{description}）", description=field.description) if field and is_value else ""
+        tr("（{description}）", description=tr(field.description or "")) if field and is_value else ""
     )

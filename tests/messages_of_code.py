@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from xiaozhi_persona.cli import xiaozhi_persona
 from xiaozhi_persona.commands.lazy_group import texts_of
+from xiaozhi_persona.roles import pack
 from xiaozhi_persona.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -67,6 +68,14 @@ def in_the_settings() -> Iterator[tuple[str, str]]:
                 yield str(inner.description), f"{name}.{key}"
         else:
             yield str(field.description), name
+
+
+def in_the_roles() -> Iterator[tuple[str, str]]:
+    """Yield (text, key) of what the keys of a role pack are for."""
+    for model in vars(pack).values():
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            for name, field in model.model_fields.items():
+                yield str(field.description), f"role.yaml {name}"
 
 
 def places(text: str) -> list[str]:

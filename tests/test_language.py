@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from messages_of_code import HAN, in_the_help, in_the_settings, in_the_source, places
+from messages_of_code import HAN, in_the_help, in_the_roles, in_the_settings, in_the_source, places
 
 from xiaozhi_persona import language
 from xiaozhi_persona.config import render, render_own
@@ -35,13 +35,13 @@ def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_every_message_has_its_english() -> None:
-    said = [*in_the_source(), *in_the_help(), *in_the_settings()]
+    said = [*in_the_source(), *in_the_help(), *in_the_settings(), *in_the_roles()]
     missing = {text: where for text, where in said if HAN.search(text) and text not in ENGLISH}
     assert not missing
 
 
 def test_nothing_stands_in_the_table_that_is_not_said() -> None:
-    said = {text for text, _ in (*in_the_source(), *in_the_help(), *in_the_settings())}
+    said = {text for text, _ in (*in_the_source(), *in_the_help(), *in_the_settings(), *in_the_roles())}
     assert set(ENGLISH) <= said
 
 
