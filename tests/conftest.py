@@ -16,6 +16,8 @@ from xiaozhi_persona import language, settings_files
 # Threads that live as long as the event loop or the process.
 _SHARED_THREADS = ("asyncio_", "MainThread", "pytest_timeout")
 
+THREAD_ENDS_WITHIN_S = 2.0
+
 
 @pytest.fixture(autouse=True)
 def _no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
@@ -23,11 +25,14 @@ def _no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     if inspect.iscoroutinefunction(getattr(request.node, "obj", None)):
         request.getfixturevalue("_no_leaked_tasks")
     yield
-    left = [
-        thread.name
+    others = [
+        thread
         for thread in set(threading.enumerate()) - before
         if not thread.name.startswith(_SHARED_THREADS)
     ]
+    for thread in others:  # asyncio's own thread for a process ends just after the process
+        thread.join(THREAD_ENDS_WITHIN_S)
+    left = [thread.name for thread in others if thread.is_alive()]
     assert not left, f"threads left: {left}"
 
 
