@@ -19,15 +19,17 @@ from memory_kit import memory, turn
 
 from xiaozhi_persona import __version__
 from xiaozhi_persona.cli import main
-from xiaozhi_persona.commands import doctor_host, doctor_host_asr, doctor_host_python
 from xiaozhi_persona.commands.checks import Check
-from xiaozhi_persona.commands.doctor_host import check_host
-from xiaozhi_persona.commands.doctor_host_python import check_python
+from xiaozhi_persona.commands.doctor import host as doctor_host
+from xiaozhi_persona.commands.doctor import host_asr as doctor_host_asr
+from xiaozhi_persona.commands.doctor import host_python as doctor_host_python
+from xiaozhi_persona.commands.doctor.host import check_host
+from xiaozhi_persona.commands.doctor.host_python import check_python
+from xiaozhi_persona.installer.bases import SEND_AUDIO
+from xiaozhi_persona.installer.install import apply, plan_install
+from xiaozhi_persona.installer.manifest import Tree
 from xiaozhi_persona.providers.asr.onnx_models import TINY_MODEL
-from xiaozhi_persona.providers.host.bases import SEND_AUDIO
 from xiaozhi_persona.providers.host.doors import DOORS
-from xiaozhi_persona.providers.host.install import apply, plan_install
-from xiaozhi_persona.providers.host.manifest import Tree
 from xiaozhi_persona.providers.host.tool_names import TOOL_FILE, TOOL_NAMES
 
 TEXT = "这是四秒钟的一句话，一共有十六个字。"

@@ -11,9 +11,9 @@ import pytest
 from fakes.role_packs import write_role
 
 from xiaozhi_persona.errors import SettingsError
-from xiaozhi_persona.providers.host.console import MAX_PROMPT_CHARACTERS, fields_json, steps
+from xiaozhi_persona.installer.console import MAX_PROMPT_CHARACTERS, fields_json, steps
+from xiaozhi_persona.installer.merge import PROMPT_FILE
 from xiaozhi_persona.providers.host.doors import DOORS, Door
-from xiaozhi_persona.providers.host.merge import PROMPT_FILE
 from xiaozhi_persona.providers.host.sections import asr_settings, door_settings
 from xiaozhi_persona.providers.host.tool_names import TOOL_NAMES
 from xiaozhi_persona.roles.role import Role, load_pack

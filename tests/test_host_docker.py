@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from xiaozhi_persona.errors import SettingsError
-from xiaozhi_persona.providers.host.docker import data_folder, install_docker, uninstall_docker
+from xiaozhi_persona.installer.docker import data_folder, install_docker, uninstall_docker
 from xiaozhi_persona.providers.host.doors import DOORS
 
 UPSTREAM = "ghcr.nju.edu.cn/xinnan-tech/xiaozhi-esp32-server"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from xiaozhi_persona.providers.host.prompt import template
+from xiaozhi_persona.installer.prompt import template
 from xiaozhi_persona.text.emotions import FACES, LABELS
 
 jinja2 = pytest.importorskip("jinja2")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from xiaozhi_persona.errors import PackageMissing, SettingsError
-from xiaozhi_persona.providers.host.python import install_package, package_source
+from xiaozhi_persona.installer.python import install_package, package_source
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the made-up Python is a script")
 

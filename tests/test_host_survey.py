@@ -10,7 +10,7 @@ import pytest
 from fakes.host_tree import write_host
 
 from xiaozhi_persona.errors import SettingsError
-from xiaozhi_persona.providers.host.survey import survey
+from xiaozhi_persona.installer.survey import survey
 
 
 def git(folder: Path, *arguments: str) -> None:

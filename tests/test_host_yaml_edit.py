@@ -10,7 +10,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from xiaozhi_persona.providers.host.yaml_edit import Items, UnsupportedText, put, take_back
+from xiaozhi_persona.installer.yaml_edit import Items, UnsupportedText, put, take_back
 
 CHANGES: dict[str, Any] = {
     "selected_module": {"TTS": "PersonaVoice"},

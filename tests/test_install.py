@@ -16,8 +16,8 @@ from fakes.host_tree import SETTINGS, snapshot, write_host
 from fakes.role_packs import write_role
 
 from xiaozhi_persona.cli import main
+from xiaozhi_persona.installer.merge import DEFAULT_FUNCTIONS
 from xiaozhi_persona.providers.host.doors import DOORS
-from xiaozhi_persona.providers.host.merge import DEFAULT_FUNCTIONS
 from xiaozhi_persona.providers.host.tool_names import TOOL_NAMES
 
 Run = Callable[..., tuple[int, str, str]]

@@ -11,13 +11,13 @@ import pytest
 from fakes.host_tree import SETTINGS, snapshot, write_host
 
 from xiaozhi_persona.errors import SettingsError
-from xiaozhi_persona.providers.host import files
+from xiaozhi_persona.installer import files
+from xiaozhi_persona.installer.install import apply, plan_install
+from xiaozhi_persona.installer.manifest import Tree
+from xiaozhi_persona.installer.merge import Wish, changes_for
+from xiaozhi_persona.installer.removal import uninstall
+from xiaozhi_persona.installer.survey import read_settings
 from xiaozhi_persona.providers.host.doors import DOORS
-from xiaozhi_persona.providers.host.install import apply, plan_install
-from xiaozhi_persona.providers.host.manifest import Tree
-from xiaozhi_persona.providers.host.merge import Wish, changes_for
-from xiaozhi_persona.providers.host.removal import uninstall
-from xiaozhi_persona.providers.host.survey import read_settings
 
 V1 = DOORS[0].path
 STEPS = range(1, 40)

@@ -33,7 +33,8 @@ MAY_IMPORT = {
     "providers": {"ground", "roles", "memory"},
     "host": {"ground", "memory", "roles", "providers"},
     "bridge": {"ground", "memory", "roles", "providers"},
-    "commands": {"ground", "memory", "roles", "providers", "host", "bridge"},
+    "installer": {"ground", "memory", "roles", "providers", "host"},
+    "commands": {"ground", "memory", "roles", "providers", "host", "bridge", "installer"},
 }
 
 HEAVY = {
@@ -55,6 +56,8 @@ def part_of(module: str) -> str:
     first, _, rest = module.removeprefix(PACKAGE).lstrip(".").partition(".")
     if first in ("cli", "commands", "__main__"):
         return "commands"
+    if first == "installer":
+        return first
     if first == "providers" and rest.split(".")[0] == "host":
         return "host"
     return first if first in FOLDERS else "ground"

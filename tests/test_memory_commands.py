@@ -173,7 +173,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from memory_kit import obey_permissions
-from xiaozhi_persona.commands.memory_common import opened
+from xiaozhi_persona.commands.memory.common import opened
 from xiaozhi_persona.config import load_settings
 from xiaozhi_persona.errors import PersonaError, SettingsError
 from xiaozhi_persona.memory import diary

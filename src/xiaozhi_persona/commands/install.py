@@ -10,13 +10,13 @@ import click
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.errors import SettingsError, own_command
+from xiaozhi_persona.installer.install import BACKUP, HOST_SETTINGS, Plan, apply, check, plan_install
+from xiaozhi_persona.installer.manifest import OUR_FOLDER, Tree
+from xiaozhi_persona.installer.merge import URLS, Wish, changes_for, merged, uses_our_ears
+from xiaozhi_persona.installer.survey import Host, read_settings, survey, uses_console
+from xiaozhi_persona.installer.yaml_edit import Edit
 from xiaozhi_persona.language import later, tr
 from xiaozhi_persona.providers.host.doors import DOORS
-from xiaozhi_persona.providers.host.install import BACKUP, HOST_SETTINGS, Plan, apply, check, plan_install
-from xiaozhi_persona.providers.host.manifest import OUR_FOLDER, Tree
-from xiaozhi_persona.providers.host.merge import URLS, Wish, changes_for, merged, uses_our_ears
-from xiaozhi_persona.providers.host.survey import Host, read_settings, survey, uses_console
-from xiaozhi_persona.providers.host.yaml_edit import Edit
 from xiaozhi_persona.roles.role import load_role
 
 _HOW_TO_HEAR = later(
@@ -114,7 +114,7 @@ def command(
     else:
         check(plan)
         if python:
-            from xiaozhi_persona.providers.host.python import install_package
+            from xiaozhi_persona.installer.python import install_package
 
             _say(install_package(python, asr=has_ears), as_json)
         apply(plan)
@@ -150,7 +150,7 @@ def _model(asr: str, server: Path) -> str:
 
 def _install_docker(folder: Path, wish: Wish, replace: bool, show_only: bool, as_json: bool) -> None:
     """Our files for docker beside the compose file, the settings in the folder that it mounts as data/."""
-    from xiaozhi_persona.providers.host.docker import SERVER_URL, data_folder, install_docker
+    from xiaozhi_persona.installer.docker import SERVER_URL, data_folder, install_docker
 
     data = data_folder(folder)
     tree = Tree(data.parent, data)
@@ -253,7 +253,7 @@ def _lines_of(edit: Edit) -> Iterator[str]:
 
 
 def _print_console_steps(host: Host | None, tree: Tree, wish: Wish, url: str, as_json: bool) -> None:
-    from xiaozhi_persona.providers.host.console import steps
+    from xiaozhi_persona.installer.console import steps
 
     role = load_role(wish.role or "default", tree.path(OUR_FOLDER))
     doors = [
@@ -271,7 +271,7 @@ def _next_steps(found: Host, folder: Path, python: Path | None, has_ears: bool, 
     if not has_ears:
         _say(tr(_HOW_TO_HEAR), as_json)
     if not python:
-        from xiaozhi_persona.providers.host.python import extras, package_source
+        from xiaozhi_persona.installer.python import extras, package_source
 
         source = f'"{package_source()}[{extras(True)}]"' if has_ears else package_source()
         _say(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import keyword
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ class LazyGroup(click.Group):
     """Finds its subcommands by name without importing them. Each module has its command as `command`."""
 
     def __init__(self, *, purposes: Mapping[str, str], module_prefix: str, **more: Any) -> None:
-        """`purposes` tells for each name what it is for; its module is `module_prefix` and the name."""
+        """`purposes` tells for each name what it is for; its module is `module_prefix` and the name (import_ for import)."""
         super().__init__(**more)
         self.purposes = purposes
         self._module_prefix = module_prefix
@@ -29,7 +30,8 @@ class LazyGroup(click.Group):
         """Import a subcommand; None for a name that is not there."""
         if cmd_name not in self.purposes:
             return None
-        command: click.Command = importlib.import_module(self._module_prefix + cmd_name).command
+        module = cmd_name + "_" * keyword.iskeyword(cmd_name)
+        command: click.Command = importlib.import_module(self._module_prefix + module).command
         translate_help(command)
         return command
 

@@ -8,10 +8,10 @@ import click
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.errors import SettingsError, own_command
+from xiaozhi_persona.installer.manifest import Tree
+from xiaozhi_persona.installer.removal import Removal, uninstall
+from xiaozhi_persona.installer.survey import find_server
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.providers.host.manifest import Tree
-from xiaozhi_persona.providers.host.removal import Removal, uninstall
-from xiaozhi_persona.providers.host.survey import find_server
 
 
 @click.command("uninstall")
@@ -35,7 +35,7 @@ def command(
     if docker and host:
         raise SettingsError(tr("HOST 和 --docker 只写一个：Docker 里的小智服务端用 --docker。"))
     if docker:
-        from xiaozhi_persona.providers.host.docker import data_folder, uninstall_docker
+        from xiaozhi_persona.installer.docker import data_folder, uninstall_docker
 
         data = data_folder(docker)
         _report(uninstall(Tree(data.parent, data), purge=purge), as_json, quiet=True)

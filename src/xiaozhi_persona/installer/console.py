@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from xiaozhi_persona.installer.merge import PROMPT_FILE
+from xiaozhi_persona.installer.survey import Host
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.host.doors import Door
-from xiaozhi_persona.providers.host.merge import PROMPT_FILE
-from xiaozhi_persona.providers.host.survey import Host
 from xiaozhi_persona.providers.host.tool_names import TOOL_NAMES
 from xiaozhi_persona.roles.role import Role
 

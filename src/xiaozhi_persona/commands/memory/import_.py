@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
-from xiaozhi_persona.commands.memory_common import devices_of, opened, owner_option
+from xiaozhi_persona.commands.memory.common import devices_of, opened, owner_option
 from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from xiaozhi_persona.providers.host.yaml_places import UnsupportedText, after_items, end_of, next_line
+from xiaozhi_persona.installer.yaml_places import UnsupportedText, after_items, end_of, next_line
 
 
 @dataclass(frozen=True)

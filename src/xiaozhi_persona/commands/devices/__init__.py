@@ -1,4 +1,4 @@
-"""`xiaozhi-persona devices`: who may use the bridge. Each subcommand is the module devices_<name>."""
+"""`xiaozhi-persona devices`: who may use the bridge. Each subcommand is a module of this folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SUBCOMMANDS = {
     "devices",
     cls=LazyGroup,
     purposes=_SUBCOMMANDS,
-    module_prefix="xiaozhi_persona.commands.devices_",
+    module_prefix="xiaozhi_persona.commands.devices.",
     invoke_without_command=True,
 )
 @click.pass_context

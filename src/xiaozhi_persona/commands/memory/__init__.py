@@ -1,4 +1,4 @@
-"""`xiaozhi-persona memory`: the memory by hand. Each subcommand is the module memory_<name>."""
+"""`xiaozhi-persona memory`: the memory by hand. Each subcommand is a module of this folder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SUBCOMMANDS = {
     "memory",
     cls=LazyGroup,
     purposes=_SUBCOMMANDS,
-    module_prefix="xiaozhi_persona.commands.memory_",
+    module_prefix="xiaozhi_persona.commands.memory.",
     invoke_without_command=True,
 )
 @click.pass_context

@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.installer.bases import missing_in, parse, takes_sentence_id
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.providers.host.bases import missing_in, parse, takes_sentence_id
 from xiaozhi_persona.yaml_files import load_yaml, not_yaml
 
 OLDEST = (0, 9, 1)

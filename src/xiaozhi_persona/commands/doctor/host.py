@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from xiaozhi_persona.commands.checks import Check, Status, failed, grouped
-from xiaozhi_persona.commands.doctor import check_roles
-from xiaozhi_persona.commands.doctor_host_asr import check_ears
-from xiaozhi_persona.commands.doctor_host_memory import check_choice, check_stored
-from xiaozhi_persona.commands.doctor_host_python import check_python
+from xiaozhi_persona.commands.doctor.host_asr import check_ears
+from xiaozhi_persona.commands.doctor.host_memory import check_choice, check_stored
+from xiaozhi_persona.commands.doctor.host_python import check_python
+from xiaozhi_persona.commands.doctor.roles import check_roles
 from xiaozhi_persona.commands.voice_servers import written_addresses
 from xiaozhi_persona.errors import PersonaError, SettingsError, own_command
+from xiaozhi_persona.installer.merge import PROMPT_FILE, merged
+from xiaozhi_persona.installer.survey import Host, read_settings, survey
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.host.doors import DOORS, Door, is_ours
-from xiaozhi_persona.providers.host.merge import PROMPT_FILE, merged
 from xiaozhi_persona.providers.host.sections import base_settings, door_settings
-from xiaozhi_persona.providers.host.survey import Host, read_settings, survey
 from xiaozhi_persona.providers.speech.casting import Casting
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, SpeechPipeline
 from xiaozhi_persona.providers.tts.engine import open_synthesizer

@@ -10,10 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from xiaozhi_persona.errors import SettingsError
-from xiaozhi_persona.language import tr
-from xiaozhi_persona.providers.host import files
-from xiaozhi_persona.providers.host.doors import Door, is_ours
-from xiaozhi_persona.providers.host.manifest import (
+from xiaozhi_persona.installer import files
+from xiaozhi_persona.installer.manifest import (
     MANIFEST,
     OUR_FOLDER,
     Entry,
@@ -22,9 +20,11 @@ from xiaozhi_persona.providers.host.manifest import (
     digest,
     read_manifest,
 )
-from xiaozhi_persona.providers.host.merge import PROMPT_FILE, with_changes
-from xiaozhi_persona.providers.host.prompt import template
-from xiaozhi_persona.providers.host.yaml_edit import Edit
+from xiaozhi_persona.installer.merge import PROMPT_FILE, with_changes
+from xiaozhi_persona.installer.prompt import template
+from xiaozhi_persona.installer.yaml_edit import Edit
+from xiaozhi_persona.language import tr
+from xiaozhi_persona.providers.host.doors import Door, is_ours
 
 HOST_SETTINGS = PurePosixPath("data/.config.yaml")
 BACKUP = PurePosixPath("data/.config.yaml.xiaozhi-persona.bak")

@@ -9,7 +9,7 @@ from typing import Literal
 import click
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
-from xiaozhi_persona.commands.memory_common import opened, owner_option, read_time
+from xiaozhi_persona.commands.memory.common import opened, owner_option, read_time
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory import diary
 from xiaozhi_persona.memory.transfer import turn_json

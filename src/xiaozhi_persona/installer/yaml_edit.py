@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from xiaozhi_persona.providers.host.yaml_lists import (
+from xiaozhi_persona.installer.yaml_lists import (
     Items,
     items_in,
     place_of_item,
@@ -23,7 +23,7 @@ from xiaozhi_persona.providers.host.yaml_lists import (
     with_bases,
     with_lists,
 )
-from xiaozhi_persona.providers.host.yaml_places import (
+from xiaozhi_persona.installer.yaml_places import (
     Path,
     UnsupportedText,
     after_block,

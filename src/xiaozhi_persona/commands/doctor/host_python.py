@@ -12,8 +12,8 @@ from typing import Any
 
 import xiaozhi_persona
 from xiaozhi_persona.commands.checks import Check
+from xiaozhi_persona.installer.python import package_source
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.providers.host.python import package_source
 
 TIMEOUT_S = 60.0
 """How long the host's Python may take to start and to import our package."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
-from xiaozhi_persona.commands.memory_common import now_option, opened, owner_of, owner_option, read_time
+from xiaozhi_persona.commands.memory.common import now_option, opened, owner_of, owner_option, read_time
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory import diary, facts

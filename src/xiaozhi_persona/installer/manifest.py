@@ -15,9 +15,9 @@ from typing import Any
 
 from xiaozhi_persona import __version__
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.installer.files import read_file
+from xiaozhi_persona.installer.yaml_edit import Edit
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.providers.host.files import read_file
-from xiaozhi_persona.providers.host.yaml_edit import Edit
 
 OUR_FOLDER = PurePosixPath("data/xiaozhi-persona")
 """Below the folder that holds the host's app.py, as all paths of a manifest."""

@@ -10,18 +10,16 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import click
 
-from xiaozhi_persona.commands.checks import Check, failed, grouped, print_checks
+from xiaozhi_persona.commands.checks import Check, failed, print_checks
 from xiaozhi_persona.commands.common import common_options, edited_settings, prepare, settings_sources
 from xiaozhi_persona.errors import PersonaError, SettingsError, own_command, pip_install
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory.roster import stored_memories
-from xiaozhi_persona.roles.check import MAX_SAMPLES_16K, MIN_SAMPLES_16K, check_clips, check_sheet
-from xiaozhi_persona.roles.role import Role, role_of_settings
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.settings_files import find_files
 
@@ -51,33 +49,13 @@ def command(host: Path | None, python: Path | None, config: Path | None, as_json
         settings = prepare(config, debug)
         checking = _check(settings, config)
     else:
-        from xiaozhi_persona.commands.doctor_host import check_host
+        from xiaozhi_persona.commands.doctor.host import check_host
 
         logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
         checking = check_host(host, python)
     # What goes wrong is among the findings.
     logging.getLogger("xiaozhi_persona").setLevel(logging.DEBUG if debug else logging.ERROR)
     sys.exit(1 if asyncio.run(print_checks(checking, as_json=as_json)) else 0)
-
-
-async def check_roles(settings: Settings, apis: set[str]) -> AsyncIterator[Check]:
-    """Check the roles that the settings name, each with its clips at every server.
-
-    Adds to `apis` those of the servers that were seen (v1, v2).
-    """
-    from xiaozhi_persona.commands.doctor_voices import check_voices
-
-    roles = []
-    for name in dict.fromkeys([settings.role, *settings.role_of_device.values()]):
-        try:
-            roles.append(role_of_settings(settings, name))
-        except PersonaError as exc:
-            yield failed(tr("角色 {name}", name=name), exc)
-    async for check in check_voices(settings, roles, apis):
-        yield check
-    for role in roles:  # how long a clip may be depends on the servers
-        for check in _role(role, apis):
-            yield check
 
 
 async def _check(settings: Settings, config: Path | None) -> AsyncIterator[Check]:
@@ -93,6 +71,8 @@ async def _check(settings: Settings, config: Path | None) -> AsyncIterator[Check
     yield _guarded(tr("端点检测（VAD）"), lambda: _vad(settings))
     yield await _recognizer(settings)
     yield await _chat_model(settings)
+    from xiaozhi_persona.commands.doctor.roles import check_roles
+
     async for check in check_roles(settings, set()):
         yield check
 
@@ -321,32 +301,3 @@ def _data_folder(settings: Settings) -> Check:
         tr("数据文件夹"),
         tr("{folder} 可以写", folder=folder) + ("" if there == folder else tr("（还没有，用到时建）")),
     )
-
-
-def _role(role: Role, apis: set[str]) -> Iterator[Check]:
-    """Yield the errors of `roles check` and the number of its warnings; api.py alone takes clips of any length."""
-    what, warnings = tr("角色 {id}", id=role.id), 0
-    errors: list[tuple[str, str, str]] = []
-    reports = check_clips(role)
-    findings = [(report, finding) for report in reports for finding in report.findings]
-    for report, finding in [*findings, *((None, finding) for finding in check_sheet(role))]:
-        sound = report.sound if report else None
-        is_length = bool(sound and not MIN_SAMPLES_16K <= sound.samples_at_16k <= MAX_SAMPLES_16K)
-        if finding.level == "warning" or (is_length and "api_v2" in finding.message and "v2" not in apis):
-            warnings += 1
-            continue
-        found, stop, step = finding.message.partition(tr("。"))
-        step = step.strip() or tr("运行 {command} 看全部。", command=own_command(f"roles check {role.id}"))
-        errors.append((finding.where, found + stop, step))
-    for found, step in grouped(errors):
-        yield Check("error", what, found, step)
-    if warnings:
-        step = tr("运行 {command}", command=own_command(f"roles check {role.id}"))
-        yield Check("warning", what, tr("{warnings} 处可能不好听", warnings=warnings), step)
-    elif not errors:
-        clips = (
-            tr("{count} 段参考音频没有毛病", count=len(role.clips))
-            if role.clips
-            else tr("没有参考音频，只有机器声")
-        )
-        yield Check("ok", what, tr("{name}，{clips}", name=role.name, clips=clips))

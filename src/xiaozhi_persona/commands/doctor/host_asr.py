@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from xiaozhi_persona.commands.checks import Check, failed
-from xiaozhi_persona.commands.doctor_host_memory import selected_section
-from xiaozhi_persona.commands.doctor_host_python import find_python
+from xiaozhi_persona.commands.doctor.host_memory import selected_section
+from xiaozhi_persona.commands.doctor.host_python import find_python
 from xiaozhi_persona.errors import PackageMissing, PersonaError, own_command
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.host.doors import DOORS

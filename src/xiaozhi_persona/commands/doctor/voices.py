@@ -18,7 +18,7 @@ import httpx
 from anyio.streams.memory import MemoryObjectSendStream
 
 from xiaozhi_persona.commands.checks import Check, failed, grouped
-from xiaozhi_persona.commands.doctor_references import clip_name, reason_of
+from xiaozhi_persona.commands.doctor.references import clip_name, reason_of
 from xiaozhi_persona.commands.voice_servers import (
     DEFAULT_PORT,
     Address,

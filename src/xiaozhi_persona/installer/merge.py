@@ -11,13 +11,13 @@ from typing import Any
 import yaml
 
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.installer.manifest import OUR_FOLDER
+from xiaozhi_persona.installer.survey import parse_settings
+from xiaozhi_persona.installer.yaml_edit import Edit, Items, UnsupportedText, put, take_back
+from xiaozhi_persona.installer.yaml_lists import with_lists
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.host.doors import DOORS
-from xiaozhi_persona.providers.host.manifest import OUR_FOLDER
-from xiaozhi_persona.providers.host.survey import parse_settings
 from xiaozhi_persona.providers.host.tool_names import TOOL_FILE, TOOL_NAMES
-from xiaozhi_persona.providers.host.yaml_edit import Edit, Items, UnsupportedText, put, take_back
-from xiaozhi_persona.providers.host.yaml_lists import with_lists
 
 PROMPT_FILE = OUR_FOLDER / "prompt.txt"
 _MEMORY = next(door.type for door in DOORS if door.kind == "Memory")

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
-from xiaozhi_persona.commands.memory_common import opened, owner_option
+from xiaozhi_persona.commands.memory.common import opened, owner_option
 from xiaozhi_persona.language import tr
 
 

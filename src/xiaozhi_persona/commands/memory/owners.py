@@ -9,7 +9,7 @@ import click
 
 from xiaozhi_persona.bridge.admission.devices import FILE, Devices
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
-from xiaozhi_persona.commands.memory_common import NONE_YET, devices_of
+from xiaozhi_persona.commands.memory.common import NONE_YET, devices_of
 from xiaozhi_persona.commands.tables import print_table
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.language import tr

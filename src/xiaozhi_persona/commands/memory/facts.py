@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
-from xiaozhi_persona.commands.memory_common import now_option, opened, owner_option
+from xiaozhi_persona.commands.memory.common import now_option, opened, owner_option
 from xiaozhi_persona.commands.tables import print_table
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr

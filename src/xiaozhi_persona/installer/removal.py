@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from xiaozhi_persona.errors import SettingsError
-from xiaozhi_persona.language import tr
-from xiaozhi_persona.providers.host import files
-from xiaozhi_persona.providers.host.doors import DOORS, is_ours
-from xiaozhi_persona.providers.host.install import BACKUP, HOST_SETTINGS
-from xiaozhi_persona.providers.host.manifest import (
+from xiaozhi_persona.installer import files
+from xiaozhi_persona.installer.install import BACKUP, HOST_SETTINGS
+from xiaozhi_persona.installer.manifest import (
     MANIFEST,
     OUR_FOLDER,
     Entry,
@@ -21,8 +19,10 @@ from xiaozhi_persona.providers.host.manifest import (
     digest,
     read_manifest,
 )
-from xiaozhi_persona.providers.host.merge import without_edits
-from xiaozhi_persona.providers.host.survey import parse_settings
+from xiaozhi_persona.installer.merge import without_edits
+from xiaozhi_persona.installer.survey import parse_settings
+from xiaozhi_persona.language import tr
+from xiaozhi_persona.providers.host.doors import DOORS, is_ours
 from xiaozhi_persona.providers.host.tool_names import TOOL_PREFIX
 
 

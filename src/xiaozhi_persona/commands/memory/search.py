@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from xiaozhi_persona.commands.common import common_options, input_lines, prepare, print_json
-from xiaozhi_persona.commands.memory_common import opened, owner_option
+from xiaozhi_persona.commands.memory.common import opened, owner_option
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory import diary, text_index
