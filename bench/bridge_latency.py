@@ -23,8 +23,9 @@ from xiaozhi_persona.bridge.parts import Parts
 from xiaozhi_persona.bridge.server import Bridge
 from xiaozhi_persona.bridge.turn import TurnTimeline
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
-from xiaozhi_persona.providers.speech.casting import Casting
+from xiaozhi_persona.providers.speech.choices import EmotionChoices
 from xiaozhi_persona.providers.vad.detector import VoiceActivityDetector, load_vad_model
+from xiaozhi_persona.roles.casting import Casting
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import ChatDelta, Clip, Message, PcmChunk, Samples, Transcript
 from xiaozhi_persona.tasks import cancel_and_wait
@@ -64,7 +65,18 @@ async def measure(turns: int, listeners: int, folder: Path) -> list[TurnTimeline
     engines = InstantEngines()
     vad = VoiceActivityDetector(await asyncio.to_thread(load_vad_model, None))
     memory = PersonaMemory(settings.memory, folder)
-    parts = Parts(Casting(settings), vad, engines, engines, engines, memory, [], [vad.aclose, memory.aclose])
+    casting = Casting(settings)
+    parts = Parts(
+        casting,
+        EmotionChoices(casting, settings),
+        vad,
+        engines,
+        engines,
+        engines,
+        memory,
+        [],
+        [vad.aclose, memory.aclose],
+    )
     done: list[TurnTimeline] = []
     frames = await asyncio.to_thread(
         _frames, np.concatenate((read_wav(SPEECH, 16000), np.zeros(16000, np.int16)))

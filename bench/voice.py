@@ -26,9 +26,10 @@ from fakes.sovits_server import FakeSovits
 
 from xiaozhi_persona.audio.opus import OpusEncoder
 from xiaozhi_persona.audio.resample import resample
-from xiaozhi_persona.providers.speech.casting import Casting
+from xiaozhi_persona.providers.speech.choices import EmotionChoices
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, SpeechPipeline
 from xiaozhi_persona.providers.tts.gpt_sovits import GptSovitsSynthesizer
+from xiaozhi_persona.roles.casting import Casting
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Clip, PcmChunk, SpeechSynthesizer
 
@@ -51,7 +52,7 @@ def make_settings(url: str, rtf: float) -> Settings:
 
 async def first_audio_ms(synthesizer: SpeechSynthesizer, settings: Settings, text: str) -> float:
     """Return how long the first Opus packet of a reply takes that is there at once."""
-    pipeline = SpeechPipeline(synthesizer, Casting(settings).emotion_choice(), timeout_s=30)
+    pipeline = SpeechPipeline(synthesizer, EmotionChoices(Casting(settings), settings).of(), timeout_s=30)
     started = time.perf_counter()
     try:
         pipeline.feed(text)
@@ -113,7 +114,7 @@ async def gaps_ms(rtf: float) -> dict[str, float]:
     async with FakeSovits(rtf=rtf) as server:
         settings = make_settings(server.url, rtf)
         synthesizer = GptSovitsSynthesizer(settings.gpt_sovits)
-        pipeline = SpeechPipeline(synthesizer, Casting(settings).emotion_choice(), timeout_s=30)
+        pipeline = SpeechPipeline(synthesizer, EmotionChoices(Casting(settings), settings).of(), timeout_s=30)
         plays_until = gap = 0.0
         try:
             pipeline.feed(CLAUSES[12] + REST)
@@ -140,7 +141,9 @@ async def abort_ms(runs: int) -> dict[str, float]:
         synthesizer = GptSovitsSynthesizer(settings.gpt_sovits)
         for run in range(runs):
             server.disconnected.clear()
-            pipeline = SpeechPipeline(synthesizer, Casting(settings).emotion_choice(), timeout_s=30)
+            pipeline = SpeechPipeline(
+                synthesizer, EmotionChoices(Casting(settings), settings).of(), timeout_s=30
+            )
             pipeline.feed(f"第{run}句话，" + REST)
             pipeline.finish()
             sentence = await pipeline.__anext__()
@@ -166,12 +169,12 @@ class InstantSynthesizer:
 
 async def pipeline_cost(voices: int) -> dict[str, float]:
     """Return the CPU milliseconds of a second of speech: parsing, resampling, encoding, hand-overs."""
-    casting = Casting(Settings())
+    choices = EmotionChoices(Casting(Settings()), Settings())
     packets = 0
 
     async def speak() -> None:
         nonlocal packets
-        pipeline = SpeechPipeline(InstantSynthesizer(), casting.emotion_choice(), timeout_s=30)
+        pipeline = SpeechPipeline(InstantSynthesizer(), choices.of(), timeout_s=30)
         try:
             pipeline.feed(REST * 3)
             pipeline.finish()
@@ -190,7 +193,7 @@ async def pipeline_cost(voices: int) -> dict[str, float]:
 
 async def choice_us() -> dict[str, float]:
     """Return what the choice of emotion and clip costs for a sentence, without a classifier."""
-    choice = Casting(Settings(role="xiaoyu")).emotion_choice()
+    choice = EmotionChoices(Casting(Settings(role="xiaoyu")), Settings(role="xiaoyu")).of()
     from xiaozhi_persona.text.sentences import Segment
 
     costs = []

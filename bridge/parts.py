@@ -16,9 +16,10 @@ from xiaozhi_persona.providers.asr.engine import open_recognizer
 from xiaozhi_persona.providers.asr.recognizer import Recognizer
 from xiaozhi_persona.providers.llm.offline import OfflineChatModel
 from xiaozhi_persona.providers.llm.openai import OpenAiChatModel
-from xiaozhi_persona.providers.speech.casting import Casting
+from xiaozhi_persona.providers.speech.choices import EmotionChoices
 from xiaozhi_persona.providers.tts.engine import load_espeak, open_synthesizer
 from xiaozhi_persona.providers.vad.detector import VoiceActivityDetector, load_vad_model
+from xiaozhi_persona.roles.casting import Casting
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import ChatModel, Memory, SpeechRecognizer, SpeechSynthesizer
 
@@ -30,6 +31,7 @@ class Parts:
     """What a conversation is made with. Shared by all devices."""
 
     casting: Casting
+    choices: EmotionChoices
     vad: VoiceActivityDetector
     recognizer: SpeechRecognizer
     chat_model: ChatModel
@@ -88,6 +90,7 @@ async def build_parts(settings: Settings) -> Parts:
             chat_model = OfflineChatModel()
         return Parts(
             casting=casting,
+            choices=EmotionChoices(casting, settings),
             vad=vad,
             recognizer=recognizer,
             chat_model=chat_model,

@@ -153,7 +153,7 @@ class Turn:
         self.timeline.mark("tts_start_ms")
         pipeline = SpeechPipeline(
             self._parts.synthesizer,
-            self._parts.casting.emotion_choice(self._link.device_id),
+            self._parts.choices.of(self._link.device_id),
             timeout_s=self._settings.sentence_timeout_s,
             phrases=self._settings.phrases,
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from xiaozhi_persona.memory.words import normalized
+from xiaozhi_persona.text.measures import normalized
 
 SELF = "我"
 """The subject of what the owner says about himself, when no speaker is known."""

@@ -20,7 +20,7 @@ from xiaozhi_persona.memory.corrections import (
 from xiaozhi_persona.memory.fact_rules import MAX_CHARS, find_facts
 from xiaozhi_persona.memory.fact_types import OPPOSITES, Finding, is_single, match_key
 from xiaozhi_persona.memory.fact_types import Fact as Fact
-from xiaozhi_persona.memory.words import normalized
+from xiaozhi_persona.text.measures import normalized
 
 RULE_CONFIDENCE = 0.9
 """Of a fact found by rules in the owner's own words."""

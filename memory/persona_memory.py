@@ -11,11 +11,10 @@ from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.memory import diary, forget, spoken
-from xiaozhi_persona.memory.lore import LoreBook
 from xiaozhi_persona.memory.recall import MAX_QUESTION_CHARACTERS, Draft
 from xiaozhi_persona.memory.recent import RecentMemory
 from xiaozhi_persona.memory.small_talk import is_small_talk
@@ -40,6 +39,13 @@ _TAG = re.compile("【[^】]{1,12}】")
 _NOTHING = forget.Marked()
 
 
+class Lore(Protocol):
+    """What a role knows of its world."""
+
+    def find(self, texts: Sequence[str], max_tokens: int) -> list[str]:
+        """Return what the words of `texts`, the newest first, call for, up to `max_tokens` in all."""
+
+
 class PersonaMemory:
     """Remembers what was said, and recalls what helps to answer. Neither ever raises an error of the disk."""
 
@@ -48,7 +54,7 @@ class PersonaMemory:
         settings: MemorySettings,
         folder: Path,
         *,
-        role_of: Callable[[Owner], tuple[str, LoreBook | None]] = lambda owner: ("", None),
+        role_of: Callable[[Owner], tuple[str, Lore | None]] = lambda owner: ("", None),
         recent_turns: int = 20,
         recent_chars: int = 8000,
         on_forget: Callable[[], Awaitable[None]] | None = None,

@@ -25,7 +25,8 @@ from xiaozhi_persona.memory.future_words import find_future
 from xiaozhi_persona.memory.render import fact_line, span, turn_lines, turn_tokens
 from xiaozhi_persona.memory.small_talk import is_small_talk
 from xiaozhi_persona.memory.time_words import TimeRange, find_ranges
-from xiaozhi_persona.memory.words import Term, estimated_tokens, query_terms
+from xiaozhi_persona.memory.words import Term, query_terms
+from xiaozhi_persona.text.measures import estimated_tokens
 
 log = logging.getLogger(__name__)
 

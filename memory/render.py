@@ -32,7 +32,7 @@ from xiaozhi_persona.memory.fact_types import (
     Fact,
 )
 from xiaozhi_persona.memory.facts import UNKNOWN_MS
-from xiaozhi_persona.memory.words import estimated_tokens
+from xiaozhi_persona.text.measures import estimated_tokens
 
 MAX_LINE_CHARS = 160
 _WEEKDAYS = "一二三四五六日"

@@ -21,12 +21,11 @@ from numpy.typing import NDArray
 from xiaozhi_persona.memory.schema import create_text_index, get_meta
 from xiaozhi_persona.memory.words import (
     INDEX_VERSION,
-    MAX_INDEXED_CHARS,
     Term,
     finder,
     index_terms,
-    normalized,
 )
+from xiaozhi_persona.text.measures import MAX_COMPARED_CHARS, normalized
 
 NEIGHBOUR_WEIGHT = 0.4
 NEIGHBOUR_GAP_MS = 3_600_000
@@ -232,7 +231,7 @@ def _read(
     cut_off = [number for number, word in enumerate(words) if word.cut_off and word.term.weight >= 1]
     oldest = max((int(words[number].turns[0]) for number in cut_off), default=0)
     rows = db.execute(
-        f"select seq, at_ms, length(text), local_ms, case when seq < ? then substr(text, 1, {MAX_INDEXED_CHARS}) end"
+        f"select seq, at_ms, length(text), local_ms, case when seq < ? then substr(text, 1, {MAX_COMPARED_CHARS}) end"
         f" from turn where seq in ({','.join('?' * len(places))}) order by seq",
         (oldest, *places.tolist()),
     ).fetchall()

@@ -1,5 +1,4 @@
-"""Words for the full-text index: Chinese, Japanese and Korean in pairs of characters, other scripts in words. And
-how many tokens a chat model counts in a text.
+"""Words for the full-text index: Chinese, Japanese and Korean in pairs of characters, other scripts in words.
 
 No dictionary is needed, so there is no word that it does not know, and a two-character word is found like a
 long one. Single characters are kept as well, except those that stand in nearly every sentence.
@@ -8,20 +7,18 @@ long one. Single characters are kept as well, except those that stand in nearly 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from xiaozhi_persona.text.measures import normalized
+
 INDEX_VERSION = "1"
 """Changes whenever `index_terms` does: an index made by another version is made again."""
-MAX_INDEXED_CHARS = 4000
-"""What comes later in a text is stored, but not indexed."""
 _MAX_WORD_CHARS = 40
 _MAX_QUERY_TERMS = 24
 
 _CJK = "\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 _RUNS = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")
-_WIDE = re.compile(r"[^\x00-\u02ff]+")
 _IS_CJK = re.compile(rf"[{_CJK}]")
 _COMMON_CHARS = frozenset("的了是我你他她它们在不就也都很吗呢吧啊呀哦嗯和有这那个一么什怎哪")
 
@@ -48,17 +45,6 @@ class Term:
 
     text: str
     weight: float
-
-
-def normalized(text: str) -> str:
-    """Return the text in lower case and half width, as it is indexed and compared."""
-    return unicodedata.normalize("NFKC", text[:MAX_INDEXED_CHARS]).lower()
-
-
-def estimated_tokens(text: str) -> int:
-    """Return about how many tokens a text has, rather too many: one for a Chinese character, a third for a letter."""
-    wide = len(text) - len(_WIDE.sub("", text))
-    return wide + (len(text) - wide + 2) // 3
 
 
 def index_terms(text: str) -> str:

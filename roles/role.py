@@ -17,7 +17,7 @@ from xiaozhi_persona.roles.references import RoleClip, find_clips, server_path
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Recollection, Reference, Voice
 from xiaozhi_persona.text.emotions import LABELS, Emotion, EmotionNames, built_in_names
-from xiaozhi_persona.text.reply import ReplyReader
+from xiaozhi_persona.text.reply import sentences_of
 
 PACKS = Path(__file__).resolve().parent / "packs"
 """The bundled packs."""
@@ -256,12 +256,6 @@ def folders_without_sheet(data_dir: Path) -> dict[str, str]:
             told = tr("写一个，最少一行 name: 名字；参考音频放在 refs/感情/ 里。")
         found[folder.name] = tr("{folder} 里没有 role.yaml。{told}", folder=folder, told=told)
     return found
-
-
-def sentences_of(text: str, names: EmotionNames) -> list[str]:
-    """Return the sentences of a text as the speech pipeline cuts them."""
-    reader = ReplyReader(names)
-    return [segment.text for segment in reader.feed(text) + reader.finish()]
 
 
 def _names(folder: Path, sheet: RoleSheet) -> EmotionNames:

@@ -10,8 +10,8 @@ from fakes.bridge import Rig, running
 from fakes.parts import FakeChatModel, FakeMemory, make_parts
 
 from xiaozhi_persona.errors import ServiceUnavailable
-from xiaozhi_persona.memory.lore import LoreBook, LoreEntry
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
+from xiaozhi_persona.roles.lore import LoreBook, LoreEntry
 from xiaozhi_persona.settings import MemorySettings
 from xiaozhi_persona.spine import Owner, Turn
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from xiaozhi_persona.providers.speech.classifier import EmotionClassifier
+from xiaozhi_persona.providers.speech.classifier import TextClassifier
 from xiaozhi_persona.providers.speech.emotion_choice import EmotionChoice
 from xiaozhi_persona.providers.speech.lexicon import feeling_of
 from xiaozhi_persona.roles.role import Role, load_role
@@ -92,7 +92,7 @@ async def test_face_and_reference_come_from_the_same_decision() -> None:
 
 
 async def test_a_real_onnx_classifier() -> None:
-    classifier = EmotionClassifier(CLASSIFIER, built_in_names())
+    classifier = TextClassifier(CLASSIFIER, built_in_names())
     felt = [await classifier.feeling_of(text) for text in ("笑笑", "哭", "气", "哇哇哇", "今天是周一")]
     assert [emotion and emotion.label for emotion in felt] == ["高兴", "悲伤", "愤怒", "惊讶", None]
 
@@ -100,7 +100,7 @@ async def test_a_real_onnx_classifier() -> None:
 async def test_a_broken_classifier_has_no_opinion_and_says_so_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    classifier = EmotionClassifier(tmp_path, built_in_names())
+    classifier = TextClassifier(tmp_path, built_in_names())
     with caplog.at_level(logging.WARNING, logger="xiaozhi_persona"):
         assert await classifier.feeling_of("笑") is None
         assert await classifier.feeling_of("笑") is None

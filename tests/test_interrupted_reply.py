@@ -25,8 +25,9 @@ from xiaozhi_persona.bridge.link import Link
 from xiaozhi_persona.bridge.messages import Listen, Tts
 from xiaozhi_persona.errors import ServiceUnavailable
 from xiaozhi_persona.providers.host import reply as host_reply
-from xiaozhi_persona.providers.speech.casting import Casting
+from xiaozhi_persona.providers.speech.choices import EmotionChoices
 from xiaozhi_persona.providers.speech.pipeline import SpeechPipeline
+from xiaozhi_persona.roles.casting import Casting
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Clip, PcmChunk
 
@@ -223,7 +224,7 @@ async def test_in_the_host_a_reply_knows_how_it_leaves_the_decoder(
 ) -> None:
     monkeypatch.setattr(host_reply, "_STOP_MARGIN_S", 0.05)
     outlet = Outlet(over_at)
-    choice = Casting(Settings()).emotion_choice("a device")
+    choice = EmotionChoices(Casting(Settings()), Settings()).of("a device")
     reply = host_reply.Reply(
         asyncio.get_running_loop(),
         lambda: SpeechPipeline(Voice(), choice, timeout_s=5),

@@ -19,9 +19,9 @@ from memory_kit import NOW, memory
 from test_memory_forget import leaks
 
 from xiaozhi_persona.memory import diary
-from xiaozhi_persona.memory.lore import LoreBook, LoreEntry
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
 from xiaozhi_persona.memory.store import FILE, owner_folder
+from xiaozhi_persona.roles.lore import LoreBook, LoreEntry
 from xiaozhi_persona.settings import MemorySettings
 from xiaozhi_persona.spine import Memory, Owner, Turn
 

@@ -14,7 +14,8 @@ from xiaozhi_persona.memory import diary, text_index
 from xiaozhi_persona.memory.recall import Draft, recall
 from xiaozhi_persona.memory.small_talk import is_small_talk
 from xiaozhi_persona.memory.store import OwnerStore
-from xiaozhi_persona.memory.words import estimated_tokens, finder, index_terms, query_terms
+from xiaozhi_persona.memory.words import finder, index_terms, query_terms
+from xiaozhi_persona.text.measures import estimated_tokens
 
 
 def some_days(store: OwnerStore) -> None:

@@ -16,7 +16,7 @@ from fakes.parts import FakeSynthesizer
 
 from xiaozhi_persona.audio.opus import OpusDecoder
 from xiaozhi_persona.errors import PackageMissing, ServiceBroken, ServiceUnavailable
-from xiaozhi_persona.providers.speech.casting import Casting
+from xiaozhi_persona.providers.speech.choices import EmotionChoices
 from xiaozhi_persona.providers.speech.pipeline import (
     FRAME_MS,
     MAX_REPLY_CHARACTERS,
@@ -24,6 +24,7 @@ from xiaozhi_persona.providers.speech.pipeline import (
     Sentence,
     SpeechPipeline,
 )
+from xiaozhi_persona.roles.casting import Casting
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Clip, PcmChunk, Samples
 
@@ -72,7 +73,9 @@ async def piping() -> AsyncIterator[Piping]:
     made: list[SpeechPipeline] = []
 
     def make(synthesizer: Any, *chunks: str, timeout_s: float = 5.0, finish: bool = True) -> SpeechPipeline:
-        pipeline = SpeechPipeline(synthesizer, Casting(Settings()).emotion_choice(), timeout_s=timeout_s)
+        pipeline = SpeechPipeline(
+            synthesizer, EmotionChoices(Casting(Settings()), Settings()).of(), timeout_s=timeout_s
+        )
         made.append(pipeline)
         for chunk in chunks:
             pipeline.feed(chunk)

@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 from xiaozhi_persona.memory.forget import Marked
 from xiaozhi_persona.memory.persona_memory import MAX_TURN_CHARACTERS, PersonaMemory
 from xiaozhi_persona.memory.spoken import parse_command
-from xiaozhi_persona.roles.role import sentences_of
 from xiaozhi_persona.spine import Owner, Recollection, Turn
 from xiaozhi_persona.text.emotions import EmotionNames
+from xiaozhi_persona.text.reply import sentences_of
 
 log = logging.getLogger(__name__)
 

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from xiaozhi_persona.errors import PersonaError
-from xiaozhi_persona.memory.lore import LoreBook
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
 from xiaozhi_persona.providers.host.conversation import Conversation
+from xiaozhi_persona.providers.host.roles import casting_of
 from xiaozhi_persona.providers.host.sections import role_of
 from xiaozhi_persona.providers.host.shared import Shared
+from xiaozhi_persona.roles.lore import LoreBook
 from xiaozhi_persona.roles.role import Role
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Owner
@@ -49,10 +50,7 @@ class SharedMemory:
             settings = settings.model_copy(update=role_of(section))
         except PersonaError as exc:
             log.error("%s", exc)
-        # Imported here: with the voice's modules the door would take longer to load.
-        from xiaozhi_persona.providers.host.voices import shared_voices
-
-        casting = shared_voices(settings).casting
+        casting = casting_of(settings)
         role = casting.role(device_id)
         with self._lock:
             self._roles[device_id] = (role, casting.lore(device_id))

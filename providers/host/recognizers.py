@@ -9,8 +9,8 @@ from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.providers.asr.engine import open_recognizer
 from xiaozhi_persona.providers.asr.recognizer import Recognizer
 from xiaozhi_persona.providers.host.loop import submit
+from xiaozhi_persona.providers.host.roles import casting_of
 from xiaozhi_persona.providers.host.shared import Shared
-from xiaozhi_persona.providers.speech.casting import Casting
 from xiaozhi_persona.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -29,11 +29,7 @@ def shared_recognizer(settings: Settings, door: object) -> Recognizer:
 
 
 def _loading(settings: Settings) -> Recognizer:
-    try:
-        words = Casting(settings).names()
-    except PersonaError:  # told where it speaks
-        words = []
-    recognizer = open_recognizer(settings, words)
+    recognizer = open_recognizer(settings, casting_of(settings).names())
 
     def told(loading: Future[None]) -> None:
         if loading.cancelled() or recognizer.is_closed:  # at the end of the process, or not wanted any more

@@ -13,8 +13,9 @@ import numpy as np
 
 from xiaozhi_persona.audio.wav import write_wav
 from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.providers.host.roles import casting_of
 from xiaozhi_persona.providers.host.shared import Shared
-from xiaozhi_persona.providers.speech.casting import Casting
+from xiaozhi_persona.providers.speech.choices import EmotionChoices
 from xiaozhi_persona.providers.speech.pipeline import SpeechPipeline
 from xiaozhi_persona.providers.tts.engine import open_synthesizer
 from xiaozhi_persona.settings import Settings
@@ -37,7 +38,8 @@ class Voices:
     def __init__(self, settings: Settings) -> None:
         """Never raises: settings that cannot be used are told in the log, and what can be used is."""
         self._settings = settings
-        self.casting = _casting(settings)
+        self.casting = casting_of(settings)
+        self._choices = EmotionChoices(self.casting, settings)
         self._synthesizer: SpeechSynthesizer | None = None
         self._sovits: GptSovitsSynthesizer | None = None
 
@@ -59,7 +61,7 @@ class Voices:
             self._synthesizer, self._sovits = _open(self._settings)
         return SpeechPipeline(
             _Adapted(self._synthesizer, respell, keep_as),
-            self.casting.emotion_choice(device_id),
+            self._choices.of(device_id),
             timeout_s=self._settings.sentence_timeout_s,
             sample_rate_hz=sample_rate_hz,
             phrases=self._settings.phrases if apologizes else None,
@@ -100,14 +102,6 @@ def _keep(file: Path, chunks: list[PcmChunk]) -> None:
         write_wav(file, np.concatenate([chunk.samples for chunk in chunks]), chunks[0].sample_rate_hz)
     except OSError as exc:
         log.warning("语音存不进 %s（%s）。检查 output_dir 的权限和剩余空间。", file, exc.strerror)
-
-
-def _casting(settings: Settings) -> Casting:
-    try:
-        return Casting(settings)
-    except PersonaError as exc:
-        log.error("%s（现在用自带的角色 default）", exc)
-        return Casting(Settings().at(settings.data_dir))
 
 
 def _open(settings: Settings) -> tuple[SpeechSynthesizer, GptSovitsSynthesizer | None]:

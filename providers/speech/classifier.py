@@ -31,7 +31,7 @@ _Model = Callable[[str], NDArray[np.float32]]
 """Returns the logits of one sentence, shape (labels,)."""
 
 
-class EmotionClassifier:
+class TextClassifier:
     """Judges sentences in a thread. The model is loaded at first use; one that cannot be loaded has no opinion."""
 
     def __init__(self, folder: Path, names: EmotionNames) -> None:

@@ -10,11 +10,10 @@ import asyncio
 
 import anyio
 
-from xiaozhi_persona.providers.speech.classifier import EmotionClassifier
 from xiaozhi_persona.providers.speech.lexicon import feeling_of
 from xiaozhi_persona.roles.clips import ClipChooser
 from xiaozhi_persona.roles.role import Role
-from xiaozhi_persona.spine import Clip
+from xiaozhi_persona.spine import Clip, EmotionClassifier
 from xiaozhi_persona.tasks import cancel_and_wait
 from xiaozhi_persona.text.emotions import Emotion
 from xiaozhi_persona.text.sentences import Segment

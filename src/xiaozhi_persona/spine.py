@@ -13,6 +13,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from xiaozhi_persona.text.emotions import Emotion
+
 Samples = NDArray[np.int16]
 """Mono sound: signed 16-bit samples, shape (n,)."""
 
@@ -95,6 +97,14 @@ class PcmChunk:
     sample_rate_hz: int
     source: str = ""
     """Who made it: the address of a server, or the name of an engine."""
+
+
+class EmotionClassifier(Protocol):
+    """Judges the feeling of a sentence."""
+
+    async def feeling_of(self, text: str) -> Emotion | None:
+        """Return the emotion of a sentence, None when it is not sure. Never raises."""
+        ...
 
 
 class SpeechSynthesizer(Protocol):

@@ -12,8 +12,9 @@ import numpy as np
 from xiaozhi_persona.bridge.parts import Parts
 from xiaozhi_persona.errors import PersonaError, ServiceUnavailable
 from xiaozhi_persona.memory.recent import RecentMemory
-from xiaozhi_persona.providers.speech.casting import Casting
+from xiaozhi_persona.providers.speech.choices import EmotionChoices
 from xiaozhi_persona.providers.vad.detector import VadStream, VoiceActivityDetector
+from xiaozhi_persona.roles.casting import Casting
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import ChatDelta, Clip, Message, Owner, PcmChunk, Samples, Transcript
 
@@ -125,7 +126,8 @@ def make_parts(
 ) -> Parts:
     vad = VoiceActivityDetector(LoudnessModel())
     return Parts(
-        casting=Casting(Settings()),
+        casting=(casting := Casting(Settings())),
+        choices=EmotionChoices(casting, Settings()),
         vad=vad,
         recognizer=recognizer or FakeRecognizer(),
         chat_model=chat or FakeChatModel("【高兴】你好呀。", "今天真好！"),

@@ -98,11 +98,12 @@ def _sentences(chunks: list[str], role: Role) -> list[dict[str, Any]]:
 async def _speak(text: str, settings: Settings, out: Path, as_json: bool) -> None:
     from xiaozhi_persona.audio.opus import OpusDecoder
     from xiaozhi_persona.audio.wav import write_wav
-    from xiaozhi_persona.providers.speech.casting import Casting
+    from xiaozhi_persona.providers.speech.choices import EmotionChoices
     from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, SAMPLE_RATE_HZ, SpeechPipeline
     from xiaozhi_persona.providers.tts.engine import open_synthesizer
+    from xiaozhi_persona.roles.casting import Casting
 
-    choice = Casting(settings).emotion_choice()
+    choice = EmotionChoices(Casting(settings), settings).of()
     synthesizer, sovits = open_synthesizer(settings)
     sound: list[Samples] = []
     plays_until = 0.0

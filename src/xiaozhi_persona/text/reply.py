@@ -39,3 +39,9 @@ class ReplyReader:
 
     def _sourced(self, segments: list[Segment]) -> list[Segment]:
         return [replace(segment, from_emoji=True) for segment in segments] if self._from_emoji else segments
+
+
+def sentences_of(text: str, names: EmotionNames) -> list[str]:
+    """Return the sentences of a text as the speech pipeline cuts them."""
+    reader = ReplyReader(names)
+    return [segment.text for segment in reader.feed(text) + reader.finish()]

@@ -22,9 +22,10 @@ from xiaozhi_persona.installer.survey import Host, read_settings, survey
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.host.doors import DOORS, Door, is_ours
 from xiaozhi_persona.providers.host.sections import base_settings, door_settings
-from xiaozhi_persona.providers.speech.casting import Casting
+from xiaozhi_persona.providers.speech.choices import EmotionChoices
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, SpeechPipeline
 from xiaozhi_persona.providers.tts.engine import open_synthesizer
+from xiaozhi_persona.roles.casting import Casting
 from xiaozhi_persona.settings import Settings
 
 _APIS = {"gpt_sovits_v1": "v1", "gpt_sovits_v2_stream": "v2"}
@@ -263,7 +264,7 @@ async def _sentence(settings: Settings) -> Check:
     async with contextlib.AsyncExitStack() as stack:
         if sovits:
             stack.push_async_callback(sovits.aclose)
-        choice = casting.emotion_choice()
+        choice = EmotionChoices(casting, settings).of()
         pipeline = SpeechPipeline(synthesizer, choice, timeout_s=settings.sentence_timeout_s)
         stack.push_async_callback(pipeline.aclose)
         pipeline.feed(f"【{casting.role().tags[0]}】{_SENTENCE.format(time=time.strftime('%H点%M分%S秒'))}")

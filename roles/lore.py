@@ -12,7 +12,7 @@ import yaml
 
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.memory.words import estimated_tokens, normalized
+from xiaozhi_persona.text.measures import estimated_tokens, normalized
 from xiaozhi_persona.text_files import read_text
 from xiaozhi_persona.yaml_files import load_yaml, not_yaml
 

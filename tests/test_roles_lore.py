@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from xiaozhi_persona.errors import SettingsError
-from xiaozhi_persona.memory.lore import LoreBook, LoreEntry, load_lore
+from xiaozhi_persona.roles.lore import LoreBook, LoreEntry, load_lore
 
 
 def test_both_forms_are_read(tmp_path: Path) -> None:
