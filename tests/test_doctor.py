@@ -19,9 +19,9 @@ from fakes.sovits_server import FakeSovits
 from memory_kit import memory, turn
 from test_voices_command import listening
 
+from xiaozhi_persona.checks import Check
 from xiaozhi_persona.cli import main
 from xiaozhi_persona.commands import doctor
-from xiaozhi_persona.commands.checks import Check
 from xiaozhi_persona.commands.doctor.voices import check_voices
 from xiaozhi_persona.config import load_settings
 from xiaozhi_persona.roles.role import load_pack

@@ -18,8 +18,8 @@ from fakes.sovits_server import FakeSovits
 from memory_kit import memory, turn
 
 from xiaozhi_persona import __version__
+from xiaozhi_persona.checks import Check
 from xiaozhi_persona.cli import main
-from xiaozhi_persona.commands.checks import Check
 from xiaozhi_persona.commands.doctor import host as doctor_host
 from xiaozhi_persona.commands.doctor import host_asr as doctor_host_asr
 from xiaozhi_persona.commands.doctor import host_python as doctor_host_python

@@ -12,10 +12,10 @@ import anyio
 import httpx
 import numpy as np
 
+from xiaozhi_persona.audio.streams import MAGIC_BYTES, AudioDecoder, decoder_for
 from xiaozhi_persona.errors import ServiceError
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.tts.gpt_sovits import failures
-from xiaozhi_persona.providers.tts.gpt_sovits.audio import MAGIC_BYTES, AudioDecoder, decoder_for
 from xiaozhi_persona.providers.tts.gpt_sovits.length import is_plausible, longest_s
 from xiaozhi_persona.providers.tts.gpt_sovits.pace import Pace
 from xiaozhi_persona.providers.tts.gpt_sovits.utterance import Utterance

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import click
 
-from xiaozhi_persona.commands.checks import Check, failed, print_checks
+from xiaozhi_persona.checks import Check, failed
 from xiaozhi_persona.commands.common import common_options, edited_settings, prepare, settings_sources
+from xiaozhi_persona.commands.doctor.printing import print_checks
 from xiaozhi_persona.errors import PersonaError, SettingsError, own_command, pip_install
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory.roster import stored_memories

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from xiaozhi_persona.commands.checks import Check, Status, failed, grouped
+from xiaozhi_persona.checks import Check, Status, failed, grouped
 from xiaozhi_persona.commands.doctor.host_asr import check_ears
 from xiaozhi_persona.commands.doctor.host_memory import check_choice, check_stored
 from xiaozhi_persona.commands.doctor.host_python import check_python

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from xiaozhi_persona.commands.checks import Check, failed
+from xiaozhi_persona.checks import Check, failed
 from xiaozhi_persona.commands.doctor.host_memory import selected_section
 from xiaozhi_persona.commands.doctor.host_python import find_python
 from xiaozhi_persona.errors import PackageMissing, PersonaError, own_command

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from xiaozhi_persona.commands.checks import Check, failed
+from xiaozhi_persona.checks import Check, failed
 from xiaozhi_persona.commands.memory.common import devices_of
 from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.errors import PersonaError, SettingsError, own_command

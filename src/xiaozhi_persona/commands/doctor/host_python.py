@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import xiaozhi_persona
-from xiaozhi_persona.commands.checks import Check
+from xiaozhi_persona.checks import Check
 from xiaozhi_persona.installer.python import package_source
 from xiaozhi_persona.language import tr
 

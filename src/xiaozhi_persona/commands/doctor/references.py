@@ -9,7 +9,7 @@ import re
 
 import httpx
 
-from xiaozhi_persona.commands.checks import failed
+from xiaozhi_persona.checks import failed
 from xiaozhi_persona.errors import ServiceError, SettingsError, own_command
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.tts.gpt_sovits import failures

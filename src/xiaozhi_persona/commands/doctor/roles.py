@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 
-from xiaozhi_persona.commands.checks import Check, failed, grouped
+from xiaozhi_persona.checks import Check, failed, grouped
 from xiaozhi_persona.commands.doctor.voices import check_voices
 from xiaozhi_persona.errors import PersonaError, own_command
 from xiaozhi_persona.language import tr

@@ -17,7 +17,7 @@ import anyio
 import httpx
 from anyio.streams.memory import MemoryObjectSendStream
 
-from xiaozhi_persona.commands.checks import Check, failed, grouped
+from xiaozhi_persona.checks import Check, failed, grouped
 from xiaozhi_persona.commands.doctor.references import clip_name, reason_of
 from xiaozhi_persona.commands.voice_servers import (
     DEFAULT_PORT,

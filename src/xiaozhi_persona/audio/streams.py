@@ -1,4 +1,4 @@
-"""From the bytes of an answer to sound, as they come: streaming WAV, whole WAV, Ogg.
+"""From the bytes of a synthesizer's answer to sound, as they come: streaming WAV, whole WAV, Ogg.
 
 The kind is told from the first bytes: an address behind a proxy, or an error, may carry any content type.
 WAV as in Microsoft's "Multimedia Programming Interface and Data Specifications 1.0", Ogg pages as in RFC 3533.
@@ -50,8 +50,8 @@ def decoder_for(magic: bytes) -> AudioDecoder:
         return OggDecoder()
     raise ServiceRejected(
         tr(
-            "GPT-SoVITS 给的声音不是 WAV 或 Ogg。"
-            "启动 api.py 时用 -mt wav 或 -mt ogg；api_v2.py 不要设 media_type。"
+            "语音合成的服务器给的声音不是 WAV 或 Ogg。"
+            "让它给 WAV：GPT-SoVITS 的 api.py 启动时用 -mt wav 或 -mt ogg，api_v2.py 不要设 media_type。"
         )
     )
 
@@ -120,7 +120,7 @@ class WavDecoder:
         if not known or not self._channels or not self._rate:
             raise ServiceRejected(
                 tr(
-                    "GPT-SoVITS 给的 WAV 读不了（格式 {kind}，{bits} 位）。启动 api.py 时用 -st int16。",
+                    "服务器给的 WAV 读不了（格式 {kind}，{bits} 位）。让它给 16 位的：GPT-SoVITS 的 api.py 启动时用 -st int16。",
                     kind=kind,
                     bits=bits,
                 )
@@ -197,7 +197,9 @@ class OggDecoder:
         if len(rest) < 27 or len(rest) < 27 + rest[26]:
             return None
         if not rest.startswith(b"OggS"):
-            raise ServiceUnavailable(tr("GPT-SoVITS 给的 Ogg 坏了。再试一次，或启动 api.py 时用 -mt wav。"))
+            raise ServiceUnavailable(
+                tr("服务器给的 Ogg 坏了。再试一次，或让它给 WAV：GPT-SoVITS 的 api.py 启动时用 -mt wav。")
+            )
         size = 27 + rest[26] + sum(rest[27 : 27 + rest[26]])
         if len(rest) < size:
             return None
@@ -211,7 +213,7 @@ class OggDecoder:
         except (ImportError, OSError) as exc:
             raise PackageMissing(
                 tr(
-                    "解码 Ogg 要 soundfile：运行 {pip_install}，或启动 api.py 时用 -mt wav。",
+                    "解码 Ogg 要 soundfile：运行 {pip_install}，或让服务器给 WAV：GPT-SoVITS 的 api.py 启动时用 -mt wav。",
                     pip_install=pip_install("soundfile"),
                 )
             ) from exc
@@ -219,13 +221,11 @@ class OggDecoder:
             samples, rate = soundfile.read(io.BytesIO(link), dtype="int16", always_2d=True)
         except soundfile.LibsndfileError as exc:
             raise ServiceUnavailable(
-                tr("GPT-SoVITS 给的 Ogg 解不开。再试一次，或启动 api.py 时用 -mt wav。")
+                tr("服务器给的 Ogg 解不开。再试一次，或让它给 WAV：GPT-SoVITS 的 api.py 启动时用 -mt wav。")
             ) from exc
         mono: Samples = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1).astype(np.int16)
         return [PcmChunk(np.ascontiguousarray(mono), int(rate))] if len(mono) else []
 
 
 def _broken() -> ServiceUnavailable:
-    return ServiceUnavailable(
-        tr("GPT-SoVITS 给的 WAV 头坏了。再试一次，常有时检查它前面有没有改动数据的代理。")
-    )
+    return ServiceUnavailable(tr("服务器给的 WAV 头坏了。再试一次，常有时检查它前面有没有改动数据的代理。"))

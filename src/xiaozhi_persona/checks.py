@@ -1,26 +1,16 @@
-"""The findings of `doctor`: what was looked at, what is wrong, what to do; printed as they come, or as JSON lines."""
+"""What a check of `doctor` has found: what was looked at, what is wrong, what to do."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Literal
 
-import click
-
-from xiaozhi_persona.commands.common import print_json
 from xiaozhi_persona.errors import own_command
 from xiaozhi_persona.language import tr
 
 Status = Literal["ok", "warning", "error"]
-
-_MARKS: dict[Status, tuple[str, str]] = {
-    "ok": ("✓", "green"),
-    "warning": ("!", "yellow"),
-    "error": ("✗", "red"),
-}
 
 _FIGURES = re.compile(r"\d+(\.\d+)?")
 _MAX_NAMED = 3
@@ -48,37 +38,6 @@ def failed(what: str, exc: Exception, status: Status = "error") -> Check:
         found + stop,
         step or tr("照上面说的改好，再运行一次 {command}。", command=own_command("doctor")),
     )
-
-
-async def print_checks(checks: AsyncIterator[Check], *, as_json: bool) -> int:
-    """Print each check when it is known, and their sum; return how many are errors."""
-    counts: Counter[Status] = Counter()
-    async for check in checks:
-        counts[check.status] += 1
-        if as_json:
-            print_json(asdict(check))
-            continue
-        mark, color = _MARKS[check.status]
-        click.echo(
-            tr(
-                "{style} {what}：{found}",
-                style=click.style(mark, fg=color),
-                what=check.what,
-                found=check.found,
-            )
-        )
-        if check.step:
-            click.echo(f"  → {check.step}")
-    errors, warnings = counts["error"], counts["warning"]
-    if as_json:
-        print_json({"errors": errors, "warnings": warnings})
-    else:
-        click.echo(
-            tr("{errors} 个要修（✗），{warnings} 处注意（!）", errors=errors, warnings=warnings)
-            if errors or warnings
-            else tr("都好")
-        )
-    return errors
 
 
 def grouped(findings: Iterable[tuple[str, str, str]]) -> Iterator[tuple[str, str]]:

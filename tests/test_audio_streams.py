@@ -9,8 +9,8 @@ import pytest
 import soundfile
 from fakes.sovits_server import ogg_of, stream_header
 
+from xiaozhi_persona.audio.streams import AudioDecoder, decoder_for
 from xiaozhi_persona.errors import ServiceRejected, ServiceUnavailable
-from xiaozhi_persona.providers.tts.gpt_sovits.audio import AudioDecoder, decoder_for
 from xiaozhi_persona.spine import PcmChunk, Samples
 
 SOUND: Samples = (8000 * np.sin(2 * np.pi * 440 * np.arange(32000) / 32000)).astype(np.int16)
