@@ -18,8 +18,9 @@ from aiohttp import web
 from xiaozhi_persona.bridge.admission.addresses import source_of
 from xiaozhi_persona.bridge.admission.admission import REFUSALS, Admission, Standing, visitor_of
 from xiaozhi_persona.bridge.credentials import Credentials, bare_token
-from xiaozhi_persona.bridge.own_names import OwnNames, lan_addresses
+from xiaozhi_persona.bridge.own_names import OwnNames
 from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.lan import lan_addresses
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.settings import BridgeSettings
 

@@ -7,7 +7,6 @@ import ipaddress
 import socket
 import time
 from collections import OrderedDict
-from typing import NamedTuple
 
 import ifaddr
 
@@ -16,23 +15,6 @@ _MAX_LOOK_UPS = 2
 _KNOWN_S = 60.0
 _MAX_KNOWN = 64
 _ADDRESSES_KNOWN_S = 10.0
-
-
-class LanAddress(NamedTuple):
-    """An IPv4 address of this machine, and the adapter that has it, as the system calls it for people."""
-
-    ip: str
-    adapter: str
-
-
-def lan_addresses() -> list[LanAddress]:
-    """Return the addresses by which devices in the local network may reach this machine, virtual adapters' included."""
-    return [
-        LanAddress(ip.ip, adapter.nice_name)
-        for adapter in ifaddr.get_adapters()
-        for ip in adapter.ips
-        if isinstance(ip.ip, str) and not ip.ip.startswith(("127.", "169.254."))
-    ]
 
 
 class OwnNames:

@@ -17,7 +17,8 @@ from xiaozhi_persona.providers.asr.recognizer import Recognizer
 from xiaozhi_persona.providers.llm.offline import OfflineChatModel
 from xiaozhi_persona.providers.llm.openai import OpenAiChatModel
 from xiaozhi_persona.providers.speech.choices import EmotionChoices
-from xiaozhi_persona.providers.tts.engine import load_espeak, open_synthesizer
+from xiaozhi_persona.providers.tts.engine import open_synthesizer
+from xiaozhi_persona.providers.tts.synthesizer import Synthesizer
 from xiaozhi_persona.providers.vad.detector import VoiceActivityDetector, load_vad_model
 from xiaozhi_persona.roles.casting import Casting
 from xiaozhi_persona.settings import Settings
@@ -39,6 +40,8 @@ class Parts:
     memory: Memory
     described: list[tuple[str, str, str]]
     """For people: each part, what it is now, and how an embedded one is replaced."""
+    voice_trouble: str = ""
+    """Why the chosen voice cannot speak yet, "" when it can."""
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     async def aclose(self) -> None:
@@ -51,21 +54,21 @@ async def build_parts(settings: Settings) -> Parts:
     """Load every engine; models load in threads. Raises SettingsError or PackageMissing with the next step."""
     async with AsyncExitStack() as stack:  # when a part fails, those before it are closed
         casting = Casting(settings)
-        synthesizer, sovits = open_synthesizer(settings)
-        if sovits:
-            stack.push_async_callback(sovits.aclose)
+        synthesizer = open_synthesizer(settings)
+        stack.push_async_callback(synthesizer.aclose)
         recognizer = open_recognizer(settings, casting.names())
         stack.push_async_callback(recognizer.aclose)
         vad_file = settings.path(settings.vad.model) if settings.vad.model else None
         vad_model = asyncio.create_task(asyncio.to_thread(load_vad_model, vad_file))
         ears = asyncio.create_task(_load(recognizer))
+        voice = asyncio.create_task(_load_voice(synthesizer))
         loading = (
             vad_model,
             ears,
             asyncio.create_task(
                 asyncio.to_thread(OpusEncoder)
             ),  # finding libopus takes a while, and may fail
-            asyncio.create_task(asyncio.to_thread(load_espeak, settings)),
+            voice,
         )
         # Nothing loads any more when a failure closes the parts.
         await asyncio.gather(*loading, return_exceptions=True)
@@ -79,7 +82,7 @@ async def build_parts(settings: Settings) -> Parts:
             role_of=lambda owner: (casting.role(owner.id).name, casting.lore(owner.id)),
             recent_turns=2 * settings.llm.history_turns,
             recent_chars=settings.llm.history_chars,
-            on_forget=sovits.clear_cache if sovits else None,
+            on_forget=synthesizer.clear_cache,
         )
         stack.push_async_callback(memory.aclose)
         chat_model: ChatModel
@@ -96,7 +99,8 @@ async def build_parts(settings: Settings) -> Parts:
             chat_model=chat_model,
             synthesizer=synthesizer,
             memory=memory,
-            described=_describe(settings, vad.name, recognizer.name + ears.result()),
+            described=_describe(settings, vad.name, recognizer.name + ears.result(), synthesizer),
+            voice_trouble=voice.result(),
             closers=[stack.pop_all().aclose],
         )
 
@@ -114,7 +118,18 @@ async def _load(recognizer: Recognizer) -> str:
     return ""
 
 
-def _describe(settings: Settings, vad: str, recognizer: str) -> list[tuple[str, str, str]]:
+async def _load_voice(synthesizer: Synthesizer) -> str:
+    """Load the synthesizer, and return why it cannot speak yet, "" when it can. Raises SettingsError, PackageMissing."""
+    try:
+        await synthesizer.load()
+    except ServiceError as exc:
+        return str(exc)
+    return ""
+
+
+def _describe(
+    settings: Settings, vad: str, recognizer: str, synthesizer: Synthesizer
+) -> list[tuple[str, str, str]]:
     own = tr("你设置的")
     return [
         (tr("端点检测"), vad, own if settings.vad.model else ""),
@@ -134,15 +149,7 @@ def _describe(settings: Settings, vad: str, recognizer: str) -> list[tuple[str, 
                 tr("llm.base_url 设为 OpenAI 兼容接口的地址"),
             )
         ),
-        (
-            (
-                tr("语音合成"),
-                tr("GPT-SoVITS（{servers}）", servers="、".join(settings.gpt_sovits.servers)),
-                own,
-            )
-            if settings.tts.engine == "gpt_sovits"
-            else (tr("语音合成"), tr("eSpeak NG：机器声"), tr("tts.engine 设为 gpt_sovits"))
-        ),
+        (tr("语音合成"), synthesizer.name, synthesizer.advice or own),
         (tr("记忆"), tr("日记与事实（{memory_dir}）", memory_dir=settings.memory_dir), ""),
         (tr("角色"), settings.role, tr("role 设为别的角色") if settings.role == "default" else own),
     ]

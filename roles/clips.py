@@ -50,7 +50,7 @@ class ClipChooser:
             emotion=emotion.label if emotion else "",
             face=emotion.face if emotion else "neutral",
             reference=references[self.reply % len(references)] if references else None,
-            voice=self.role.voice,
+            voice=self.role.voice_for(emotion),
             speed=self.role.speed(emotion),
             fixed=text in self.role.fixed_sentences or text in self.fixed,
         )

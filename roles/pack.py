@@ -84,6 +84,8 @@ class RoleSheet(_Part):
     prompt: str = Field("", description="其他要求，原样写进提示词")
     language: str = Field("", description="说的语言，如 zh、中英混合；留空用 gpt_sovits 的默认")
     reference_language: str = Field("", description="参考音频的语言，如 ja；留空时看文字")
+    voice: str = Field("", description="语音合成里现成的声音，写它的名字；用参考音频的不写")
+    voices: dict[str, str] = Field({}, description="各种感情的声音，写名字，如 {高兴: nova}")
     gpt_weights: str = Field("", description="GPT 权重：角色包里的文件，或服务器上的路径")
     sovits_weights: str = Field("", description="SoVITS 权重：角色包里的文件，或服务器上的路径")
     parameters: dict[str, Any] = Field({}, description="合成参数，两种接口的键名都可以")

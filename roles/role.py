@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr
@@ -26,6 +27,9 @@ _WEEKDAYS = "一二三四五六日"
 _SPOKEN = "你的话会被念出来：用口语，每次一到三句，不用 Markdown、列表、网址和表情符号。"
 _PLACEHOLDER = re.compile(r"\{\{\s*(char|user)\s*\}\}", re.IGNORECASE)
 _FILLED = ("description", "personality", "mask", "examples", "openings", "prompt")
+
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -74,13 +78,14 @@ class Role:
 
     @cached_property
     def voice(self) -> Voice:
-        """What the role asks of GPT-SoVITS beside the reference."""
+        """What the role asks of a synthesizer beside the reference, whatever the feeling."""
         sheet = self.sheet
+        weights = {"gpt": sheet.gpt_weights, "sovits": sheet.sovits_weights}
         return Voice(
-            sheet.language,
-            self._weights(sheet.gpt_weights),
-            self._weights(sheet.sovits_weights),
-            sheet.parameters,
+            language=sheet.language,
+            name=sheet.voice,
+            weights={kind: self._weights(path) for kind, path in weights.items() if path},
+            parameters=sheet.parameters,
         )
 
     @cached_property
@@ -119,11 +124,11 @@ class Role:
 
     def speed(self, emotion: Emotion | None) -> float:
         """Return how fast it speaks with that feeling, 1 being the voice's own speed."""
-        speeds = {self.emotion_names.get(name): speed for name, speed in self.sheet.speeds.items()}
-        of_label = {key.label: speed for key, speed in speeds.items() if key}
-        if emotion is None:
-            return speeds.get(None, self.sheet.speed)
-        return speeds.get(emotion, of_label.get(emotion.label, self.sheet.speed))
+        return self._of_emotion(emotion, self.sheet.speeds, self.sheet.speed)
+
+    def voice_for(self, emotion: Emotion | None) -> Voice:
+        """Return what it asks of a synthesizer for a sentence with that feeling."""
+        return replace(self.voice, name=self._of_emotion(emotion, self.sheet.voices, self.sheet.voice))
 
     def fill(self, text: str) -> str:
         """Put the names where {{char}} and {{user}} stand."""
@@ -172,6 +177,14 @@ class Role:
         if sheet.prompt.strip():
             yield sheet.prompt.strip()
 
+    def _of_emotion(self, emotion: Emotion | None, listed: Mapping[str, _T], otherwise: _T) -> _T:
+        """Return what role.yaml lists for an emotion, else for its label, else `otherwise`."""
+        found = {self.emotion_names.get(name): value for name, value in listed.items()}
+        if emotion is None:
+            return found.get(None, otherwise)
+        of_label = {key.label: value for key, value in found.items() if key}
+        return found.get(emotion, of_label.get(emotion.label, otherwise))
+
     def _weights(self, text: str) -> str:
         path = inside(text)
         file = self.folder / path if path else None
@@ -197,17 +210,17 @@ def load_role(role_id: str, data_dir: Path | None = None) -> Role:
 
 
 def role_of_settings(settings: Settings, role_id: str = "") -> Role:
-    """Load a role, or the one that the settings name, with its place on the GPT-SoVITS machine as the settings have it.
+    """Load a role, or the one that the settings name, with its place on the synthesizer's machine as the settings have it.
 
     Raises SettingsError.
     """
     role = load_role(role_id or settings.role, settings.data_dir)
-    server_dir = settings.gpt_sovits.server_dirs.get(role.id)
+    server_dir = settings.server_dirs.get(role.id)
     return load_pack(role.folder, role.id, server_dir) if server_dir else role
 
 
 def load_pack(folder: Path, role_id: str = "", server_dir: str = "") -> Role:
-    """Load the role pack in `folder`; `server_dir` is where it lies on the GPT-SoVITS machine, "" for what it says itself.
+    """Load the role pack in `folder`; `server_dir` is where it lies on the synthesizer's machine, "" for what it says itself.
 
     Raises SettingsError that names file, key and what is allowed.
     """
@@ -216,7 +229,7 @@ def load_pack(folder: Path, role_id: str = "", server_dir: str = "") -> Role:
     sheet = sheet.model_copy(update=filled | ({"server_dir": server_dir} if server_dir else {}))
     names = _names(folder, sheet)
     role = Role(role_id or folder.name, folder, sheet, find_clips(folder, sheet, names))
-    used = {"default_emotion": [sheet.default_emotion], "speeds": [*sheet.speeds]}
+    used = {"default_emotion": [sheet.default_emotion], "speeds": [*sheet.speeds], "voices": [*sheet.voices]}
     for key, words in used.items():
         for word in words:
             if word not in ("", "default", "默认") and role.emotion_names.get(word) is None:

@@ -18,11 +18,12 @@ import pytest
 from xiaozhi_persona.bridge.parts import build_parts
 from xiaozhi_persona.errors import PackageMissing, ServiceUnavailable
 from xiaozhi_persona.providers.tts import espeak
-from xiaozhi_persona.providers.tts.engine import load_espeak
+from xiaozhi_persona.providers.tts.engine import open_synthesizer
 from xiaozhi_persona.providers.tts.espeak import EspeakSynthesizer
-from xiaozhi_persona.settings import EspeakSettings, Settings
+from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Clip, Samples
 from xiaozhi_persona.text.emotions import LABELS
+from xiaozhi_persona.voice_settings import EspeakSettings
 
 SENTENCE = "今天我们一起去公园玩好不好"
 RATE_HZ = 22050
@@ -211,8 +212,11 @@ async def test_the_bridge_says_at_the_start_that_the_fallback_is_missing(
 
 
 @pytest.mark.usefixtures("no_wheel")
-def test_what_is_not_used_is_not_missed(caplog: pytest.LogCaptureFixture) -> None:
-    load_espeak(settings_of("gpt_sovits", "none"))
+async def test_what_is_not_used_is_not_missed(caplog: pytest.LogCaptureFixture) -> None:
+    synthesizer = open_synthesizer(settings_of("gpt_sovits", "none"))
+    with pytest.raises(ServiceUnavailable, match="连不上"):
+        await synthesizer.load()
+    await synthesizer.aclose()
     assert not caplog.records
 
 

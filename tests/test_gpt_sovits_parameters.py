@@ -17,8 +17,8 @@ from xiaozhi_persona.providers.tts.gpt_sovits.utterance import (
     v1_body,
     v2_body,
 )
-from xiaozhi_persona.settings import GptSovitsSettings
 from xiaozhi_persona.spine import Clip, Reference, Voice
+from xiaozhi_persona.voice_settings import GptSovitsSettings
 
 REFERENCE = Reference("/refs/calm.wav", "参考的话", "zh")
 
@@ -230,7 +230,7 @@ def test_the_role_wins_over_the_settings_and_the_clip_over_both() -> None:
 def test_weights_of_the_role_else_of_the_settings() -> None:
     named: dict[str, Any] = {"gpt_weights": "d.ckpt", "sovits_weights": "d.pth"}
     assert utterance(**named).weights == Weights("d.ckpt", "d.pth")
-    clip = Clip(reference=REFERENCE, voice=Voice(gpt_weights="r.ckpt", sovits_weights="r.pth"))
+    clip = Clip(reference=REFERENCE, voice=Voice(weights={"gpt": "r.ckpt", "sovits": "r.pth"}))
     assert utterance(clip, **named).weights == Weights("r.ckpt", "r.pth")
 
 

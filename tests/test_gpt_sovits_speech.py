@@ -15,8 +15,8 @@ from fakes.sovits_server import FakeSovits, pitch_of
 from xiaozhi_persona.errors import ServiceRejected, ServiceTimeout, ServiceUnavailable, SettingsError
 from xiaozhi_persona.providers.tts.gpt_sovits import GptSovitsSynthesizer
 from xiaozhi_persona.providers.tts.gpt_sovits.dialect import Dialect
-from xiaozhi_persona.settings import GptSovitsSettings
 from xiaozhi_persona.spine import Clip, Voice
+from xiaozhi_persona.voice_settings import GptSovitsSettings
 
 _V2 = Dialect("v2", "/tts")
 SPOKEN_S = 12 * 0.2 + 2 * 0.2 + 2 * 0.3  # 12 characters, 2 marks, and a pause after each clause

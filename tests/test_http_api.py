@@ -13,7 +13,7 @@ import pytest_asyncio
 from fakes.bridge import Rig, make_settings, running
 from fakes.parts import make_parts
 
-from xiaozhi_persona.bridge.own_names import lan_addresses
+from xiaozhi_persona.lan import lan_addresses
 
 
 @pytest_asyncio.fixture

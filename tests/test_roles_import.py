@@ -40,7 +40,7 @@ def test_a_moechat_config_becomes_a_role(tmp_path: Path) -> None:
         "说话简短。",
     )
     assert (sheet.lore.max_entries, sheet.lore.threshold, sheet.memory.threshold) == (4, 0.5, 0.38)
-    assert (role.voice.gpt_weights, role.voice.sovits_weights) == ("D:\\gsv\\mei.ckpt", "D:\\gsv\\mei.pth")
+    assert role.voice.weights == {"gpt": "D:\\gsv\\mei.ckpt", "sovits": "D:\\gsv\\mei.pth"}
     assert role.voice.language == "zh"
     assert role.voice.parameters == {"seed": -1, "top_k": 15, "batch_size": 1, "text_split_method": "cut0"}
     assert clips(role) == {
@@ -161,8 +161,7 @@ def test_a_role_folder_with_commas_missing_is_repaired_and_read(tmp_path: Path) 
         ("愤怒", ""),
     }
     assert role.classifier_dir == folder / "BERT"
-    assert role.voice.gpt_weights == str(folder / "mei.ckpt")
-    assert role.voice.sovits_weights == "mei.pth"
+    assert role.voice.weights == {"gpt": str(folder / "mei.ckpt"), "sovits": "mei.pth"}
     assert {c.reference.language for c in role.clips} == {"zh"}
     assert "逗号" in told(changes, "config.json")[0].note
     assert [change.kind for change in changes if "001.wav" in change.source] == ["warning", "taken"]

@@ -57,8 +57,8 @@ def test_everything_that_a_pack_may_say_is_read(tmp_path: Path) -> None:
     role = role_of(tmp_path / "mei", EVERYTHING, {"高兴/a": "こんにちは、元気ですか"})
     assert role.voice == Voice(
         "中英混合",
-        "D:\\w\\mei.ckpt",
-        "D:\\voices\\mei\\mei.pth",
+        "",
+        {"gpt": "D:\\w\\mei.ckpt", "sovits": "D:\\voices\\mei\\mei.pth"},
         {"top_k": 12, "speed_factor": 1.1, "cut_punc": "，。"},
     )
     assert role.default_emotion == Emotion("舒适", "relaxed")

@@ -17,8 +17,9 @@ import pytest
 from fakes.role_packs import write_role
 from fakes.sovits_server import FakeSovits, pitch_hz, pitch_of
 
+from xiaozhi_persona.bridge.parts import build_parts
 from xiaozhi_persona.cli import main
-from xiaozhi_persona.commands.serve import _unreached_told, _unreached_voices
+from xiaozhi_persona.commands.serve import _voice_told
 from xiaozhi_persona.settings import Settings
 
 Run = Callable[..., tuple[int, str, str]]
@@ -144,15 +145,15 @@ def test_wrong_use_is_told(run: Run, servers: list[str], arguments: list[str], t
 
 
 @pytest.mark.parametrize(("up", "told"), [(False, True), (True, False)])
-async def test_the_start_says_when_no_server_can_speak(up: bool, told: bool) -> None:
+async def test_the_start_says_when_no_server_can_speak(up: bool, told: bool, tmp_path: Path) -> None:
     async with FakeSovits() as server:
         servers = ["http://127.0.0.1:9", *[server.url] * up]
         settings = Settings.model_validate(
             {"tts": {"engine": "gpt_sovits"}, "gpt_sovits": {"servers": servers}}
         )
-        unreached = await _unreached_voices(settings)
-    assert bool(unreached) == told
-    if unreached:
-        line = _unreached_told(settings, unreached)
-        assert "http://127.0.0.1:9" in line and "eSpeak" in line and "doctor" in line
-    assert await _unreached_voices(Settings()) == []
+        parts = await build_parts(settings.at(tmp_path))
+        await parts.aclose()
+    assert bool(parts.voice_trouble) == told
+    if told:
+        line = _voice_told(settings, parts.voice_trouble)
+        assert "http://127.0.0.1:9" in line and "备用的声音" in line and "doctor" in line

@@ -20,7 +20,8 @@ from xiaozhi_persona.config import load_settings
 from xiaozhi_persona.device_ids import normal_keys
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import set_language, tr
-from xiaozhi_persona.settings import AsrSettings, GptSovitsSettings, PathSettings, Settings, TtsSettings
+from xiaozhi_persona.settings import AsrSettings, PathSettings, Settings
+from xiaozhi_persona.voice_settings import GptSovitsSettings, TtsSettings
 from xiaozhi_persona.yaml_files import explain, load_yaml
 
 DATA = Path("data") / "xiaozhi-persona"

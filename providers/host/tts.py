@@ -29,7 +29,8 @@ from xiaozhi_persona.providers.host.reply import Reply
 from xiaozhi_persona.providers.host.sections import door_settings
 from xiaozhi_persona.providers.host.voices import shared_voices
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, SpeechPipeline
-from xiaozhi_persona.settings import Settings, TtsSettings
+from xiaozhi_persona.settings import Settings
+from xiaozhi_persona.voice_settings import TtsSettings
 
 log = logging.getLogger(__name__)
 log_through_host()

@@ -7,7 +7,6 @@ import contextlib
 import logging
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,12 +16,10 @@ from xiaozhi_persona.providers.host.roles import casting_of
 from xiaozhi_persona.providers.host.shared import Shared
 from xiaozhi_persona.providers.speech.choices import EmotionChoices
 from xiaozhi_persona.providers.speech.pipeline import SpeechPipeline
-from xiaozhi_persona.providers.tts.engine import open_synthesizer
+from xiaozhi_persona.providers.tts.engine import EMBEDDED, open_synthesizer
+from xiaozhi_persona.providers.tts.synthesizer import Synthesizer
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Clip, PcmChunk, SpeechSynthesizer
-
-if TYPE_CHECKING:
-    from xiaozhi_persona.providers.tts.gpt_sovits import GptSovitsSynthesizer
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +37,7 @@ class Voices:
         self._settings = settings
         self.casting = casting_of(settings)
         self._choices = EmotionChoices(self.casting, settings)
-        self._synthesizer: SpeechSynthesizer | None = None
-        self._sovits: GptSovitsSynthesizer | None = None
+        self._synthesizer: Synthesizer | None = None
 
     def pipeline(
         self,
@@ -58,7 +54,7 @@ class Voices:
         `apologizes`: for a reply that cannot be said.
         """
         if self._synthesizer is None:
-            self._synthesizer, self._sovits = _open(self._settings)
+            self._synthesizer = _open(self._settings)
         return SpeechPipeline(
             _Adapted(self._synthesizer, respell, keep_as),
             self._choices.of(device_id),
@@ -69,8 +65,8 @@ class Voices:
 
     async def aclose(self) -> None:
         """Close the connections to the servers."""
-        if self._sovits is not None:
-            await self._sovits.aclose()
+        if self._synthesizer is not None:
+            await self._synthesizer.aclose()
 
 
 _shared: Shared[Voices] = Shared()
@@ -104,10 +100,10 @@ def _keep(file: Path, chunks: list[PcmChunk]) -> None:
         log.warning("语音存不进 %s（%s）。检查 output_dir 的权限和剩余空间。", file, exc.strerror)
 
 
-def _open(settings: Settings) -> tuple[SpeechSynthesizer, GptSovitsSynthesizer | None]:
+def _open(settings: Settings) -> Synthesizer:
     try:
         return open_synthesizer(settings)
     except PersonaError as exc:
         log.error("%s（现在用备用的声音）", exc)
-        espeak = settings.tts.model_copy(update={"engine": "espeak"})
-        return open_synthesizer(settings.model_copy(update={"tts": espeak}))
+        embedded = settings.tts.model_copy(update={"engine": EMBEDDED})
+        return open_synthesizer(settings.model_copy(update={"tts": embedded}))

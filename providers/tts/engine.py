@@ -1,47 +1,55 @@
-"""The synthesizer that the settings name."""
+"""The synthesizers: what each of them is, the table of them, and the one that the settings name.
+
+A new one is a module with `open_engine` and `check`, its section in settings.py under its name, and a line in ENGINES.
+"""
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING
+import importlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Protocol, cast
 
-from xiaozhi_persona.errors import PersonaError
-from xiaozhi_persona.providers.tts.espeak import EspeakSynthesizer, load_engine
+from xiaozhi_persona.checks import Check
+from xiaozhi_persona.providers.tts.fallback import FallbackSynthesizer
+from xiaozhi_persona.providers.tts.synthesizer import Synthesizer
+from xiaozhi_persona.roles.role import Role
 from xiaozhi_persona.settings import Settings
-from xiaozhi_persona.spine import SpeechSynthesizer
 
-if TYPE_CHECKING:
-    from xiaozhi_persona.providers.tts.gpt_sovits import GptSovitsSynthesizer
+ENGINES: Mapping[str, str] = {
+    "espeak": "xiaozhi_persona.providers.tts.espeak",
+    "gpt_sovits": "xiaozhi_persona.providers.tts.gpt_sovits",
+}
+"""The module of each engine, by its name in `tts.engine`."""
 
-_log = logging.getLogger(__name__)
+EMBEDDED = "espeak"
+"""The one that needs no server and no settings."""
 
 
-def open_synthesizer(settings: Settings) -> tuple[SpeechSynthesizer, GptSovitsSynthesizer | None]:
-    """Return the synthesizer, and the one in it that has connections to close and a cache, where there is one.
+class Engine(Protocol):
+    """What the module of an engine holds."""
+
+    def open_engine(self, settings: Settings) -> Synthesizer:
+        """Return the synthesizer, nothing asked and nothing loaded yet. Raises SettingsError."""
+        ...
+
+    def check(self, settings: Settings, roles: Sequence[Role]) -> AsyncIterator[Check]:
+        """Yield what is right and wrong with the engine, and with each role at it, each with its next step.
+
+        Of an engine that the settings neither choose nor set up nothing is said.
+        """
+        ...
+
+
+def engine_of(name: str) -> Engine:
+    """Return the engine of that name, its module imported."""
+    return cast(Engine, importlib.import_module(ENGINES[name]))
+
+
+def open_synthesizer(settings: Settings) -> Synthesizer:
+    """Return the synthesizer that the settings name, with its fallback where they have one.
 
     Raises SettingsError for addresses and parameters that cannot be used.
     """
-    espeak = EspeakSynthesizer(settings.espeak)
-    if settings.tts.engine == "espeak":
-        return espeak, None
-    from xiaozhi_persona.providers.tts.fallback import FallbackSynthesizer
-    from xiaozhi_persona.providers.tts.gpt_sovits import GptSovitsSynthesizer
-
-    sovits = GptSovitsSynthesizer(settings.gpt_sovits, settings.data_dir / "cache" / "speech")
-    return (FallbackSynthesizer(sovits, espeak) if settings.tts.fallback == "espeak" else sovits), sovits
-
-
-def load_espeak(settings: Settings) -> None:
-    """Load eSpeak where the settings make use of it, so that its lack is told now and not at the first sentence.
-
-    Takes a thread's time. Raises PackageMissing and ServiceUnavailable where it is the only voice; where it is the
-    fallback, they go into the log.
-    """
-    if "espeak" not in (settings.tts.engine, settings.tts.fallback):
-        return
-    try:
-        load_engine()
-    except PersonaError as exc:
-        if settings.tts.engine == "espeak":
-            raise
-        _log.warning("备用的声音用不了：%s（或把 tts.fallback 设为 none）", exc)
+    names = dict.fromkeys([settings.tts.engine, settings.tts.fallback])
+    first, *others = [engine_of(name).open_engine(settings) for name in names if name != "none"]
+    return FallbackSynthesizer(first, *others) if others else first

@@ -6,19 +6,25 @@ API: espeak-ng, src/include/espeak-ng/speak_lib.h.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import functools
 import re
 import threading
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from xiaozhi_persona.errors import PackageMissing, ServiceUnavailable, pip_install
+from xiaozhi_persona.checks import Check, failed
+from xiaozhi_persona.errors import PackageMissing, PersonaError, ServiceUnavailable, pip_install
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.settings import EspeakSettings
+from xiaozhi_persona.providers.tts.synthesizer import Synthesizer
+from xiaozhi_persona.roles.role import Role
+from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Clip, PcmChunk, Samples
+from xiaozhi_persona.voice_settings import EspeakSettings
 
 _JAPANESE = re.compile(r"[\u3040-\u30ff]")
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
@@ -55,11 +61,38 @@ _PROSODY = {
 }
 
 
+def open_engine(settings: Settings) -> Synthesizer:
+    """Return the synthesizer; the library is loaded when it is needed."""
+    return EspeakSynthesizer(settings.espeak)
+
+
+async def check(settings: Settings, roles: Sequence[Role]) -> AsyncIterator[Check]:
+    """Say a word; no role changes it."""
+    began, samples = time.monotonic(), 0
+    try:
+        async with contextlib.aclosing(
+            EspeakSynthesizer(settings.espeak).synthesize("你好。", Clip())
+        ) as sound:
+            async for chunk in sound:
+                samples += len(chunk.samples)
+    except PersonaError as exc:
+        is_needed = "espeak" in (settings.tts.engine, settings.tts.fallback)
+        yield failed("eSpeak", exc, "error" if is_needed else "warning")
+        return
+    yield Check("ok", "eSpeak", tr("说得出话（{value:.0f} 毫秒）", value=(time.monotonic() - began) * 1000))
+
+
 class EspeakSynthesizer:
     """Speaks Chinese, English and Japanese sentences; the emotion changes pitch, speed, melody and loudness."""
 
     def __init__(self, settings: EspeakSettings) -> None:
         self._settings = settings
+        self.name = tr("eSpeak NG：机器声")
+        self.advice = tr("tts.engine 设为 gpt_sovits")
+
+    async def load(self) -> None:
+        """Load the library. Raises PackageMissing without the wheel, ServiceUnavailable when it does not start."""
+        await asyncio.to_thread(load_engine)
 
     async def synthesize(self, text: str, clip: Clip) -> AsyncGenerator[PcmChunk, None]:
         """Yield the whole sentence as one chunk: it is made a thousand times faster than it plays.
@@ -76,6 +109,12 @@ class EspeakSynthesizer:
         )
         if len(samples):
             yield PcmChunk(samples, engine.sample_rate_hz, "eSpeak NG")
+
+    async def clear_cache(self) -> None:
+        """Nothing is kept."""
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
 
     def _voice(self, text: str) -> str:
         if _JAPANESE.search(text):

@@ -18,6 +18,7 @@ from xiaozhi_persona.errors import SettingsError, own_command
 from xiaozhi_persona.language import in_language, tr
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.settings_files import DEFAULTS_NAME, OWN_NAME, find_files
+from xiaozhi_persona.settings_section import own_first
 from xiaozhi_persona.text_files import read_text
 from xiaozhi_persona.yaml_files import allowed_values, explain, field_at, load_yaml, parse_mapping
 
@@ -102,12 +103,12 @@ def _rendered() -> str:
         f"# 自己的设置写在旁边的 {OWN_NAME.as_posix()} 里，写法相同，只写要改的，或用命令 set 键 值。",
         f"# 环境变量优先：{ENV_PREFIX}BRIDGE__HTTP_PORT=9003 就是 bridge.http_port；密钥可写成 ${{环境变量名}}。",
     ]
-    for name, field in Settings.model_fields.items():
+    for name, field in own_first(Settings).items():
         default = field.get_default(call_default_factory=True)
         lines.append("")
         if isinstance(default, BaseModel):
             lines += [f"# {type(default).__doc__}", f"{name}:"]
-            for key, inner in type(default).model_fields.items():
+            for key, inner in own_first(type(default)).items():
                 lines += [f"  {line}" for line in _entry(key, inner)]
         else:
             lines += _entry(name, field)

@@ -3,37 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    StringConstraints,
-    ValidationInfo,
-    field_validator,
-)
-from pydantic_core import PydanticKnownError
+from pydantic import Field, PrivateAttr, StringConstraints, field_validator
 
 from xiaozhi_persona.device_ids import normal_id, normal_keys
 from xiaozhi_persona.errors import SettingsError
-
-
-class Section(BaseModel):
-    """A part of config.yaml: frozen, strict about types, no unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _true_is_not_1(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse what only equals one of the choices, as True does 1."""
-        annotation = cls.model_fields[str(info.field_name)].annotation
-        if get_origin(annotation) is Literal and isinstance(value, (bool, float)):
-            choices = ", ".join(map(repr, get_args(annotation)))
-            raise PydanticKnownError("literal_error", {"expected": choices})
-        return value
+from xiaozhi_persona.settings_section import Section
+from xiaozhi_persona.voice_settings import VoiceSections
 
 
 def _ids_in_one_form(of_device: dict[str, str]) -> dict[str, str]:
@@ -228,61 +205,6 @@ class LlmSettings(Section):
     )
 
 
-class TtsSettings(Section):
-    """语音合成"""
-
-    engine: Literal["espeak", "gpt_sovits"] = Field(
-        "espeak", description="espeak 为自带的机器声；gpt_sovits 为你的 GPT-SoVITS 服务器，见 gpt_sovits"
-    )
-    fallback: Literal["espeak", "none"] = Field(
-        "espeak", description="GPT-SoVITS 没有及时回答时由谁说这一句；none 为不说"
-    )
-    timeout_s: float = Field(10.0, ge=1.0, le=60.0, description="一句话等第一段声音的时限")
-
-
-class EspeakSettings(Section):
-    """eSpeak NG：自带的机器声"""
-
-    voice: str = Field(
-        "cmn-latn-pinyin", min_length=1, description="中文的 eSpeak 语音名；英文和日文的句子自动换语音"
-    )
-    rate_wpm: int = Field(175, ge=80, le=450, description="语速，每分钟词数")
-    pitch: int = Field(50, ge=0, le=99, description="音高")
-
-
-class GptSovitsSettings(Section):
-    """GPT-SoVITS：它的 api.py（v1）或 api_v2.py（v2）"""
-
-    servers: list[str] = Field(
-        [],
-        description="服务器地址，可以几台，如 [http://192.168.1.9:9880]；留空时读环境变量 TTS_SERVICE_URL_GPTSoVITS",
-    )
-    api: Literal["auto", "v1", "v2"] = Field("auto", description="接口；auto 为自动分辨")
-    streaming_mode: Literal[0, 1, 2, 3, "fast"] = Field(
-        2,
-        description="v2 的流式方式：0 整句，1 逐句，2 句内分块，3 或 fast 更快而音质低些；老服务器不认 2、3 时自动用 1",
-    )
-    gpt_weights: str = Field("", description="默认的 GPT 权重，写服务器上的路径；角色没有自己的权重时用它")
-    sovits_weights: str = Field("", description="默认的 SoVITS 权重，写服务器上的路径")
-    server_dirs: dict[str, str] = Field(
-        {},
-        description="角色包在 GPT-SoVITS 那台机器上的文件夹，服务器不在本机时要写，如 {xiaoyu: 'D:\\voices\\xiaoyu'}；voices send 会写好",
-    )
-    parameters: dict[str, Any] = Field(
-        {},
-        description="默认的合成参数，两种接口的键名都可以用，如 {top_k: 15, temperature: 1.0, ref_audio_path: 参考音频, prompt_text: 它的文字, prompt_lang: zh}",
-    )
-    connect_timeout_s: float = Field(2.0, ge=0.1, le=30.0, description="连接的时限")
-    first_audio_timeout_s: float = Field(
-        8.0, ge=0.5, le=120.0, description="等第一段声音的时限，之后由 tts.fallback 来说"
-    )
-    audio_timeout_s: float = Field(8.0, ge=0.5, le=120.0, description="两段声音之间的时限")
-    retry_after_s: float = Field(30.0, ge=1.0, le=600.0, description="一台服务器失败后隔多久再试它")
-    cache_mb: int = Field(
-        64, ge=0, le=4096, description="固定句子的声音在磁盘上最多占多少，单位 MB；0 为不存"
-    )
-
-
 class MemorySettings(Section):
     """记忆：日记、事实、世界书"""
 
@@ -334,7 +256,7 @@ class PhraseSettings(Section):
     )
 
 
-class Settings(Section):
+class Settings(VoiceSections):
     """All of config.yaml."""
 
     role: str = Field("default", min_length=1, description="角色；命令 roles list 列出现有的")
@@ -352,9 +274,6 @@ class Settings(Section):
     vad: VadSettings = Field(default_factory=VadSettings)
     asr: AsrSettings = Field(default_factory=AsrSettings)
     llm: LlmSettings = Field(default_factory=LlmSettings)
-    tts: TtsSettings = Field(default_factory=TtsSettings)
-    espeak: EspeakSettings = Field(default_factory=EspeakSettings)
-    gpt_sovits: GptSovitsSettings = Field(default_factory=GptSovitsSettings)
     memory: MemorySettings = Field(default_factory=MemorySettings)
     phrases: PhraseSettings = Field(default_factory=PhraseSettings)
 
@@ -365,12 +284,6 @@ class Settings(Section):
     def path(self, text: str) -> Path:
         """Return a path of the settings; a relative one starts at the folder of config.yaml."""
         return self._folder / Path(text).expanduser()
-
-    @property
-    def sentence_timeout_s(self) -> float:
-        """How long a sentence may take to its first sound, the fallback's turn included."""
-        first = self.gpt_sovits.first_audio_timeout_s if self.tts.engine == "gpt_sovits" else 0.0
-        return first + self.tts.timeout_s
 
     @property
     def data_dir(self) -> Path:

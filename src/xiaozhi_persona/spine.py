@@ -64,14 +64,16 @@ class Reference:
 
 @dataclass(frozen=True)
 class Voice:
-    """What a role asks of GPT-SoVITS beside the reference. "" and missing keys stand for the settings' defaults."""
+    """What a role asks of a synthesizer beside the reference. "" and missing keys stand for the settings' defaults."""
 
     language: str = ""
     """The language of what is spoken, as a code or a Chinese name."""
-    gpt_weights: str = ""
-    sovits_weights: str = ""
+    name: str = ""
+    """One of the voices that the synthesizer has by name."""
+    weights: Mapping[str, str] = field(default_factory=dict)
+    """Trained files of this voice as the synthesizer's machine sees them, by their kind, as the synthesizer names it."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    """Parameters of the API under either family of names, such as top_k, temperature, text_split_method, cut_punc."""
+    """Parameters of the synthesis, under the names that the synthesizer reads."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import later, tr
+from xiaozhi_persona.settings_section import own_first
 
 
 def parse_mapping(text: str, file: Path, *, is_ours: bool = True) -> dict[str, Any]:
@@ -89,7 +90,7 @@ def explain(error: Any, model: type[BaseModel]) -> str:
             "没有 {key} 这一项{value}这里可用的有：{model_fields}",
             key=key,
             value=_meant(path, model, inner) or tr("。"),
-            model_fields=tr("、").join(inner.model_fields),
+            model_fields=tr("、").join(own_first(inner)),
         )
     if path[-1] == "[key]":  # YAML takes 1234 for a number, and 11:22:33 too
         return tr(

@@ -10,8 +10,8 @@ import numpy as np
 from xiaozhi_persona.audio.opus import OpusDecoder, OpusEncoder
 from xiaozhi_persona.audio.resample import resample
 from xiaozhi_persona.providers.tts.espeak import EspeakSynthesizer
-from xiaozhi_persona.settings import EspeakSettings
 from xiaozhi_persona.spine import Clip, Samples
+from xiaozhi_persona.voice_settings import EspeakSettings
 
 TEXTS = (
     "今天天气很好，我们去公园吧。",

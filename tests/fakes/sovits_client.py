@@ -13,8 +13,8 @@ from fakes.sovits_server import FakeSovits, pitch_hz
 
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.providers.tts.gpt_sovits import GptSovitsSynthesizer
-from xiaozhi_persona.settings import GptSovitsSettings
 from xiaozhi_persona.spine import Clip, PcmChunk, Reference, Samples, SpeechSynthesizer, Voice
+from xiaozhi_persona.voice_settings import GptSovitsSettings
 
 TEXT = "今天天气很好，我们去公园吧。"
 CALM, ANGRY = "/refs/calm.wav", "/refs/angry.wav"
@@ -44,7 +44,7 @@ class Spoken:
 def clip(path: str = CALM, *, gpt: str = "", sovits: str = "", fixed: bool = False, **changes: Any) -> Clip:
     return Clip(
         reference=Reference(path, "参考的话。", "zh"),
-        voice=Voice(gpt_weights=gpt, sovits_weights=sovits),
+        voice=Voice(weights={"gpt": gpt, "sovits": sovits}),
         fixed=fixed,
         **changes,
     )

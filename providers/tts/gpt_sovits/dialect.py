@@ -5,9 +5,12 @@ api.py has the path /change_refer, api_v2.py has /tts; there are packs that serv
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+
+import httpx
 
 from xiaozhi_persona.providers.tts.gpt_sovits.utterance import Utterance, v1_body, v2_body
 
@@ -37,6 +40,18 @@ _UNKNOWN = {
 def guesses(api: Literal["auto", "v1", "v2"]) -> tuple[Dialect, ...]:
     """Return what to try, in this order, at a server that does not describe itself."""
     return _UNKNOWN[api]
+
+
+async def ask_dialect(client: httpx.AsyncClient, url: str) -> tuple[Dialect | None, int]:
+    """Ask the server at a base address what it is; None when it does not tell. With the status of its answer.
+
+    The caller sets the deadline. Raises httpx.HTTPError.
+    """
+    response = await client.get(url + "/openapi.json")
+    with contextlib.suppress(ValueError):
+        if response.is_success:
+            return described(response.json()), response.status_code
+    return None, response.status_code
 
 
 def described(openapi: Any) -> Dialect | None:

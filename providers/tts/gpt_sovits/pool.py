@@ -14,7 +14,7 @@ from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.tts.gpt_sovits.failures import DOWN
 from xiaozhi_persona.providers.tts.gpt_sovits.server import Server
 from xiaozhi_persona.providers.tts.gpt_sovits.utterance import Weights
-from xiaozhi_persona.settings import GptSovitsSettings
+from xiaozhi_persona.voice_settings import GptSovitsSettings
 
 _log = logging.getLogger(__name__)
 

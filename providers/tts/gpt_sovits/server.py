@@ -20,13 +20,13 @@ import httpx
 from xiaozhi_persona.errors import ServiceError, ServiceRejected, ServiceTimeout
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.tts.gpt_sovits import failures
-from xiaozhi_persona.providers.tts.gpt_sovits.dialect import Dialect, described, guesses
+from xiaozhi_persona.providers.tts.gpt_sovits.dialect import Dialect, ask_dialect, guesses
 from xiaozhi_persona.providers.tts.gpt_sovits.pace import Pace
 from xiaozhi_persona.providers.tts.gpt_sovits.speech import Speech
 from xiaozhi_persona.providers.tts.gpt_sovits.utterance import Utterance
 from xiaozhi_persona.providers.tts.gpt_sovits.weights import HeldWeights
-from xiaozhi_persona.settings import GptSovitsSettings
 from xiaozhi_persona.spine import PcmChunk
+from xiaozhi_persona.voice_settings import GptSovitsSettings
 
 _log = logging.getLogger(__name__)
 
@@ -200,17 +200,14 @@ class Server:
         probe_ends = min(deadline, anyio.current_time() + PROBE_TIMEOUT_S)
         try:
             with _until(probe_ends):
-                response = await self._client.get(self._at("/openapi.json"))
+                found, _ = await ask_dialect(self._client, self._url)
         except TimeoutError as exc:
             if self.last_failure or anyio.current_time() >= deadline:
                 raise failures.silent(self.place, PROBE_TIMEOUT_S) from exc
             return None
         except httpx.TransportError as exc:
             raise failures.connection_failure(exc, self.place, self._settings.connect_timeout_s) from exc
-        try:
-            return described(response.json()) if response.is_success else None
-        except ValueError:
-            return None
+        return found
 
     def _abandon(self, dialect: Dialect, utterance: Utterance) -> None:
         """A request was closed while the server works at it."""

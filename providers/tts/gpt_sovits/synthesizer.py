@@ -11,18 +11,19 @@ from pathlib import Path
 
 import anyio
 
-from xiaozhi_persona.errors import ServiceError
+from xiaozhi_persona.errors import ServiceError, ServiceUnavailable
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.tts.gpt_sovits.cache import SoundCache, sound_key
 from xiaozhi_persona.providers.tts.gpt_sovits.failures import CutOff, WrongLength
 from xiaozhi_persona.providers.tts.gpt_sovits.length import is_plausible, longest_s, misfit
 from xiaozhi_persona.providers.tts.gpt_sovits.parameters import read_parameters
 from xiaozhi_persona.providers.tts.gpt_sovits.pool import ServerPool, addresses
+from xiaozhi_persona.providers.tts.gpt_sovits.probe import look_at
 from xiaozhi_persona.providers.tts.gpt_sovits.server import Server
 from xiaozhi_persona.providers.tts.gpt_sovits.speech import without_silence_s
 from xiaozhi_persona.providers.tts.gpt_sovits.utterance import Utterance, utterance_of
-from xiaozhi_persona.settings import GptSovitsSettings
 from xiaozhi_persona.spine import Clip, PcmChunk
+from xiaozhi_persona.voice_settings import GptSovitsSettings
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +43,15 @@ class GptSovitsSynthesizer:
         self._addresses = addresses(settings)
         self._pool = ServerPool(settings)
         self._cache = SoundCache(cache_dir, settings.cache_mb * 1024 * 1024)
+        self.name = tr("GPT-SoVITS（{servers}）", servers=tr("、").join(self._addresses))
+        self.advice = ""
+
+    async def load(self) -> None:
+        """See whether a program listens at any of the addresses. Raises ServiceUnavailable where none does."""
+        wait_s = self._settings.connect_timeout_s
+        found = await asyncio.gather(*(look_at(url, wait_s) for url in self._addresses))
+        if not any(server.is_reached for server in found):
+            raise ServiceUnavailable(tr("连不上 {urls}", urls=tr("、").join(self._addresses)))
 
     async def synthesize(self, text: str, clip: Clip) -> AsyncGenerator[PcmChunk, None]:
         """Yield the sound of `text` as it is made; closing the iterator closes the request.

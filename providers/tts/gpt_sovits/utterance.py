@@ -12,8 +12,8 @@ from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.tts.gpt_sovits import languages
 from xiaozhi_persona.providers.tts.gpt_sovits.length import predicted_s
 from xiaozhi_persona.providers.tts.gpt_sovits.parameters import overlay, read_parameters
-from xiaozhi_persona.settings import GptSovitsSettings
 from xiaozhi_persona.spine import Clip, Reference
+from xiaozhi_persona.voice_settings import GptSovitsSettings
 
 _CLOSING = "”’」』）)】]》〉\"' "
 _ENDINGS = frozenset("。．.！!？?，,、；;：:…—~～")
@@ -131,8 +131,8 @@ def utterance_of(
         ),
         options=options,
         weights=Weights(
-            clip.voice.gpt_weights or settings.gpt_weights,
-            clip.voice.sovits_weights or settings.sovits_weights,
+            clip.voice.weights.get("gpt") or settings.gpt_weights,
+            clip.voice.weights.get("sovits") or settings.sovits_weights,
         ),
     )
 

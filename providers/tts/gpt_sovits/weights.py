@@ -18,8 +18,8 @@ from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.tts.gpt_sovits.dialect import Dialect
 from xiaozhi_persona.providers.tts.gpt_sovits.failures import connection_failure, failure_of
 from xiaozhi_persona.providers.tts.gpt_sovits.utterance import Weights
-from xiaozhi_persona.settings import GptSovitsSettings
 from xiaozhi_persona.tasks import cancel_and_wait
+from xiaozhi_persona.voice_settings import GptSovitsSettings
 
 _log = logging.getLogger(__name__)
 

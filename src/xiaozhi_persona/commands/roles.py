@@ -19,6 +19,7 @@ from xiaozhi_persona.language import later, tr
 from xiaozhi_persona.roles.check import ClipReport, Finding, check_clips, check_sheet
 from xiaozhi_persona.roles.fix import Mended, fix_role
 from xiaozhi_persona.roles.importers.kinds import KINDS, ImportKind, import_role
+from xiaozhi_persona.roles.pack import RoleSheet
 from xiaozhi_persona.roles.role import PACKS, Role, folders_without_sheet, role_folders, role_of_settings
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Recollection
@@ -92,8 +93,9 @@ def show(role_id: str, config: Path | None, as_json: bool, debug: bool) -> None:
     click.echo(tr("{name}（{id}）  {folder}", name=role.name, id=role.id, folder=role.folder))
     for title, text in (
         (tr("语言"), role.voice.language),
-        (tr("GPT 权重"), role.voice.gpt_weights),
-        (tr("SoVITS 权重"), role.voice.sovits_weights),
+        (tr("声音"), tr("、").join(_named_voices(role.sheet))),
+        (tr("GPT 权重"), role.voice.weights.get("gpt")),
+        (tr("SoVITS 权重"), role.voice.weights.get("sovits")),
         (tr("合成参数"), ", ".join(f"{key}: {value}" for key, value in role.voice.parameters.items())),
         (tr("感情来源"), " > ".join(role.emotion_sources)),
         (tr("世界书"), tr("、").join(file.name for file in role.lore_files)),
@@ -279,3 +281,8 @@ def _print_reports(role: Role, reports: list[ClipReport], findings: list[Finding
 def _mark(level: str) -> tuple[str, str]:
     word, color = _MARKS[level]
     return tr(word), color
+
+
+def _named_voices(sheet: RoleSheet) -> list[str]:
+    of_emotions = [tr("{emotion}：{voice}", emotion=key, voice=name) for key, name in sheet.voices.items()]
+    return [name for name in [sheet.voice, *of_emotions] if name]

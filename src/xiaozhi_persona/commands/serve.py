@@ -18,7 +18,6 @@ import click
 from xiaozhi_persona.bridge.admission.devices import Waiting
 from xiaozhi_persona.bridge.client.talk import TalkOptions, talk
 from xiaozhi_persona.bridge.ota import OTA_PATH
-from xiaozhi_persona.bridge.own_names import LanAddress, lan_addresses
 from xiaozhi_persona.bridge.parts import Parts, build_parts
 from xiaozhi_persona.bridge.server import WEBSOCKET_PATH, Bridge
 from xiaozhi_persona.bridge.turn import TurnTimeline
@@ -33,6 +32,7 @@ from xiaozhi_persona.commands.common import (
 from xiaozhi_persona.commands.tables import print_table
 from xiaozhi_persona.commands.talk import print_event, print_turn, print_turn_json
 from xiaozhi_persona.errors import PersonaError, ServiceUnavailable, SettingsError, own_command
+from xiaozhi_persona.lan import LanAddress, lan_addresses
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.settings import Settings
 
@@ -75,7 +75,7 @@ def command(demo: bool, once: bool, config: Path | None, as_json: bool, debug: b
 async def _serve(settings: Settings, config: Path | None, demo: bool, once: bool, as_json: bool) -> None:
     _stop_on_signals()
     started = time.monotonic()
-    parts, unreached = await asyncio.gather(build_parts(settings), _unreached_voices(settings))
+    parts = await build_parts(settings)
 
     def on_turn(timeline: TurnTimeline) -> None:
         if as_json:
@@ -102,10 +102,10 @@ async def _serve(settings: Settings, config: Path | None, demo: bool, once: bool
                 {"listening": bridge.websocket_port, "http": bridge.http_port, "ready_s": round(ready_s, 2)}
             )
         else:
-            _print_parts(parts, settings, unreached)
+            _print_parts(parts, settings)
         if demo:
             try:
-                await _demo(bridge, settings, unreached, as_json)
+                await _demo(bridge, settings, parts.voice_trouble, as_json)
             except PersonaError as exc:
                 if once:
                     raise
@@ -117,23 +117,12 @@ async def _serve(settings: Settings, config: Path | None, demo: bool, once: bool
         await asyncio.Event().wait()
 
 
-async def _unreached_voices(settings: Settings) -> list[str]:
-    """Return the addresses of the GPT-SoVITS servers where nothing listens; [] when it is not used or any can speak."""
-    if settings.tts.engine != "gpt_sovits":
-        return []
-    from xiaozhi_persona.commands.voice_servers import look_at, written_addresses
-
-    urls = [place.url for place in written_addresses(settings.gpt_sovits) if place.url]
-    found = await asyncio.gather(*(look_at(url, settings.gpt_sovits.connect_timeout_s) for url in urls))
-    return [] if any(server.is_reached for server in found) else urls
-
-
-async def _demo(bridge: Bridge, settings: Settings, unreached: list[str], as_json: bool) -> None:
+async def _demo(bridge: Bridge, settings: Settings, voice_trouble: str, as_json: bool) -> None:
     """Let a simulated device say a sentence in the embedded voice, and show what came back."""
     from xiaozhi_persona.audio.wav import write_wav
     from xiaozhi_persona.providers.tts.espeak import EspeakSynthesizer
-    from xiaozhi_persona.settings import EspeakSettings
     from xiaozhi_persona.spine import Clip
+    from xiaozhi_persona.voice_settings import EspeakSettings
 
     reply = settings.path(DEMO_REPLY)
     with tempfile.TemporaryDirectory() as folder:
@@ -164,30 +153,26 @@ async def _demo(bridge: Bridge, settings: Settings, unreached: list[str], as_jso
         click.echo(tr("它听到的回答存在 {reply}", reply=reply))
         if how := _how_to_hear(reply):
             click.echo(tr("听一听：{how}", how=how))
-        if unreached:
-            click.echo(
-                tr(
-                    "GPT-SoVITS 没有开口：{unreached_told}",
-                    unreached_told=_unreached_told(settings, unreached),
-                )
-            )
+        if voice_trouble:
+            click.echo(tr("语音合成没有开口：{told}", told=_voice_told(settings, voice_trouble)))
 
 
-def _unreached_told(settings: Settings, urls: list[str]) -> str:
-    speaker = tr("由备用的 eSpeak 说") if settings.tts.fallback == "espeak" else tr("没有声音")
+def _voice_told(settings: Settings, trouble: str) -> str:
+    is_heard = settings.tts.fallback not in ("none", settings.tts.engine)
+    speaker = tr("由备用的声音来说") if is_heard else tr("没有声音")
     return tr(
-        "连不上 {urls}，{speaker}；运行 {command} 看原因",
-        urls=tr("、").join(urls),
+        "{trouble}，{speaker}；运行 {command} 看原因",
+        trouble=trouble.rstrip("。."),
         speaker=speaker,
         command=own_command("doctor"),
     )
 
 
-def _print_parts(parts: Parts, settings: Settings, unreached: list[str]) -> None:
+def _print_parts(parts: Parts, settings: Settings) -> None:
     columns = [tr("部件"), tr("现在是"), tr("换成更好的")]
     print_table(columns, parts.described, wraps=columns[1:], title=tr("用到的部件"))
-    if unreached:
-        click.echo(tr("语音合成：{unreached_told}", unreached_told=_unreached_told(settings, unreached)))
+    if parts.voice_trouble:
+        click.echo(tr("语音合成：{told}", told=_voice_told(settings, parts.voice_trouble)))
 
 
 def _print_addresses(bridge: Bridge, settings: Settings) -> None:

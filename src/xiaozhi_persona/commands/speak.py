@@ -104,12 +104,11 @@ async def _speak(text: str, settings: Settings, out: Path, as_json: bool) -> Non
     from xiaozhi_persona.roles.casting import Casting
 
     choice = EmotionChoices(Casting(settings), settings).of()
-    synthesizer, sovits = open_synthesizer(settings)
+    synthesizer = open_synthesizer(settings)
     sound: list[Samples] = []
     plays_until = 0.0
     async with AsyncExitStack() as stack:
-        if sovits:
-            stack.push_async_callback(sovits.aclose)
+        stack.push_async_callback(synthesizer.aclose)
         pipeline = SpeechPipeline(synthesizer, choice, timeout_s=settings.sentence_timeout_s)
         stack.push_async_callback(pipeline.aclose)
         decoder = OpusDecoder(SAMPLE_RATE_HZ)

@@ -16,12 +16,12 @@ import numpy as np
 from xiaozhi_persona.audio.wav import write_wav
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.tables import print_table
-from xiaozhi_persona.commands.voice_servers import look_at, written_addresses
 from xiaozhi_persona.commands.voices_send import send
 from xiaozhi_persona.errors import PersonaError, SettingsError
 from xiaozhi_persona.language import later, tr
 from xiaozhi_persona.providers.tts.gpt_sovits import GptSovitsSynthesizer
 from xiaozhi_persona.providers.tts.gpt_sovits.pool import addresses
+from xiaozhi_persona.providers.tts.gpt_sovits.probe import look_at, written_addresses
 from xiaozhi_persona.roles.clips import ClipChooser
 from xiaozhi_persona.roles.role import Role, role_folders, role_of_settings
 from xiaozhi_persona.settings import Settings
@@ -142,7 +142,7 @@ def _role_row(role_id: str, settings: Settings) -> dict[str, Any]:
         "role": role_id,
         "name": role.name,
         "references": dict(Counter(clip.name or tr("默认") for clip in role.clips)),
-        "weights": {"gpt": role.voice.gpt_weights, "sovits": role.voice.sovits_weights},
+        "weights": dict(role.voice.weights),
     }
 
 

@@ -68,13 +68,12 @@ async def _check(settings: Settings, config: Path | None) -> AsyncIterator[Check
     bridge = await asyncio.to_thread(_running_bridge, settings)
     for key in ("websocket_port", "http_port"):
         yield await asyncio.to_thread(_port, settings, key, bridge)
-    yield await _espeak(settings)
     yield _guarded(tr("端点检测（VAD）"), lambda: _vad(settings))
     yield await _recognizer(settings)
     yield await _chat_model(settings)
     from xiaozhi_persona.commands.doctor.roles import check_roles
 
-    async for check in check_roles(settings, set()):
+    async for check in check_roles(settings):
         yield check
 
 
@@ -124,23 +123,6 @@ def _libopus() -> Check:
     return Check(
         "ok", "libopus", tr("能编能解，用的是 {getattr}", getattr=getattr(library, "_name", tr("系统的库")))
     )
-
-
-async def _espeak(settings: Settings) -> Check:
-    from xiaozhi_persona.providers.tts.espeak import EspeakSynthesizer
-    from xiaozhi_persona.spine import Clip
-
-    is_needed = "espeak" in (settings.tts.engine, settings.tts.fallback)
-    began, samples = time.monotonic(), 0
-    try:
-        async with contextlib.aclosing(
-            EspeakSynthesizer(settings.espeak).synthesize("你好。", Clip())
-        ) as sound:
-            async for chunk in sound:
-                samples += len(chunk.samples)
-    except PersonaError as exc:
-        return failed("eSpeak", exc, "error" if is_needed else "warning")
-    return Check("ok", "eSpeak", tr("说得出话（{value:.0f} 毫秒）", value=(time.monotonic() - began) * 1000))
 
 
 async def _recognizer(settings: Settings) -> Check:

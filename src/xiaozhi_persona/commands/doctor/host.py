@@ -15,7 +15,6 @@ from xiaozhi_persona.commands.doctor.host_asr import check_ears
 from xiaozhi_persona.commands.doctor.host_memory import check_choice, check_stored
 from xiaozhi_persona.commands.doctor.host_python import check_python
 from xiaozhi_persona.commands.doctor.roles import check_roles
-from xiaozhi_persona.commands.voice_servers import written_addresses
 from xiaozhi_persona.errors import PersonaError, SettingsError, own_command
 from xiaozhi_persona.installer.merge import PROMPT_FILE, merged
 from xiaozhi_persona.installer.survey import Host, read_settings, survey
@@ -25,8 +24,10 @@ from xiaozhi_persona.providers.host.sections import base_settings, door_settings
 from xiaozhi_persona.providers.speech.choices import EmotionChoices
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, SpeechPipeline
 from xiaozhi_persona.providers.tts.engine import open_synthesizer
+from xiaozhi_persona.providers.tts.gpt_sovits.probe import look_at, written_addresses
 from xiaozhi_persona.roles.casting import Casting
 from xiaozhi_persona.settings import Settings
+from xiaozhi_persona.voice_settings import GptSovitsSettings
 
 _APIS = {"gpt_sovits_v1": "v1", "gpt_sovits_v2_stream": "v2"}
 """The API that a door speaks, by its type in the host's settings."""
@@ -162,7 +163,7 @@ async def _with_console(host: Host, again: str) -> AsyncIterator[Check]:
         yield Check("error", tr("提示词模板"), tr("没有 {PROMPT_FILE}", PROMPT_FILE=PROMPT_FILE), again)
     settings = base_settings(host.server)
     if settings.gpt_sovits.servers:
-        async for check in check_roles(settings, set()):
+        async for check in check_roles(settings, [settings.tts.engine]):
             yield check
 
 
@@ -222,7 +223,6 @@ def _template(config: Mapping[str, Any], server_dir: Path, again: str) -> Check:
 
 async def _voices(section: Mapping[str, Any], type: str, name: str, server_dir: Path) -> AsyncIterator[Check]:
     """Check the servers and roles of the section, then say one sentence as the door does."""
-    apis: set[str] = set()
     try:
         settings = door_settings(section, server_dir, _APIS[type])
         if not written_addresses(settings.gpt_sovits):
@@ -234,8 +234,11 @@ async def _voices(section: Mapping[str, Any], type: str, name: str, server_dir: 
             return
         # With the API found out by itself, a server of the other kind is told by its kind.
         free = settings.gpt_sovits.model_copy(update={"api": "auto"})
-        async for check in check_roles(settings.model_copy(update={"gpt_sovits": free}), apis):
+        async for check in check_roles(
+            settings.model_copy(update={"gpt_sovits": free}), [settings.tts.engine]
+        ):
             yield check
+        apis = await _apis_of(settings.gpt_sovits)
     except PersonaError as exc:
         yield failed(tr("设置 {name}", name=name), exc)
         return
@@ -254,16 +257,22 @@ async def _voices(section: Mapping[str, Any], type: str, name: str, server_dir: 
         yield failed(tr("从头到尾说一句"), exc)
 
 
+async def _apis_of(sovits: GptSovitsSettings) -> set[str]:
+    """Return which of the two APIs (v1, v2) the servers say that they speak."""
+    urls = [place.url for place in written_addresses(sovits) if place.url]
+    found = await asyncio.gather(*(look_at(url, sovits.connect_timeout_s) for url in urls))
+    return {server.dialect.api for server in found if server.dialect}
+
+
 async def _sentence(settings: Settings) -> Check:
     """Say one sentence as a door does, from text to Opus packets, with the chosen voice alone."""
     what = tr("从头到尾说一句")
     casting = Casting(settings)
     alone = settings.tts.model_copy(update={"fallback": "none"})
-    synthesizer, sovits = open_synthesizer(settings.model_copy(update={"tts": alone}))
+    synthesizer = open_synthesizer(settings.model_copy(update={"tts": alone}))
     began, first_s, packets, source = time.monotonic(), 0.0, 0, ""
     async with contextlib.AsyncExitStack() as stack:
-        if sovits:
-            stack.push_async_callback(sovits.aclose)
+        stack.push_async_callback(synthesizer.aclose)
         choice = EmotionChoices(casting, settings).of()
         pipeline = SpeechPipeline(synthesizer, choice, timeout_s=settings.sentence_timeout_s)
         stack.push_async_callback(pipeline.aclose)

@@ -1,4 +1,4 @@
-"""The part of `doctor` that concerns GPT-SoVITS: addresses, API, weights, every reference clip, one sentence.
+"""What `doctor` checks of GPT-SoVITS: addresses, API, weights, every reference clip, one sentence.
 
 Each reference is tried by speaking a short sentence with it as a whole (api_v2.py tells the reason of a failure in
 that mode only). Through our lock and no other: a bridge that speaks on the same server meanwhile is disturbed.
@@ -18,28 +18,29 @@ import httpx
 from anyio.streams.memory import MemoryObjectSendStream
 
 from xiaozhi_persona.checks import Check, failed, grouped
-from xiaozhi_persona.commands.doctor.references import clip_name, reason_of
-from xiaozhi_persona.commands.voice_servers import (
+from xiaozhi_persona.errors import PersonaError, ServiceError, SettingsError
+from xiaozhi_persona.language import tr
+from xiaozhi_persona.providers.tts.gpt_sovits import failures, languages
+from xiaozhi_persona.providers.tts.gpt_sovits.parameters import read_parameters
+from xiaozhi_persona.providers.tts.gpt_sovits.pool import ServerPool
+from xiaozhi_persona.providers.tts.gpt_sovits.probe import (
     DEFAULT_PORT,
     Address,
     Found,
     look_at,
     written_addresses,
 )
-from xiaozhi_persona.errors import PersonaError, ServiceError, SettingsError
-from xiaozhi_persona.language import tr
-from xiaozhi_persona.providers.tts.gpt_sovits import failures, languages
-from xiaozhi_persona.providers.tts.gpt_sovits.parameters import read_parameters
-from xiaozhi_persona.providers.tts.gpt_sovits.pool import ServerPool
+from xiaozhi_persona.providers.tts.gpt_sovits.reference_reasons import clip_name, length_reason, reason_of
 from xiaozhi_persona.providers.tts.gpt_sovits.server import Server
 from xiaozhi_persona.providers.tts.gpt_sovits.utterance import Utterance, Weights, utterance_of
 from xiaozhi_persona.providers.tts.gpt_sovits.weights import LOADING_TIMEOUT_S
 from xiaozhi_persona.roles.clips import ClipChooser
 from xiaozhi_persona.roles.references import RoleClip
 from xiaozhi_persona.roles.role import Role
-from xiaozhi_persona.settings import GptSovitsSettings, Settings
+from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Clip
 from xiaozhi_persona.tasks import cancel_and_wait
+from xiaozhi_persona.voice_settings import GptSovitsSettings
 
 PATIENCE_S = 30.0
 """How long one sentence may take here; longer than in a talk, to see the difference between slow and broken."""
@@ -53,13 +54,13 @@ _SENTENCES = {
 }
 
 
-async def check_voices(settings: Settings, roles: Sequence[Role], apis: set[str]) -> AsyncIterator[Check]:
-    """Check every server with every role, all servers at the same time; add to `apis` those seen (v1, v2).
-
-    The first of `roles` comes last at each server, so that its weights are left there.
-    """
+async def check_servers(settings: Settings, roles: Sequence[Role]) -> AsyncIterator[Check]:
+    """See check() of this engine."""
     written = written_addresses(settings.gpt_sovits)
-    is_used = settings.tts.engine == "gpt_sovits"
+    engine = settings.tts.engine
+    is_used = engine == "gpt_sovits"
+    if not written and not is_used and engine != "espeak":
+        return
     if not written:
         found = tr("没有写服务器的地址")
         step = tr("在 gpt_sovits.servers 里写上，如 [http://192.168.1.9:9880]，并设 tts.engine: gpt_sovits。")
@@ -67,12 +68,14 @@ async def check_voices(settings: Settings, roles: Sequence[Role], apis: set[str]
         return
     if not is_used:
         step = tr("要用它说话，设 tts.engine: gpt_sovits。")
-        yield Check("warning", "GPT-SoVITS", tr("写了地址，但 tts.engine 是 espeak，没有用它"), step)
+        yield Check(
+            "warning", "GPT-SoVITS", tr("写了地址，但 tts.engine 是 {engine}，没有用它", engine=engine), step
+        )
     sending, receiving = anyio.create_memory_object_stream[Check](0)
 
     async def look(place: Address, told: MemoryObjectSendStream[Check]) -> None:
         with told:
-            async for check in _check_address(place, settings, roles, apis):
+            async for check in _check_address(place, settings, roles):
                 await told.send(check)
 
     with sending:
@@ -89,9 +92,7 @@ async def check_voices(settings: Settings, roles: Sequence[Role], apis: set[str]
             await cancel_and_wait(task)
 
 
-async def _check_address(
-    place: Address, settings: Settings, roles: Sequence[Role], apis: set[str]
-) -> AsyncIterator[Check]:
+async def _check_address(place: Address, settings: Settings, roles: Sequence[Role]) -> AsyncIterator[Check]:
     sovits = settings.gpt_sovits
     if not place.url:
         yield failed(tr("地址 {written}", written=place.written), SettingsError(place.problem))
@@ -106,10 +107,8 @@ async def _check_address(
         try:
             api = (await server.dialect(anyio.current_time() + PATIENCE_S)).api
         except ServiceError as exc:
-            apis.update([found.dialect.api] if found.dialect else [])
             yield failed(what, exc)
             return
-        apis.add(api)
         for role in reversed(roles):
             async for check in _check_role(server, role, found.url, api, sovits):
                 yield dataclasses.replace(check, what=f"{what} {check.what}")
@@ -253,6 +252,10 @@ async def _check_role(
     good: set[str] = set()
     bad: list[tuple[str, str, str]] = []
     for clip, utterance in utterances:
+        name = clip_name(clip, role) if clip else utterance.ref_audio_path or tr("（没有）")
+        if unfit := length_reason(clip, role, api):
+            bad.append((name, *unfit))
+            continue
         problem = await _try(server, dataclasses.replace(utterance, streaming_mode=0))
         if isinstance(problem, failures.DOWN):
             server.last_failure = problem
@@ -261,7 +264,6 @@ async def _check_role(
         if problem is None or isinstance(problem, failures.WrongLength):
             good.add(utterance.ref_audio_path)
         else:
-            name = clip_name(clip, role) if clip else utterance.ref_audio_path or tr("（没有）")
             bad.append((name, *reason_of(problem, clip, utterance, role, url, api)))
     for told, step in grouped(bad):
         yield Check("error", tr("{what} 参考音频", what=what), told, step)
@@ -276,7 +278,8 @@ async def _check_role(
 
 def _weights(role: Role, sovits: GptSovitsSettings) -> Weights:
     return Weights(
-        role.voice.gpt_weights or sovits.gpt_weights, role.voice.sovits_weights or sovits.sovits_weights
+        role.voice.weights.get("gpt") or sovits.gpt_weights,
+        role.voice.weights.get("sovits") or sovits.sovits_weights,
     )
 
 

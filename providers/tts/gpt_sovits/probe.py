@@ -14,9 +14,9 @@ import httpx
 
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.providers.tts.gpt_sovits.dialect import Dialect, described
+from xiaozhi_persona.providers.tts.gpt_sovits.dialect import Dialect, ask_dialect
 from xiaozhi_persona.providers.tts.gpt_sovits.pool import ADDRESS_VARIABLE, base_url, separated
-from xiaozhi_persona.settings import GptSovitsSettings
+from xiaozhi_persona.voice_settings import GptSovitsSettings
 
 DEFAULT_PORT = 9880
 """Of api.py and of api_v2.py."""
@@ -114,21 +114,13 @@ async def _described(url: str, connect_timeout_s: float) -> Found:
     try:
         async with httpx.AsyncClient(timeout=timeout, trust_env=False) as client:
             with anyio.fail_after(PROBE_TIMEOUT_S + connect_timeout_s):
-                response = await client.get(url + "/openapi.json")
+                dialect, status = await ask_dialect(client, url)
     except (httpx.TimeoutException, TimeoutError):
         return Found(
             url, "silent", reason=tr("{PROBE_TIMEOUT_S:g} 秒没有回答", PROBE_TIMEOUT_S=PROBE_TIMEOUT_S)
         )
     except httpx.HTTPError as exc:
         return Found(url, "undescribed", reason=str(exc) or type(exc).__name__)
-    try:
-        dialect = described(response.json()) if response.is_success else None
-    except ValueError:
-        dialect = None
     if dialect is None:
-        return Found(
-            url,
-            "undescribed",
-            reason=tr("/openapi.json 回答 {status_code}", status_code=response.status_code),
-        )
+        return Found(url, "undescribed", reason=tr("/openapi.json 回答 {status_code}", status_code=status))
     return Found(url, "described", dialect)

@@ -27,11 +27,6 @@ def reason_of(
 ) -> tuple[str, str]:
     """Return why a server cannot use a reference, and the next step: what we know here explains its words."""
     text = str(problem)
-    seconds = _seconds_outside(clip)
-    if api == "v2" and seconds:
-        return tr("{seconds:.2f} 秒，api_v2.py 只收 3 到 10 秒", seconds=seconds), tr(
-            "运行 {command}", command=own_command(f"roles fix {role.id}")
-        )
     if utterance.ref_audio_path and not utterance.prompt_text and (api == "v1" or "prompt_text" in text):
         step = tr("把它说的话写进同名的 .txt，或运行 {command}", command=own_command(f"roles fix {role.id}"))
         return tr("没有文字，api.py 和 v3、v4 的模型都要有"), step
@@ -48,6 +43,15 @@ def reason_of(
         return tr("文件在，但没有给出声音"), step
     check = failed("", problem)
     return check.found, check.step
+
+
+def length_reason(clip: RoleClip | None, role: Role, api: str) -> tuple[str, str] | None:
+    """Return why a clip that is here is too short or too long for a server, and the next step; None when it fits."""
+    seconds = _seconds_outside(clip) if api == "v2" else 0.0  # api.py takes any length
+    if not seconds:
+        return None
+    found = tr("{seconds:.2f} 秒，api_v2.py 只收 3 到 10 秒", seconds=seconds)
+    return found, tr("运行 {command}", command=own_command(f"roles fix {role.id}"))
 
 
 def clip_name(clip: RoleClip, role: Role) -> str:
@@ -103,7 +107,7 @@ def _is_here(host: str) -> bool:
         if ipaddress.ip_address(host).is_loopback:
             return True
     with contextlib.suppress(ImportError):
-        from xiaozhi_persona.bridge.own_names import lan_addresses
+        from xiaozhi_persona.lan import lan_addresses
 
         return host in {address.ip for address in lan_addresses()}
     return False

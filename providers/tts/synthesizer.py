@@ -1,0 +1,36 @@
+"""A synthesizer that is opened and closed: what every engine gives."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from xiaozhi_persona.spine import SpeechSynthesizer
+
+
+class Synthesizer(SpeechSynthesizer, Protocol):
+    """Shared by all devices; made for one event loop."""
+
+    @property
+    def name(self) -> str:
+        """What it is, for people, with its address where it has one."""
+        ...
+
+    @property
+    def advice(self) -> str:
+        """Which setting replaces it by a better one; "" for one that the user has chosen."""
+        ...
+
+    async def load(self) -> None:
+        """Make ready for the first sentence, and see whether it can speak.
+
+        Raises SettingsError, PackageMissing, ServiceError; after a ServiceError it may speak later all the same.
+        """
+        ...
+
+    async def clear_cache(self) -> None:
+        """Forget all sound that was kept, in memory and on disk."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        ...
