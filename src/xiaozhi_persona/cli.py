@@ -23,7 +23,7 @@ COMMANDS = {
     "speak": "把一段话合成为声音",
     "transcribe": "识别 WAV 文件；比较几个模型",
     "roles": "角色包：列出、检查、修整、导入",
-    "voices": "GPT-SoVITS 的服务器和声音：列出、试说",
+    "voices": "语音合成的服务器和声音：列出、试说",
     "devices": "设备：列出、批准、忘掉、起名",
     "memory": "记忆：查看、导入、改正、忘掉",
     "install": "装进小智服务端（xiaozhi-esp32-server）",
