@@ -13,6 +13,7 @@ from xiaozhi_persona.providers.tts.gpt_sovits import languages
 from xiaozhi_persona.providers.tts.gpt_sovits.length import predicted_s
 from xiaozhi_persona.providers.tts.gpt_sovits.parameters import overlay, read_parameters
 from xiaozhi_persona.spine import Clip, Reference
+from xiaozhi_persona.text.measures import whole_characters
 from xiaozhi_persona.voice_settings import GptSovitsSettings
 
 _CLOSING = "”’」』）)】]》〉\"' "
@@ -212,7 +213,7 @@ def v1_body(utterance: Utterance) -> dict[str, Any]:
 
 def ended(text: str) -> str:
     """Return the text on one line and ended with punctuation; without, the reference's words leak into the sound."""
-    line = " ".join(text.split())
+    line = " ".join(whole_characters(text).split())
     bare = line.rstrip(_CLOSING)
     if not bare or bare[-1] in _ENDINGS:
         return line
