@@ -13,7 +13,7 @@ import itertools
 import json
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,18 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
+from xiaozhi_persona.checks import Check
 from xiaozhi_persona.errors import ServiceTimeout, ServiceUnavailable, SettingsError
 from xiaozhi_persona.language import later, tr
+from xiaozhi_persona.providers.asr.checks import check_hearing
 from xiaozhi_persona.providers.asr.funasr_answers import Answers, ServerWay, name_after
 from xiaozhi_persona.providers.asr.transcripts import read_tags
 from xiaozhi_persona.providers.asr.utterance import RATE_HZ, count_pieces, has_sound
-from xiaozhi_persona.settings import AsrSettings
+from xiaozhi_persona.settings import AsrSettings, Settings
 from xiaozhi_persona.spine import Samples, Transcript
+
+PACKAGES = ()
+NAMED_BY = "server_url"
 
 _FRAME_BYTES = 2 * 960  # 60 ms, as FunASR's client sends: the Python server finds one pause a message at most
 _MORE_S = 1.0
@@ -42,8 +47,22 @@ _HOTWORD_WEIGHT = 20  # as in FunASR's own list of examples
 _ADVICE = later("请检查服务器是否在运行，以及 asr.server_url。")
 
 
+def open_engine(settings: Settings, hotwords: tuple[str, ...]) -> FunasrServerRecognizer:
+    """Return a recognizer for the server of the settings, not connected yet. Raises SettingsError."""
+    certificate = settings.asr.server_certificate
+    file = settings.path(certificate) if certificate not in ("", "off") else None
+    return FunasrServerRecognizer(settings.asr, hotwords, file)
+
+
+def check(settings: Settings) -> AsyncIterator[Check]:
+    """Check the server with one sentence."""
+    return check_hearing(settings, open_engine)
+
+
 class FunasrServerRecognizer:
     """Recognizes on a server, over `settings.workers` connections that are kept; belongs to one event loop."""
+
+    advice = ""
 
     def __init__(self, settings: AsrSettings, hotwords: Sequence[str], certificate: Path | None) -> None:
         """`certificate` holds what the server's own is checked with. Raises SettingsError."""

@@ -49,6 +49,11 @@ class Recognizer(SpeechRecognizer, Protocol):
         ...
 
     @property
+    def advice(self) -> str:
+        """How people replace it, where it is the embedded one; "" for one that they chose."""
+        ...
+
+    @property
     def is_closed(self) -> bool:
         """Whether it was closed, or is being closed."""
         ...
@@ -79,9 +84,10 @@ class ModelRecognizer:
         settings: AsrSettings,
         load_model: Callable[[], Model],
         closing: threading.Event | None = None,
+        advice: str = "",
     ) -> None:
         """`load_model` runs in a thread, raises PersonaError, and ends early when `closing` is set."""
-        self.name = name
+        self.name, self.advice = name, advice
         self._settings = settings
         self._load_model = load_model
         self._closing = closing or threading.Event()
