@@ -227,6 +227,19 @@ async def test_who_is_cancelled_leaves_its_place_to_others(ears: Ears, stage: st
     assert [(await other).text for other in others] == [ONE_TEXT] * len(others)
 
 
+async def test_nobody_waits_for_the_rest_of_a_long_recording_that_was_given_up(ears: Ears) -> None:
+    recognizer = ears.opened(workers=1)
+    await recognizer.load()
+    ears.hold()
+    cancelled = begin(recognizer.transcribe(speech(100.0)))
+    await ears.working()
+    cancelled.cancel()
+    await asyncio.wait({cancelled})
+    ears.go_on()
+    assert (await recognizer.transcribe(OTHER)).text == OTHER_TEXT
+    assert len(ears.asked) == 2  # a model is handed a long recording in pieces, and one was begun
+
+
 @pytest.mark.parametrize("stage", STAGES)
 async def test_what_takes_too_long_is_given_up_and_the_next_is_heard(ears: Ears, stage: str) -> None:
     recognizer, late, others = await at_stage(ears, stage, timeout_s=0.5)

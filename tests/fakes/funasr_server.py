@@ -7,7 +7,7 @@ its servers differ, see Kind.
 
     async with FunasrServer("python") as server:
         server.parts = ["你好。", "小智。"]     # what is recognized, one part for each pause
-        server.mode = "hang"                  # one of Mode
+        server.mode = "close_midway"          # one of Mode
         settings = AsrSettings(engine="funasr_server", server_url=server.url)
         ...
         server.utterances[-1].pcm
@@ -39,7 +39,6 @@ Kind = Literal[
 
 Mode = Literal[
     "normal",
-    "hang",  # takes everything and never answers, until .resume is set
     "close_midway",  # hangs up when the first sound has come
     "close_at_end",  # ... when the client has ended the utterance
     "close_after",  # ... after each answer
@@ -113,7 +112,6 @@ class FunasrServer:
         """How many utterances were worked on at the same time, at most."""
         self.arrived = asyncio.Event()
         """Set when an utterance has ended."""
-        self.resume = asyncio.Event()
         self.admits, self.answers = asyncio.Event(), asyncio.Event()
         """Clear it, and clients that connect, or loud utterances that have ended, wait until it is set again."""
         self.admits.set()
@@ -139,7 +137,7 @@ class FunasrServer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for held in (self.resume, self.admits, self.answers):
+        for held in (self.admits, self.answers):
             held.set()
         assert self._server is not None
         self._server.close()
@@ -233,9 +231,6 @@ class FunasrServer:
         self.at_once = max(self.at_once, self._working)
         try:
             await self.answers.wait()
-            if self._next_mode("hang"):
-                await self.resume.wait()
-                return
             if self._next_mode("close_at_end"):
                 await connection.close()
                 return
