@@ -1,4 +1,4 @@
-"""What every recognizer does, whichever engine it has: each of the table goes through all of this."""
+"""What every recognizer must do, whichever engine it is."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import anyio
 import numpy as np
 import pytest
 import pytest_asyncio
-from fakes.ears import EARS, PATIENCE_S, RECORDINGS, Ears
 from fakes.parts import silence, speech
+from recognizer_rigs import KINDS, PATIENCE_S, RECORDINGS, Ears
 
 from xiaozhi_persona.checks import Check
 from xiaozhi_persona.errors import (
@@ -28,16 +28,16 @@ from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Samples, Transcript
 
 (ONE_TEXT, ONE), (OTHER_TEXT, OTHER) = list(RECORDINGS.items())[:2]
-BY_PACKAGES = [name for name in EARS if engine_of(name.split()[0]).PACKAGES]
-BY_MODEL = [name for name in EARS if engine_of(name.split()[0]).NAMED_BY == "model"]
+BY_PACKAGES = [name for name in KINDS if engine_of(name.split()[0]).PACKAGES]
+BY_MODEL = [name for name in KINDS if engine_of(name.split()[0]).NAMED_BY == "model"]
 STAGES = ("loading", "waiting", "recognizing")
 
 
-@pytest_asyncio.fixture(params=EARS)
+@pytest_asyncio.fixture(params=KINDS)
 async def ears(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Ears]:
-    async with EARS[request.param](tmp_path, monkeypatch) as ears:
+    async with KINDS[request.param](tmp_path, monkeypatch) as ears:
         yield ears
 
 
@@ -75,8 +75,8 @@ async def everything(settings: Settings) -> list[Check]:
         return [check async for check in engine_of(settings.asr.engine).check(settings)]
 
 
-def test_every_engine_of_the_table_is_here() -> None:
-    assert {name.split()[0] for name in EARS} == set(ENGINES)
+def test_every_engine_is_tried_here() -> None:
+    assert {name.split()[0] for name in KINDS} == set(ENGINES)
 
 
 # What it is.
@@ -85,7 +85,7 @@ def test_every_engine_of_the_table_is_here() -> None:
 async def test_it_has_a_name_and_the_embedded_one_says_what_replaces_it(ears: Ears) -> None:
     recognizer = ears.opened()
     assert recognizer.name
-    assert ("asr." in recognizer.advice) == ears.is_embedded and bool(recognizer.advice) == ears.is_embedded
+    assert "asr." in recognizer.advice if ears.is_embedded else recognizer.advice == ""
 
 
 async def test_opening_loads_nothing_and_it_can_be_closed_at_once(ears: Ears) -> None:
@@ -258,7 +258,7 @@ async def test_what_takes_too_long_is_given_up_and_the_next_is_heard(ears: Ears,
 
 @pytest.mark.parametrize(
     ("ears", "fault"),
-    [(name, fault) for name, ears in EARS.items() for fault in getattr(ears, "func", ears).faults],
+    [(name, fault) for name, ears in KINDS.items() for fault in getattr(ears, "func", ears).faults],
     indirect=["ears"],
 )
 async def test_an_utterance_that_fails_is_told_and_the_next_is_heard(ears: Ears, fault: str) -> None:

@@ -45,12 +45,12 @@ class Recognizer(SpeechRecognizer, Protocol):
 
     @property
     def name(self) -> str:
-        """What it is, for people."""
+        """What it is, for people, with its address where it has one."""
         ...
 
     @property
     def advice(self) -> str:
-        """How people replace it, where it is the embedded one; "" for one that they chose."""
+        """Which setting replaces it by a better one; "" for one that the user has chosen."""
         ...
 
     @property

@@ -1,8 +1,8 @@
-"""Every recognizer under the hand of a test: held while it loads or recognizes, failing, counted.
+"""Every recognizer, with its model or server, for the tests that all of them must pass: held, failing, counted.
 
 ::
 
-    async with EARS["funasr_onnx"](tmp_path, monkeypatch) as ears:
+    async with KINDS["funasr_onnx"](tmp_path, monkeypatch) as ears:
         recognizer = ears.opened(workers=2)
         ears.hold()
         ...
@@ -329,7 +329,7 @@ class ServerEars(_Opened):
 
 Opening = Callable[[Path, pytest.MonkeyPatch], Ears]
 
-EARS: Mapping[str, Opening] = {
+KINDS: Mapping[str, Opening] = {
     "funasr_onnx": OnnxEars,
     "funasr": TorchEars,
     "funasr_server cpp": functools.partial(ServerEars, kind="cpp"),
@@ -337,4 +337,4 @@ EARS: Mapping[str, Opening] = {
     "funasr_server python_2024_09": functools.partial(ServerEars, kind="python_2024_09"),
     # Not python_2024: where there are no words it does not answer, which only the deadline ends.
 }
-"""Each way to open an engine of the table: its name there, and a variant where it has some."""
+"""Every engine of the table, in one way or several of being set up: the name begins with that of the engine."""
