@@ -278,7 +278,7 @@ class ServerEars(_Opened):
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, kind: Kind) -> None:
         super().__init__(folder, monkeypatch)
         self._server = FunasrServer(kind, hears=words_in)
-        for name, seconds in {"_PROBE_S": 0.2, "_PROBE_MORE_S": 0.05, "_MORE_S": 0.2}.items():
+        for name, seconds in {"_PROBE_MORE_S": 0.05, "_MORE_S": 0.2}.items():
             monkeypatch.setattr(funasr_server, name, seconds)
 
     async def __aenter__(self) -> ServerEars:
