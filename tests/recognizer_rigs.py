@@ -15,6 +15,7 @@ Each hears in RECORDINGS what is said there, and no words in any other sound.
 from __future__ import annotations
 
 import asyncio
+import builtins
 import functools
 import sys
 import threading
@@ -170,6 +171,7 @@ class _ModelEars(_Opened):
         "RuntimeError": "broken model",
         "MemoryError": "内存不够",
         "KeyError": "语音识别出错",
+        "ValueError": "^[^\n]{,300}$",  # with pages of text
         "SystemExit": "语音识别出错",
     }
     unusable = ({"model": "gone"}, r"gone.*asr\.model")
@@ -221,8 +223,8 @@ class _ModelEars(_Opened):
         self.asked.append(len(sound))
         self._recognizing.pass_through()
         if self._fault:
-            kinds = {kind.__name__: kind for kind in (RuntimeError, MemoryError, KeyError, SystemExit)}
-            raise kinds[self._fault]("broken model")
+            kind = getattr(builtins, self._fault)
+            raise kind("broken model" + "\na page" * 999 * (kind is ValueError))
 
 
 class OnnxEars(_ModelEars):

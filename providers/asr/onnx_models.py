@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from xiaozhi_persona.checks import Check
-from xiaozhi_persona.errors import PackageMissing, SettingsError, pip_install
+from xiaozhi_persona.errors import PackageMissing, SettingsError, first_line, pip_install
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.asr.checks import check_model
 from xiaozhi_persona.providers.asr.model_hub import find_model
@@ -131,7 +131,7 @@ def load_onnx_model(folder: Path, settings: AsrSettings, hotwords: Sequence[str]
             tr(
                 "读不了语音识别模型 {folder}：{rstrip}。请删掉它重新下载，或改 asr.model。",
                 folder=folder,
-                rstrip=str(exc).rstrip("."),
+                rstrip=first_line(exc).rstrip("."),
             )
         ) from exc
 

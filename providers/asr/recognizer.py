@@ -22,7 +22,13 @@ import anyio
 import numpy as np
 from numpy.typing import NDArray
 
-from xiaozhi_persona.errors import PersonaError, ServiceError, ServiceTimeout, ServiceUnavailable
+from xiaozhi_persona.errors import (
+    PersonaError,
+    ServiceError,
+    ServiceTimeout,
+    ServiceUnavailable,
+    first_line,
+)
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.asr.transcripts import join_transcripts
 from xiaozhi_persona.providers.asr.utterance import RATE_HZ, count_pieces, has_sound, pieces_of
@@ -277,5 +283,5 @@ def _broken(exc: BaseException) -> ServiceUnavailable:
             tr("语音识别时内存不够。请换量化的或小一些的模型，减小 asr.workers，或关掉别的程序。")
         )
     return ServiceUnavailable(
-        tr("语音识别出错：{exc}。请再说一次；总是这样就换一个模型或重新下载它。", exc=exc)
+        tr("语音识别出错：{exc}。请再说一次；总是这样就换一个模型或重新下载它。", exc=first_line(exc))
     )

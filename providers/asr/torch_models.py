@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from xiaozhi_persona.checks import Check
-from xiaozhi_persona.errors import PackageMissing, SettingsError, pip_install
+from xiaozhi_persona.errors import PackageMissing, SettingsError, first_line, pip_install
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.asr.checks import check_model
 from xiaozhi_persona.providers.asr.model_hub import find_model
@@ -185,7 +185,7 @@ def _load(auto_model: Any, folder: Path, device: str) -> Any:
                 "读不了语音识别模型 {folder}（{name}：{exc}）。{advice}",
                 folder=folder,
                 name=type(exc).__name__,
-                exc=exc,
+                exc=first_line(exc),
                 advice=advice,
             )
         ) from exc
