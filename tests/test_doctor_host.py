@@ -25,7 +25,7 @@ from xiaozhi_persona.commands.doctor import host_asr as doctor_host_asr
 from xiaozhi_persona.commands.doctor import host_python as doctor_host_python
 from xiaozhi_persona.commands.doctor.host import check_host
 from xiaozhi_persona.commands.doctor.host_python import check_python
-from xiaozhi_persona.installer.bases import SEND_AUDIO
+from xiaozhi_persona.installer.host_contract import SEND_AUDIO
 from xiaozhi_persona.installer.install import apply, plan_install
 from xiaozhi_persona.installer.manifest import Tree
 from xiaozhi_persona.providers.asr.onnx_models import TINY_MODEL

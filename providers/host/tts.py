@@ -20,13 +20,13 @@ from xiaozhi_persona.audio.opus import OpusDecoder, decoder_reset
 from xiaozhi_persona.audio.wav import wav_bytes
 from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.errors import PersonaError
-from xiaozhi_persona.providers.host.character import give_character
 from xiaozhi_persona.providers.host.connection import calling_connection, has_tools, is_chatting
+from xiaozhi_persona.providers.host.device_output import KNOWS_SENTENCE_ID, DeviceOutput, take_over_faces
 from xiaozhi_persona.providers.host.logs import log_through_host
 from xiaozhi_persona.providers.host.loop import background_loop, submit
-from xiaozhi_persona.providers.host.outlet import KNOWS_SENTENCE_ID, HostOutlet, take_over_faces
 from xiaozhi_persona.providers.host.reply import Reply
 from xiaozhi_persona.providers.host.sections import door_settings
+from xiaozhi_persona.providers.host.system_prompt import give_character
 from xiaozhi_persona.providers.host.voices import shared_voices
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, SpeechPipeline
 from xiaozhi_persona.settings import Settings
@@ -155,11 +155,11 @@ class PersonaTts(TTSProviderBase):  # type: ignore[misc]
     def _open(self, sentence_id: str) -> Reply:
         self.current_sentence_id = sentence_id
         rate = self.conn.sample_rate
-        outlet = HostOutlet(self.conn, self.tts_audio_queue, sentence_id, shows_faces=self._shows_faces)
+        output = DeviceOutput(self.conn, self.tts_audio_queue, sentence_id, shows_faces=self._shows_faces)
         self._reply = reply = Reply(
             background_loop(),
             lambda: self._pipeline(rate, apologizes=True),
-            outlet,
+            output,
             speech_timeout_s=self._settings.llm.speech_timeout_s,
             after_cut=not self._is_quiet(),
         )
