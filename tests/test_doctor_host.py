@@ -25,6 +25,7 @@ from xiaozhi_persona.commands.doctor import host_asr as doctor_host_asr
 from xiaozhi_persona.commands.doctor import host_python as doctor_host_python
 from xiaozhi_persona.commands.doctor.host import check_host
 from xiaozhi_persona.commands.doctor.host_python import check_python
+from xiaozhi_persona.installer.door_files import door_text
 from xiaozhi_persona.installer.host_contract import SEND_AUDIO
 from xiaozhi_persona.installer.install import apply, plan_install
 from xiaozhi_persona.installer.manifest import Tree
@@ -155,7 +156,7 @@ async def test_no_address_at_all_is_told(host: InstalledHost) -> None:
         (lambda host: (host.folder / DOORS[0].path).unlink(), "没有", "install"),
         (lambda host: host.write(str(DOORS[0].path), "class TTSProvider: ..."), "不是本程序的", "--replace"),
         (
-            lambda host: host.write(str(DOORS[1].path), DOORS[1].text().replace(__version__, "0.0.1")),
+            lambda host: host.write(str(DOORS[1].path), door_text(DOORS[1]).replace(__version__, "0.0.1")),
             "别的版本",
             "install",
         ),

@@ -95,6 +95,15 @@ def test_what_the_console_sends_as_text_is_read(tmp_path: Path) -> None:
             asr_settings(wrong, tmp_path)
 
 
+@pytest.mark.parametrize("door", [door for door in DOORS if door.same_keys], ids=lambda door: door.type)
+def test_who_has_a_model_of_the_hosts_own_with_the_same_keys_only_changes_its_supplier(
+    door: Door, role: Role
+) -> None:
+    found = [line for line in steps(None, role, URL, [door]) if "不必新增" in line]
+    assert [re.sub(r".*有能用的 (.+) 模型.*", r"\1", line) for line in found] == [*door.same_keys.values()]
+    assert all(("再填 角色" in line) == ("role" in door.fields) for line in found)
+
+
 def test_the_ids_of_models_are_such_as_the_console_takes(tmp_path: Path) -> None:
     role = load_pack(write_role(tmp_path / "很长的名字-abcdefghijklmnopqrstuvwxyz"))
     ids = re.findall(r"模型ID (\S+?)，", "\n".join(steps(None, role, URL, DOORS)))

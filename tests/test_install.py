@@ -360,7 +360,7 @@ def test_a_door_of_another_version_is_renewed(
 ) -> None:
     before = snapshot(host)
     with monkeypatch.context() as older:
-        older.setattr("xiaozhi_persona.providers.host.doors.__version__", "0.0.1")
+        older.setattr("xiaozhi_persona.installer.door_files.__version__", "0.0.1")
         run("install", host)
     assert b" 0.0.1 " in (server / V1).read_bytes()
     assert run("install", host)[0] == 0 and b" 0.0.1 " not in (server / V1).read_bytes()

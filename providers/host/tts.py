@@ -22,6 +22,7 @@ from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.providers.host.connection import calling_connection, has_tools, is_chatting
 from xiaozhi_persona.providers.host.device_output import KNOWS_SENTENCE_ID, DeviceOutput, take_over_faces
+from xiaozhi_persona.providers.host.doors import GPT_SOVITS_V1, GPT_SOVITS_V2
 from xiaozhi_persona.providers.host.logs import log_through_host
 from xiaozhi_persona.providers.host.loop import background_loop, submit
 from xiaozhi_persona.providers.host.reply import Reply
@@ -220,12 +221,12 @@ class PersonaTts(TTSProviderBase):  # type: ignore[misc]
 
 
 class GptSovitsV1(PersonaTts):
-    """Speaks through GPT-SoVITS's api.py; the section is that of the provider `gpt_sovits_v1`."""
+    """Speaks through GPT-SoVITS's api.py; see the door GPT_SOVITS_V1."""
 
-    api = "v1"
+    api = GPT_SOVITS_V1.api
 
 
 class GptSovitsV2Stream(PersonaTts):
-    """Speaks through GPT-SoVITS's api_v2.py; the section is that of the host's provider `gpt_sovits_v2`."""
+    """Speaks through GPT-SoVITS's api_v2.py; see the door GPT_SOVITS_V2."""
 
-    api = "v2"
+    api = GPT_SOVITS_V2.api

@@ -11,6 +11,7 @@ from typing import Any
 
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.installer import atomic_files
+from xiaozhi_persona.installer.door_files import door_text, is_ours
 from xiaozhi_persona.installer.manifest import (
     MANIFEST,
     OUR_FOLDER,
@@ -24,7 +25,7 @@ from xiaozhi_persona.installer.merge import PROMPT_FILE, with_changes
 from xiaozhi_persona.installer.prompt import template
 from xiaozhi_persona.installer.yaml_edit import Edit
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.providers.host.doors import Door, is_ours
+from xiaozhi_persona.providers.host.doors import Door
 
 HOST_SETTINGS = PurePosixPath("data/.config.yaml")
 BACKUP = PurePosixPath("data/.config.yaml.xiaozhi-persona.bak")
@@ -162,7 +163,7 @@ def _plan_doors(plan: Plan, doors: Iterable[Door], replace: bool) -> None:
             before = None if is_ours(current) else current
             if entry and before is not None:
                 entry.before = before
-        _stage(plan, door.path, door.text().encode("utf-8"), current, before)
+        _stage(plan, door.path, door_text(door).encode("utf-8"), current, before)
     if foreign and not replace:
         raise SettingsError(
             tr(

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.installer import atomic_files
+from xiaozhi_persona.installer.door_files import is_ours
 from xiaozhi_persona.installer.install import BACKUP, HOST_SETTINGS
 from xiaozhi_persona.installer.manifest import (
     MANIFEST,
@@ -22,7 +23,7 @@ from xiaozhi_persona.installer.manifest import (
 from xiaozhi_persona.installer.merge import without_edits
 from xiaozhi_persona.installer.survey import parse_settings
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.providers.host.doors import DOORS, is_ours
+from xiaozhi_persona.providers.host.doors import DOORS
 from xiaozhi_persona.providers.host.tool_names import TOOL_PREFIX
 
 

@@ -21,18 +21,17 @@ from xiaozhi_persona.commands.doctor.host_memory import selected_section
 from xiaozhi_persona.commands.doctor.host_python import find_python
 from xiaozhi_persona.commands.doctor.recognizer import check_recognizer
 from xiaozhi_persona.errors import PersonaError
-from xiaozhi_persona.installer.python import RECOGNIZER
+from xiaozhi_persona.installer.python import RECOGNIZER_PACKAGE
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.asr.checks import PACKAGES_CHECK
 from xiaozhi_persona.providers.asr.engine import engine_of, open_recognizer
-from xiaozhi_persona.providers.host.doors import DOORS
+from xiaozhi_persona.providers.host.doors import RECOGNIZER
 from xiaozhi_persona.providers.host.sections import asr_settings
 from xiaozhi_persona.settings import Settings
 
 TIMEOUT_S = 120.0
 """How long the host's Python may take to load the model and recognize a sentence."""
 
-_TYPE = next(door.type for door in DOORS if door.kind == "ASR")
 _KEY = re.compile(r"\basr\.(?=[a-z])")
 
 
@@ -47,14 +46,14 @@ async def check_ears(
     if not section:
         found = tr("selected_module.ASR 是 {name!r}，ASR 下面没有它，小智服务端启动不了", name=name)
         return [Check("error", tr("设置"), found, tr("改 data/.config.yaml。"))]
-    if section.get("type") != _TYPE:
+    if section.get("type") != RECOGNIZER.type:
         found = tr(
             "用的是 {name}（type: {get}），不是本程序的；要换，加上 --asr 再运行 install",
             name=name,
             get=section.get("type"),
         )
         return [Check("ok", tr("语音识别"), found)]
-    checks = [Check("ok", tr("语音识别"), tr("用 {name}（type: {TYPE}）", name=name, TYPE=_TYPE))]
+    checks = [Check("ok", tr("语音识别"), tr("用 {name}（type: {TYPE}）", name=name, TYPE=RECOGNIZER.type))]
     try:
         settings = asr_settings(section, server_dir)
         recognizer = open_recognizer(settings)
@@ -98,7 +97,7 @@ def _told_of_host(check: Check, settings: Settings, name: str, again: str, advic
         step = tr("{again} --asr 模型的文件夹（如 SenseVoiceSmall 的），或模型库里的名字", again=again)
     elif check.what == tr(PACKAGES_CHECK) and check.status == "error":
         # The installer holds the host's packages at their versions, which pip alone does not.
-        step = again if RECOGNIZER in engine_of(settings.asr.engine).PACKAGES else step
+        step = again if RECOGNIZER_PACKAGE in engine_of(settings.asr.engine).PACKAGES else step
     return replace(check, found=placed(check.found), step=step)
 
 
