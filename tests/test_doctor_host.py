@@ -136,6 +136,19 @@ async def test_the_type_for_the_other_api_is_told(
 
 
 @pytest.mark.usefixtures("_python_is_fine")
+async def test_the_engine_that_the_section_names_is_checked(host: InstalledHost) -> None:
+    async with FakeSovits() as server:
+        chosen = {"type": "persona_voice", "engine": "gpt_sovits"}
+        host.configure({**chosen, "servers": [server.url]})
+        assert await troubles(host) == [] and len(server.requests) >= 3
+        host.configure({**chosen, "servers": []})
+        assert any("地址" in check.found and check.status == "error" for check in await troubles(host))
+    host.configure({"type": "persona_voice", "engine": "nonsense"})
+    trouble = await only_trouble(host)
+    assert "PersonaVoice" in trouble.what and "nonsense" in trouble.found
+
+
+@pytest.mark.usefixtures("_python_is_fine")
 async def test_a_dead_server_is_told_and_so_is_who_speaks_then(host: InstalledHost) -> None:
     host.configure({"url": "http://127.0.0.1:1/tts"})
     server, spoken = await troubles(host)

@@ -32,11 +32,11 @@ class Door:
     same_keys: Mapping[str, str] = field(default_factory=dict)
     """Types of the host's own whose sections it reads as they are, each with what the console's models are called."""
     api: str = ""
-    """Of a voice: the API of GPT-SoVITS that it speaks, v1 or v2."""
+    """Of a voice whose section has GPT-SoVITS's own keys: the API that it speaks, v1 or v2."""
     server: str = ""
-    """Of a voice: what of GPT-SoVITS speaks that API, as it stands before Chinese."""
+    """What of GPT-SoVITS speaks that API, as it stands before Chinese."""
     url: str = ""
-    """Of a voice: where that is on the same machine, as its section has it."""
+    """Where that is on the same machine, as the door's section has it."""
 
     @property
     def type(self) -> str:
@@ -82,6 +82,15 @@ GPT_SOVITS_V2 = Door(
     url="http://127.0.0.1:9880/tts",
 )
 
+ANY_VOICE = Door(
+    "TTS",
+    PurePosixPath("core/providers/tts/persona_voice.py"),
+    f"{_PACKAGE}.tts.AnyVoice",
+    later("自选的语音合成（感情语音）"),
+    {"engine": "用哪种语音合成（同 config.yaml 的 tts.engine）", "role": "角色"},
+)
+"""Its section holds the keys of our settings section of the engine."""
+
 MEMORY = Door(
     "Memory",
     PurePosixPath("core/providers/memory/persona_memory/persona_memory.py"),
@@ -111,7 +120,7 @@ TOOLS = Door(
     f"{_PACKAGE}.memory_tools.register_tools",
 )
 
-VOICES: Mapping[str, Door] = {door.type: door for door in (GPT_SOVITS_V1, GPT_SOVITS_V2)}
+VOICES: Mapping[str, Door] = {door.type: door for door in (GPT_SOVITS_V1, GPT_SOVITS_V2, ANY_VOICE)}
 """The voices, by their types."""
 
 DEFAULT_VOICE = GPT_SOVITS_V2

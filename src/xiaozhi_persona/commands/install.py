@@ -31,7 +31,7 @@ _HOW_TO_HEAR = later(
 @click.option(
     "--tts",
     type=click.Choice([*VOICES]),
-    help="v1 用 api.py，v2_stream 用 api_v2.py（默认；已经选了其中一个时不变）",
+    help="v1 用 api.py，v2_stream 用 api_v2.py（默认；已经选了其中一个时不变），voice 用 tts.engine 选的",
 )
 @click.option("--memory/--no-memory", default=True, help="用本程序的记忆（默认），或留着小智服务端自己选的")
 @click.option(

@@ -47,7 +47,8 @@ class Wish:
 def changes_for(settings: Mapping[str, Any], wish: Wish, default_url: str = "") -> dict[str, Any]:
     """Return what data/.config.yaml has to hold, nested as it is; `settings` are the host's, its defaults included.
 
-    `default_url` is where GPT-SoVITS is when nobody says it. Raises SettingsError.
+    `default_url` is where GPT-SoVITS is when nobody says it. Raises SettingsError, also for an address that the voice
+    does not take.
     """
     changes = _voice(settings, wish, default_url)
     for more in (_ears(settings, wish) if wish.asr else {}, _memory(settings) if wish.memory else {}):
@@ -61,13 +62,21 @@ def _voice(settings: Mapping[str, Any], wish: Wish, default_url: str) -> dict[st
     selected = str(_mapping(settings, "selected_module").get("TTS") or "")
     current = str(_mapping(sections, selected).get("type") or selected.lower())
     door = VOICES.get(wish.tts or current, DEFAULT_VOICE)
+    if wish.url and not door.url:
+        raise SettingsError(
+            tr(
+                "--url 是 GPT-SoVITS 的地址，{type} 不用它。请去掉 --url，服务器的地址写在 {file}。",
+                type=door.type,
+                file=OUR_FOLDER / "config.yaml",
+            )
+        )
     name, values = selected, dict[str, Any]()
     if current in door.same_keys:
         values["type"] = door.type
     elif current != door.type:
         name, there = SECTION, _mapping(sections, SECTION)
         values["type"] = door.type
-        if there.get("type") != door.type or not there.get("url"):
+        if door.url and (there.get("type") != door.type or not there.get("url")):
             values["url"] = default_url or door.url
         if not there.get("output_dir"):
             values["output_dir"] = "tmp/"

@@ -21,7 +21,7 @@ from xiaozhi_persona.installer.merge import PROMPT_FILE, merged
 from xiaozhi_persona.installer.survey import Host, read_settings, survey
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.host.doors import DOORS, VOICES, Door
-from xiaozhi_persona.providers.host.sections import base_settings, door_settings
+from xiaozhi_persona.providers.host.sections import base_settings, tts_settings
 from xiaozhi_persona.providers.speech.choices import EmotionChoices
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, SpeechPipeline
 from xiaozhi_persona.providers.tts.engine import open_synthesizer
@@ -219,28 +219,29 @@ def _template(config: Mapping[str, Any], server_dir: Path, again: str) -> Check:
 
 async def _voices(section: Mapping[str, Any], type: str, name: str, server_dir: Path) -> AsyncIterator[Check]:
     """Check the servers and roles of the section, then say one sentence as the door does."""
+    door = VOICES[type]
     try:
-        settings = door_settings(section, server_dir, VOICES[type].api)
-        if not written_addresses(settings.gpt_sovits):
+        settings = tts_settings(section, server_dir, door)
+        if door.api and not written_addresses(settings.gpt_sovits):
             step = tr(
                 "在 data/.config.yaml 的 TTS.{name} 里写 url: http://192.168.1.9:9880/tts（你的 GPT-SoVITS）",
                 name=name,
             )
             yield Check("error", tr("设置 {name}", name=name), tr("没有写 GPT-SoVITS 的地址"), step)
             return
-        # With the API found out by itself, a server of the other kind is told by its kind.
-        free = settings.gpt_sovits.model_copy(update={"api": "auto"})
-        async for check in check_roles(
-            settings.model_copy(update={"gpt_sovits": free}), [settings.tts.engine]
-        ):
+        checked = settings
+        if door.api:  # with the API found out by itself, a server of the other kind is told by its kind
+            free = settings.gpt_sovits.model_copy(update={"api": "auto"})
+            checked = settings.model_copy(update={"gpt_sovits": free})
+        async for check in check_roles(checked, [settings.tts.engine]):
             yield check
-        apis = await _apis_of(settings.gpt_sovits)
+        apis = await _apis_of(settings.gpt_sovits) if door.api else set[str]()
     except PersonaError as exc:
         yield failed(tr("设置 {name}", name=name), exc)
         return
-    if apis and VOICES[type].api not in apis:
+    if apis and door.api not in apis:
         seen = "api_v2.py" if "v2" in apis else "api.py"
-        fitting = next(door.type for door in VOICES.values() if door.api in apis)
+        fitting = next(other.type for other in VOICES.values() if other.api in apis)
         step = tr("在 data/.config.yaml 的 TTS.{name} 里写 type: {value}", name=name, value=fitting)
         yield Check(
             "error",
