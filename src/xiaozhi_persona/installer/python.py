@@ -110,7 +110,9 @@ def _engine_by_hand(python: Path, version: tuple[int, int]) -> str:
     pip = f"{python} -m pip install"
     if version < (3, 13):
         return tr(
-            "；它里面没有 {ENGINE}，还听不见说话，请运行：{pip} '{ENGINE}>=0.4.1'", ENGINE=RECOGNIZER_PACKAGE, pip=pip
+            "；它里面没有 {ENGINE}，还听不见说话，请运行：{pip} '{ENGINE}>=0.4.1'",
+            ENGINE=RECOGNIZER_PACKAGE,
+            pip=pip,
         )
     return tr(
         "；{ENGINE} 写死了 numpy 的版本，在 Python 3.13 上 pip 装不上它，还听不见说话。"
