@@ -8,6 +8,14 @@ from __future__ import annotations
 
 AUTO = "auto"
 
+_SHORT_SENTENCES = {
+    "zh": "今天天气很好。",
+    "yue": "今天天气很好。",
+    "en": "The weather is fine today.",
+    "ja": "今日はいい天気です。",
+    "ko": "오늘은 날씨가 좋아요.",
+}
+
 _NAMES = {
     "all_zh": "中文",
     "all_yue": "粤语",
@@ -42,6 +50,12 @@ def language_code(text: str) -> str | None:
 def chinese_name(code: str) -> str:
     """Return the name that every release of api.py knows for a code of language_code()."""
     return _NAMES[code]
+
+
+def short_sentence(language: str) -> str:
+    """Return what is said to try a voice that speaks a language, as a code or a name; Chinese for any other."""
+    code = (language_code(language) or "zh").removeprefix("all_")
+    return _SHORT_SENTENCES.get(code, _SHORT_SENTENCES["zh"])
 
 
 def allowed() -> str:
