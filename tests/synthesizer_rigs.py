@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from fakes.openai_speech_server import FakeOpenAiSpeech
 from fakes.sovits_server import FakeSovits
 
 from xiaozhi_persona.providers.tts.engine import engine_of
@@ -88,6 +89,8 @@ _SOVITS: Mapping[Trouble, str] = {
     "hang_midway": "hang_midway",
 }
 
+_HTTP: Mapping[Trouble, str] = {**_SOVITS, "silence": "silence"}
+
 KINDS = {
     "espeak": Kind("espeak"),
     "gpt_sovits v2": Kind("gpt_sovits", FakeSovits, lambda url: {"servers": [url]}, _SOVITS),
@@ -96,5 +99,17 @@ KINDS = {
         lambda: FakeSovits(api="v1", streams=True, media="ogg"),
         lambda url: {"servers": [url]},
         _SOVITS,
+    ),
+    "openai_speech": Kind(
+        "openai_speech",
+        FakeOpenAiSpeech,
+        lambda url: {"base_url": url, "voice": "nova", "cloning": True, "response_format": "pcm"},
+        _HTTP,
+    ),
+    "openai_speech, coqui": Kind(
+        "openai_speech",
+        lambda: FakeOpenAiSpeech(coqui=True),
+        lambda url: {"base_url": url, "api": "coqui", "voice": "nova", "cloning": True},
+        _HTTP,
     ),
 }

@@ -1,10 +1,15 @@
-"""Names of languages: what users write, and what each API of GPT-SoVITS takes.
+"""Names of languages: what users write, and what GPT-SoVITS and XTTS take.
 
-Source of the codes and of the Chinese names: `dict_language` of api.py. `zh` is Chinese mixed with English, `all_zh`
-reads everything as Chinese; the same holds for ja, yue and ko.
+Source of the codes and of the Chinese names: `dict_language` of GPT-SoVITS's api.py. `zh` is Chinese mixed with English,
+`all_zh` reads everything as Chinese; the same holds for ja, yue and ko. XTTS has a language for each sentence:
+`supported_languages` of xtts-api-server.
 """
 
 from __future__ import annotations
+
+from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.language import tr
+from xiaozhi_persona.roles.references import language_of
 
 AUTO = "auto"
 
@@ -14,6 +19,11 @@ _SHORT_SENTENCES = {
     "en": "The weather is fine today.",
     "ja": "今日はいい天気です。",
     "ko": "오늘은 날씨가 좋아요.",
+}
+
+_XTTS = {
+    **{code: code for code in "ar pt cs nl en fr de it pl ru es tr ja ko hu hi".split()},
+    **dict.fromkeys(("zh", "zh-cn", "yue"), "zh-cn"),
 }
 
 _NAMES = {
@@ -50,6 +60,30 @@ def language_code(text: str) -> str | None:
 def chinese_name(code: str) -> str:
     """Return the name that every release of api.py knows for a code of language_code()."""
     return _NAMES[code]
+
+
+def xtts_language(named: str, text: str) -> str:
+    """Return XTTS's code for a sentence: `named` is a role's language, "" for none, whose place the letters take.
+
+    A sentence in English only is English for a language that is mixed with it. Raises SettingsError for a language
+    that XTTS does not speak.
+    """
+    code = language_code(named) or named.strip().lower() or AUTO
+    of_text = language_of(text)
+    if code in (AUTO, "auto_yue"):
+        code = of_text or "zh"
+    elif code in ("zh", "yue", "ja", "ko") and of_text == "en":
+        code = "en"
+    found = _XTTS.get(code.removeprefix("all_"))
+    if found is None:
+        raise SettingsError(
+            tr(
+                "角色的语言 {named!r} XTTS 不会说。会的是 {languages}，留空为看文字。",
+                named=named,
+                languages=tr("、").join(sorted(set(_XTTS.values()))),
+            )
+        )
+    return found
 
 
 def short_sentence(language: str) -> str:
