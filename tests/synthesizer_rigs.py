@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from fakes.openai_speech_server import FakeOpenAiSpeech
 from fakes.sovits_server import FakeSovits
+from fakes.xtts_server import FakeXtts
 
 from xiaozhi_persona.providers.tts.engine import engine_of
 from xiaozhi_persona.providers.tts.synthesizer import Synthesizer
@@ -112,4 +113,5 @@ KINDS = {
         lambda url: {"base_url": url, "api": "coqui", "voice": "nova", "cloning": True},
         _HTTP,
     ),
+    "xtts": Kind("xtts", FakeXtts, lambda url: {"base_url": url, "voice": "nova"}, _HTTP),
 }

@@ -12,9 +12,9 @@ from xiaozhi_persona.settings_section import Section
 class TtsSettings(Section):
     """语音合成"""
 
-    engine: Literal["espeak", "gpt_sovits", "openai_speech"] = Field(
+    engine: Literal["espeak", "gpt_sovits", "openai_speech", "xtts"] = Field(
         "espeak",
-        description="espeak 为自带的机器声；gpt_sovits 为你的 GPT-SoVITS 服务器；openai_speech 为 OpenAI 兼容的语音接口，也有 coqui-tts 的。各见同名的一节",
+        description="espeak 为自带的机器声；gpt_sovits 为你的 GPT-SoVITS 服务器；openai_speech 为 OpenAI 兼容的语音接口，也有 coqui-tts 的；xtts 为 xtts-api-server。各见同名的一节",
     )
     fallback: Literal["espeak", "none"] = Field(
         "espeak", description="服务器没有及时回答时由谁说这一句；none 为不说"
@@ -104,6 +104,16 @@ class OpenAiSpeechSettings(HttpSpeechSettings):
     )
 
 
+class XttsSettings(HttpSpeechSettings):
+    """XTTS：xtts-api-server，用每种感情的参考音频克隆声音"""
+
+    base_url: str = Field("", description="服务器地址，如 http://192.168.1.9:8020")
+    cloning: bool = Field(
+        True,
+        description="把感情的参考音频的路径发给它，路径要是服务器那台机器上的 .wav；false 为只用声音的名字，是它 speakers 文件夹里的",
+    )
+
+
 class VoiceSections(Section):
     """The part of the settings that is about voices."""
 
@@ -111,6 +121,7 @@ class VoiceSections(Section):
     espeak: EspeakSettings = Field(default_factory=EspeakSettings)
     gpt_sovits: GptSovitsSettings = Field(default_factory=GptSovitsSettings)
     openai_speech: OpenAiSpeechSettings = Field(default_factory=OpenAiSpeechSettings)
+    xtts: XttsSettings = Field(default_factory=XttsSettings)
 
     @property
     def sentence_timeout_s(self) -> float:

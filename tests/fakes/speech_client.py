@@ -10,12 +10,13 @@ from typing import Any
 
 from fakes.openai_speech_server import FakeOpenAiSpeech
 from fakes.speech_server import FakeSpeechServer
+from fakes.xtts_server import FakeXtts
 
-from xiaozhi_persona.providers.tts import openai_speech
+from xiaozhi_persona.providers.tts import openai_speech, xtts
 from xiaozhi_persona.providers.tts.http_synthesizer import HttpSynthesizer
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Clip, Reference, Voice
-from xiaozhi_persona.voice_settings import OpenAiSpeechSettings
+from xiaozhi_persona.voice_settings import OpenAiSpeechSettings, XttsSettings
 
 Opened = contextlib.AbstractAsyncContextManager[HttpSynthesizer]
 
@@ -40,6 +41,18 @@ async def openai_speech_at(
     await asyncio.sleep(0)
 
 
+@contextlib.asynccontextmanager
+async def xtts_at(
+    server: FakeSpeechServer | str, folder: Path | None = None, **changes: Any
+) -> AsyncIterator[HttpSynthesizer]:
+    url = server if isinstance(server, str) else server.url
+    section = XttsSettings(base_url=url, voice="nova").model_copy(update=changes)
+    settings = Settings(xtts=section).at(folder or Path("/nonexistent"))
+    async with contextlib.aclosing(xtts.open_engine(settings)) as engine:
+        yield engine
+    await asyncio.sleep(0)
+
+
 def coqui_at(server: FakeSpeechServer | str, folder: Path | None = None, **changes: Any) -> Opened:
     return openai_speech_at(server, folder, api="coqui", **changes)
 
@@ -47,5 +60,6 @@ def coqui_at(server: FakeSpeechServer | str, folder: Path | None = None, **chang
 ENGINES: dict[str, tuple[Callable[..., FakeSpeechServer], Callable[..., Opened]]] = {
     "openai_speech": (FakeOpenAiSpeech, openai_speech_at),
     "coqui": (lambda **changes: FakeOpenAiSpeech(coqui=True, **changes), coqui_at),
+    "xtts": (FakeXtts, xtts_at),
 }
 """Each engine's fake and how to open the engine at it."""
