@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -38,7 +37,6 @@ async def openai_speech_at(
     settings = Settings(openai_speech=section).at(folder or Path("/nonexistent"))
     async with contextlib.aclosing(openai_speech.open_engine(settings)) as engine:
         yield engine
-    await asyncio.sleep(0)
 
 
 @contextlib.asynccontextmanager
@@ -50,7 +48,6 @@ async def xtts_at(
     settings = Settings(xtts=section).at(folder or Path("/nonexistent"))
     async with contextlib.aclosing(xtts.open_engine(settings)) as engine:
         yield engine
-    await asyncio.sleep(0)
 
 
 def coqui_at(server: FakeSpeechServer | str, folder: Path | None = None, **changes: Any) -> Opened:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import io
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal
@@ -163,16 +162,20 @@ class FakeSpeechServer:
 
     async def _sound(self, http: web.Request, seen: Seen, media: str, fault: Fault) -> web.StreamResponse:
         samples = self._tone(seen, fault)
+        pieces = self._pieces(samples, media, fault)
+        step_s = self.rtf * len(samples) / self.rate_hz / len(pieces)
         headers = {"Content-Type": self.content_type(media)}
-        pieces = [piece async for piece in self._pieces(samples, media, fault)] if not self.streams else []
-        if pieces:
+        if not self.streams:
+            await asyncio.sleep(step_s * len(pieces))
             headers["Content-Length"] = str(sum(map(len, pieces)))
         response = web.StreamResponse(headers=headers)
         await response.prepare(http)
         if fault == "cut_off_empty":
             self.cut(http)
             return response
-        async for piece in _each(pieces) if pieces else self._pieces(samples, media, fault):
+        for piece in pieces:
+            if self.streams:
+                await asyncio.sleep(step_s)
             if fault == "trickle":
                 for at in range(len(piece)):
                     await response.write(piece[at : at + 1])
@@ -189,23 +192,15 @@ class FakeSpeechServer:
                 await self._hang()
         return response
 
-    async def _pieces(self, samples: Samples, media: str, fault: Fault) -> AsyncIterator[bytes]:
+    def _pieces(self, samples: Samples, media: str, fault: Fault) -> list[bytes]:
         """Cut the sound as a server sends it; a WAV's header comes with the first piece."""
-        rate = 1 if fault == "wrong_rate" else self.rate_hz
         if media in ("wav", "pcm"):
-            data_bytes = 0 if self.streams else 2 * len(samples)
-            head = stream_header(rate, data_bytes=data_bytes) if media == "wav" else b""
-            step = max(1, round(self.piece_s * self.rate_hz))
-            for at in range(0, max(1, len(samples)), step):
-                piece = samples[at : at + step]
-                await asyncio.sleep(self.rtf * len(piece) / self.rate_hz)
-                yield head + piece.astype("<i2").tobytes()
-                head = b""
-            return
-        data = packed(samples, self.rate_hz, media)
-        for at in range(0, len(data), 8000):
-            await asyncio.sleep(self.rtf * 0.5)
-            yield data[at : at + 8000]
+            data, size = samples.astype("<i2").tobytes(), 2 * max(1, round(self.piece_s * self.rate_hz))
+            rate = 1 if fault == "wrong_rate" else self.rate_hz
+            head = stream_header(rate, data_bytes=0 if self.streams else len(data)) if media == "wav" else b""
+        else:
+            data, size, head = packed(samples, self.rate_hz, media), 8000, b""
+        return [head + data[:size], *(data[at : at + size] for at in range(size, len(data), size))]
 
     def _tone(self, seen: Seen, fault: Fault) -> Samples:
         if fault == "header_only":
@@ -262,8 +257,3 @@ def run_forever(server: FakeSpeechServer) -> None:
             await asyncio.Event().wait()
 
     asyncio.run(serve())
-
-
-async def _each(pieces: list[bytes]) -> AsyncIterator[bytes]:
-    for piece in pieces:
-        yield piece
