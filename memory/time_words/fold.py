@@ -11,7 +11,13 @@ def fold(text: str) -> str:
     return text.translate(_TABLE)
 
 
-# Pairs of a traditional (or Japanese) character and its simplified form: those of time words and of the words beside them.
+def fold_expression(expression: str) -> str:
+    """Return a regular expression for folded text; what is ASCII is left, since there it can be syntax."""
+    return "".join(char if char.isascii() else fold(char) for char in expression)
+
+
+# Pairs of a traditional (or Japanese) character and its simplified form: those of time words, of the words beside them,
+# and of what is said to a device.
 _TRADITIONAL = """
 個个 這这 號号 點点 禮礼 時时 間间 後后 來来 兩两 幾几 國国 慶庆 節节 聖圣 誕诞 陽阳 雙双 親亲 歲岁 級级 鐘钟 鍾钟 從从
 還还 離离 臘腊 處处 驚惊 蟄蛰 穀谷 種种 滿满 陰阴 曆历 歷历 農农 舊旧 尋寻 噚寻 頭头 裡里 裏里 剛刚 現现 過过 內内 聽听 電电
@@ -19,6 +25,10 @@ _TRADITIONAL = """
 慣惯 應应 該该 準准 備备 長长 劇剧 動动 畫画 們们 買买 讀读 學学 業业 對对 誰谁 連连 邊边 歸归 聯联 樣样 員员 無无 單单 發发
 會会 東东 夢梦 憶忆 錢钱 紀纪 齡龄 輕轻 轉转 傑杰 馳驰 潤润 興兴 實实 豐丰 產产 婦妇 兒儿 養养 師师 萬万 勞劳 軍军 黨党 樹树
 愛爱 謝谢 龍龙 馬马 麥麦 黃黄 齊齐 經经 給给 幹干 嘛嘛 喫吃 買买 賣卖 寫写 談谈 話话 見见 聞闻 訴诉 記记 許许 諾诺 約约 電电
+聲声 靜静 關关 閉闭 螢荧 換换 設设 鬧闹 計计 繼继 續续 復复 複复 語语 錄录 確确 別别 認认 識识 顯显 標标 選选 優优 麗丽 鈴铃 減减 務务 線线 網网 機机 車车 層层 碼码 鎖锁 鑰钥 貓猫 魚鱼 圖图 廳厅 燈灯 臺台 幫帮 緊紧 亂乱 讓让 試试 訊讯 訂订
+響响 變变 煩烦 託托 辦办 數数 檔档 結结 終终 斷断 隨随 專专 輯辑 寶宝 喚唤 視视 頻频 導导 薦荐 隻只 溫温 強强 夠够 滅灭 啟启 啓启 進进 餘余 態态 況况 醫医 藥药 壓压 擇择 擴扩 縮缩 閃闪 頁页 項项 預预 額额 顏颜 類类 囉啰 嘍喽 喲哟 著着 妳你
+甚什 麽么 揚扬 慮虑 擾扰 嘗尝 側侧 屬属 證证 區区 廣广 筆笔 紅红 綠绿 藍蓝 純纯 鋼钢 輸输 環环 樓楼 飛飞 鳥鸟 葉叶 雲云 風风 鄧邓 劉刘 張张 陳陈 楊杨 趙赵 吳吴 孫孙 鄭郑 蔣蒋 倫伦 華华 穩稳 瑪玛 絕绝 漸渐 輛辆 鏡镜 鍵键 錯错 鐵铁 閱阅 陸陆
+隊队 際际 險险 韓韩 頓顿 顆颗 飲饮 驗验 鬥斗 鮮鲜 齒齿 龜龟
 """.split()
 
 _TABLE: dict[int, str] = {
