@@ -61,8 +61,12 @@ def _forgetting(said: str, begin: tuple[str, int]) -> Command | None:
     folded, start = begin
     if _NEVER_MIND.fullmatch(folded, start):
         return None
-    words = _WELL.sub("", folded)
-    match = _FORGET.fullmatch(words, start) or _FORGET_SAID.fullmatch(folded, start) or _FORGET_JA.fullmatch(folded)
+    match = (
+        _FORGET.fullmatch(folded, start)
+        or _FORGET.fullmatch(_WELL.sub("", folded), start)
+        or _FORGET_SAID.fullmatch(folded, start)
+        or _FORGET_JA.fullmatch(folded)
+    )
     if not match:
         return None
     group = match.lastgroup or ""
@@ -78,12 +82,14 @@ def _forgetting(said: str, begin: tuple[str, int]) -> Command | None:
     return Command("forget", what, sure)
 
 
-_ASKING = pattern(r"什么|怎么|为什么|吗|[?？]|能不能|有没有|是不是")
+_ASKING = pattern(
+    r"什么|怎么|吗|[?？]|能不能|有没有|是不是|会不会|要不要|如何|多久|哪[些个里儿]|为何|(?:诀窍|技巧|方法|办法|窍门|秘诀|好处|坏处)$"
+)
 _PLEASE = Words("小智|请|帮我|给我|麻烦|你|现在|那")
 """What may stand before a command; the expressions for commands begin after it."""
-_WORDS_OF_OURS = r"(?:这|那|接下来|下面|后面|刚才|以下|之后)(?:一?[段些句件]|几[段句]|个)?(?:的|我?要?说的)?(?:话|内容|事情?)?|我(?:接下来|下面|后面)?说的话?"
+_WORDS_OF_OURS = r"(?:这|那|接下来|下面|后面|刚才|以下|之后)(?:一?[段些句件]|几[段句]|个)?(?:的|我?要?说的)?(?:话|内容|事情?|对话|聊天|谈话)?|我(?:接下来|下面|后面)?说的话?"
 _OFF = pattern(
-    r"(?:接下来|这一?[段句]|这几[段句]|这些|下面|后面|刚才|以下|这件事|这个|这话|我)?(?:的话|的内容|要?说的话?|的|话)?(?:我说的话?)?(?:都|就|先|你)*"
+    r"我?(?:接下来|(?:下面|后面)?这一?[段句]|这几[段句]|这些|下面|后面|刚才|以下|这件事|这个|这话|我)?(?:的话|的?内容|要?说的话?|的|话)?(?:我说的话?)?(?:都|就|先|你)*"
     rf"(?:不要|不用|不许|别再|不要再|别)(?:记|记住|记录|记下来?|录|往心里记)(?:下来|了|下)?(?:{_WORDS_OF_OURS})?(?:吧|了|啊)?"
     r"|(?:停止|暂停|先停|关闭|关掉)(?:记录|记忆|记)(?:一下|吧|我的话)?"
     r"|(?:please )?(?:let's |lets )?(?:go |keep (?:this|it|that) |this is |that is |that's |what i say next is |the next part is )?off the record(?: please| now)?"
@@ -149,6 +155,7 @@ _GONE = "忘掉|删掉|删了|删除|清除|清空|抹掉"
 _FORGET = pattern(
     rf"把(?P<a>.+)(?:忘了|忘记|{_GONE})"
     rf"|(?P<sure>确定|确认)?(?:忘记|忘掉|删掉|删除|清除|清空|抹掉)(?P<b>.+)"
+    r"|忘了(?P<h>(?:我|你|刚才|刚刚|昨天|今天|之前|那)[^吧]*[说讲聊谈提的事话][^吧]*)吧"
     r"|(?:please )?forget(?: about)?(?: +|(?=[一-鿿]))(?P<c>.+)"
     r"|(?:please )?(?:delete|erase|wipe) (?P<d>(?:what|everything|our|the (?:memory|memories|conversation)|my memories|all (?:my |our )?(?:memories|conversations))\b.*)",
     re.IGNORECASE,

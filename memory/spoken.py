@@ -16,7 +16,17 @@ from xiaozhi_persona.memory.patterns import Words, pattern
 from xiaozhi_persona.memory.store import OwnerStore
 from xiaozhi_persona.memory.time_words import find_ranges
 
-__all__ = ["MAX_UNASKED", "Command", "Done", "carry_out", "is_yes", "last_said", "mark", "note", "parse_command"]
+__all__ = [
+    "MAX_UNASKED",
+    "Command",
+    "Done",
+    "carry_out",
+    "is_yes",
+    "last_said",
+    "mark",
+    "note",
+    "parse_command",
+]
 
 MAX_UNASKED = 5
 """More turns than this are forgotten only after asking back."""
@@ -32,7 +42,10 @@ _OF_TIME_IN_ENGLISH = pattern(
 _SAID_OF = pattern(
     "^(?:我们?|咱们?|你)*(?:(?:说|讲|聊|谈|提)[过到起了的]+|(?:关于|有关|和|跟|与|about ))+(?=.{2})"
 )
-_THIS = pattern("(?:これ|それ|あれ|今の話?|さっきの(?:話|こと)?|这件事情?|这事儿?|这个|这句话?|刚才那句话?|this|it|that)", re.IGNORECASE)
+_THIS = pattern(
+    "(?:これ|それ|あれ|今の話?|さっきの(?:話|こと)?|这件事情?|这事儿?|这个|这句话?|刚才那句话?|this|it|that)",
+    re.IGNORECASE,
+)
 _ABOUT = pattern(
     "(?:关于|有关|和)?(?P<name>.{1,20}?)(?:有关)?的?(?:所有|全部|一切)?的?(?:事情?|话|记忆|内容|这件事|记录|聊天|谈话|对话)"
 )

@@ -74,7 +74,12 @@ class Automaton:
         stack: list[tuple[Any, _Cell | None]] = [(cell.item, cell.rest)]
         while stack:
             item, rest = stack.pop()
-            if isinstance(item, str):
+            if rest is None:
+                if isinstance(item, tuple):
+                    stack += [(begin.item, begin.rest) for begin in item]
+                else:
+                    cell.ends.append(item)
+            elif isinstance(item, str):
                 follows.setdefault(item[0], []).append((item[1:], rest))
             elif isinstance(item, Either):
                 for option in item.options:
@@ -83,10 +88,6 @@ class Automaton:
                     elif (at := self._chain(option, rest)) not in seen:
                         seen.add(at)
                         stack.append((at.item, at.rest))
-            elif isinstance(item, tuple):
-                stack += [(begin.item, begin.rest) for begin in item]
-            elif rest is None:
-                cell.ends.append(item)
             else:
                 slot = item
                 if isinstance(item, _Inside):
@@ -202,4 +203,3 @@ class _State:
     def __init__(self, cells: frozenset[_Cell], ends: tuple[int, ...]) -> None:
         self.cells, self.ends = cells, ends
         self.after: dict[str, _State] = {}
-

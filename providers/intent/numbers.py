@@ -93,5 +93,5 @@ _LEVELS = {
 }
 _OF_LEVELS = "百分之成割%" + "".join(_LEVELS) + fold("パーセント")
 
-NUMBER = of_text("number", read_signed, NUMERALS + LETTERS + fold("零下度マイナス"))
-LEVEL = of_text("level", read_level, NUMERALS + LETTERS + _OF_LEVELS)
+NUMBER = of_text("number", read_signed, NUMERALS + LETTERS + fold("零下度マイナス"), "20")
+LEVEL = of_text("level", read_level, NUMERALS + LETTERS + _OF_LEVELS, "30")

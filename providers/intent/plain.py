@@ -33,10 +33,13 @@ def plain(said: str) -> Plain:
     pauses: set[int] = set()
     last = len(folded) - 1
     for place, char in enumerate(folded):
-        if char.isalnum() or char == "%":
-            chars.append(char)
-            places.append(place)
-        elif char in _WITHIN_NUMBERS and 0 < place < last and _is_digit(folded, place):
+        if (
+            char.isalnum()
+            or char == "%"
+            or char in _WITHIN_NUMBERS
+            and 0 < place < last
+            and _is_digit(folded, place)
+        ):
             chars.append(char)
             places.append(place)
         elif char not in _WITHIN_WORDS:

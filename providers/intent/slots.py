@@ -21,6 +21,8 @@ class Kind:
 
     name: str
     read: Read
+    example: str
+    """A value, as it is said."""
     max_chars: int = 20
     chars: frozenset[str] | None = None
     """The characters that a value may hold; None for any."""
@@ -30,15 +32,16 @@ class Kind:
     """Whether nearly anything is a value."""
 
 
-def of_text(name: str, read: Callable[[str], Any], chars: str, max_chars: int = 20) -> Kind:
+def of_text(name: str, read: Callable[[str], Any], chars: str, example: str, max_chars: int = 20) -> Kind:
     """Return a kind that is read from the bare characters."""
-    return Kind(name, lambda said, a, b, _: read(said.text[a:b]), max_chars, frozenset(chars))
+    return Kind(name, lambda said, a, b, _: read(said.text[a:b]), example, max_chars, frozenset(chars))
 
 
 def of_words(name: str, words: Mapping[str, Any]) -> Kind:
     """Return the kind of a closed list; its words are in the form of `plain`."""
     longest = max(map(len, words), default=1)
-    return Kind(name, lambda said, a, b, _: words.get(said.text[a:b]), longest, words=words)
+    example = next(iter(words), "")
+    return Kind(name, lambda said, a, b, _: words.get(said.text[a:b]), example, longest, words=words)
 
 
 def of_range(name: str, low: float, high: float, number: Kind) -> Kind:
@@ -48,30 +51,29 @@ def of_range(name: str, low: float, high: float, number: Kind) -> Kind:
         value = number.read(said, start, end, lists)
         return value if value is not None and low <= value <= high else None
 
-    return Kind(name, read, number.max_chars, number.chars)
+    return Kind(name, read, f"{low:g}", number.max_chars, number.chars)
 
 
-def of_any(name: str, max_chars: int = 30, fits: Callable[[str], bool] = bool, *, pauses: bool = False) -> Kind:
-    """Return the kind of any words that `fits` takes (in the form of `plain`), without a pause unless `pauses`."""
+def of_any(name: str, fits: Callable[[str], bool], example: str, max_chars: int = 30) -> Kind:
+    """Return the kind of any words without a pause that `fits` takes, in the form of `plain`."""
 
     def read(said: Plain, start: int, end: int, _: Lists) -> Any:
-        if not pauses and said.pauses and any(
-            place in said.pauses and not _is_english(said.text, place) for place in range(start + 1, end)
-        ):
+        inside = (place for place in said.pauses if start < place < end)
+        if any(not _is_english(said.text, place) for place in inside):
             return None
         return said.words(start, end).strip() if fits(said.text[start:end]) else None
 
-    return Kind(name, read, max_chars, is_open=True)
+    return Kind(name, read, example, max_chars, is_open=True)
 
 
-def of_the_moment(name: str) -> Kind:
+def of_the_moment(name: str, example: str) -> Kind:
     """Return the kind of names that are handed in with each sentence."""
 
     def read(said: Plain, start: int, end: int, lists: Lists) -> Any:
         text = said.text[start:end]
         return next((one for one in lists.get(name, ()) if name_in_plain(one) == text), None)
 
-    return Kind(name, read, 20)
+    return Kind(name, read, example)
 
 
 @functools.lru_cache(maxsize=1000)

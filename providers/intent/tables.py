@@ -24,7 +24,8 @@ KINDS: dict[str, Kind] = {
     "number": numbers.NUMBER,
     "duration": times.DURATION,
     "clock": times.CLOCK,
-    "role": of_the_moment("role"),
+    "english_clock": times.ENGLISH_CLOCK,
+    "role": of_the_moment("role", "小智"),
     **{kind.name: kind for kind in open_slots.KINDS},
 }
 """The kinds of slots that every file can use."""
@@ -97,9 +98,7 @@ def _read(
     parser = Parser(lambda name: kind_named(name, lists))
     for name, node in _parts(parts.get("lists")).items():
         words = {
-            plain(word.value).text: value
-            for value, listed in _parts(node).items()
-            for word in listed.value
+            plain(word.value).text: value for value, listed in _parts(node).items() for word in listed.value
         }
         lists[name] = of_words(name, words)
     for name, node in _parts(parts.get("rules")).items():

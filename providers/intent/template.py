@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from xiaozhi_persona.language import tr
@@ -18,7 +18,7 @@ MAX_CHARS = 300
 """A template may be this long."""
 MAX_DEPTH = 8
 """So deep may brackets stand in each other."""
-MAX_SIZE = 3000
+MAX_SIZE = 500
 """So many characters may a template have with its rules written out."""
 
 
@@ -100,6 +100,17 @@ class Parser:
         assert isinstance(found, Slot)
         self._known["{" + text] = found
         return found
+
+
+def example(sequence: Sequence_, choose: Callable[[Sequence[Sequence_]], Sequence_]) -> str:
+    """Return a sentence of a template in the form of `plain`; `choose` takes one of several options."""
+    parts = []
+    for item in sequence:
+        if isinstance(item, Either):
+            parts.append(example(choose(item.options), choose))
+        else:
+            parts.append(item if isinstance(item, str) else item.kind.example)
+    return "".join(parts)
 
 
 def slots_of(sequence: Sequence_) -> Iterator[Slot]:

@@ -27,8 +27,11 @@ def read_clock(text: str) -> dict[str, int | str] | None:
     明早六点半 is {"day": 1, "hour": 6, "minute": 30}. None for none; an hour is needed.
     """
     match = _CLOCK.fullmatch(text) or _CLOCK_JA.fullmatch(text)
-    if match:
-        return _asian(match)
+    return _asian(match) if match else None
+
+
+def read_english_clock(text: str) -> dict[str, int | str] | None:
+    """Return the same of atseventomorrow, 730pm and tomorrowmorningathalfpastsix, where a bare number is an hour."""
     match = _CLOCK_EN.fullmatch(text)
     return _english(match) if match else None
 
@@ -71,13 +74,24 @@ def _sum(match: re.Match[str]) -> int | None:
 
 _H = r"\d{1,2}|[零一二两三四五六七八九十]{1,3}"
 _M = r"\d{1,2}|[零一二三四五六七八九十]{1,3}"
-_DAYS = {"今天": 0, "今日": 0, "今儿": 0, "今": 0, "明天": 1, "明日": 1, "明儿": 1, "明": 1, "后天": 2, "大后天": 3}
+_DAYS = {
+    "今天": 0,
+    "今日": 0,
+    "今儿": 0,
+    "今": 0,
+    "明天": 1,
+    "明日": 1,
+    "明儿": 1,
+    "明": 1,
+    "后天": 2,
+    "大后天": 3,
+}
 _WEEKDAY = "一二三四五六日天"
 _CLOCK = re.compile(
     fold_expression(
-        r"(?P<every>每天|每日|天天|工作日|每个工作日|每周[一二三四五六日天])?"
+        r"(?P<every>每天|每日|天天|工作日|每个工作日|每[周週][一二三四五六日天])?"
         r"(?P<day>今天|今日|今儿|明天|明日|明儿|大后天|后天|[今明](?=[早晚]))?(?:的)?"
-        r"(?:(?P<next>下|这|本)?个?(?:周|星期|礼拜)(?P<weekday>[一二三四五六日天]))?(?:的)?"
+        r"(?:(?P<next>下|这|本)?个?(?:周|週|星期|礼拜)(?P<weekday>[一二三四五六日天]))?(?:的)?"
         r"(?P<part>早上|早晨|清晨|清早|大清早|一早|早|凌晨|上午|中午|正午|下午|午后|傍晚|晚上|晚间|晚|夜里|夜间|半夜|深夜)?(?:的)?"
         rf"(?:(?P<to>差一刻|差五分|差十分)?(?P<hour>{_H})(?:点钟?|时)(?P<to2>差一刻|差五分|差十分)?(?:(?P<half>半|一刻|三刻|整|过五分|过十分)|过?(?P<minute>{_M})分?)?"
         r"|(?P<colon>\d{1,2}:\d{2}))"
@@ -114,9 +128,13 @@ def _asian(match: re.Match[str]) -> dict[str, int | str] | None:
     part = found["part"] or ""
     if part in _NIGHT and hour == 12:
         hour, day = 0, (day or 0) + 1
-    elif part in _AFTER_NOON and 0 < hour < 12 and not (part in _SMALL_HOURS and hour < 6):
-        hour += 12
-    elif part in ("中午", "正午", "昼", "お昼") and hour < 6:
+    elif (
+        part in _AFTER_NOON
+        and 0 < hour < 12
+        and not (part in _SMALL_HOURS and hour < 6)
+        or part in ("中午", "正午", "昼", "お昼")
+        and hour < 6
+    ):
         hour += 12
     elif part in ("凌晨", "半夜", "早朝", "午前") and hour == 12:
         hour = 0
@@ -127,7 +145,7 @@ def _asian(match: re.Match[str]) -> dict[str, int | str] | None:
     every = found["every"] or ""
     if every:
         slots["repeat"] = "workdays" if every in ("工作日", "每个工作日", "平日") else "daily"
-        if every.startswith("每周"):
+        if every[1] in "周週":
             slots = {"repeat": "weekly", "weekday": min(_WEEKDAY.index(every[-1]) + 1, 7)}
     if found["weekday"]:
         days = _WEEKDAY if found["weekday"] in _WEEKDAY[:6] + "天" else "月火水木金土日"
@@ -151,7 +169,9 @@ def _checked(
 
 _WEEKDAYS_EN = "monday tuesday wednesday thursday friday saturday sunday".split()
 _DAY_EN = (
-    r"tomorrow|today|tonight|everyday|everymorning|everyweekday|(?:next|on|this)?(?:" + "|".join(_WEEKDAYS_EN) + ")"
+    r"tomorrow|today|tonight|everyday|everymorning|everyweekday|(?:next|on|this)?(?:"
+    + "|".join(_WEEKDAYS_EN)
+    + ")"
 )
 _PART_EN = r"(?:inthe|this)?(?:morning|afternoon|evening)|atnight|tonight"
 
@@ -168,7 +188,14 @@ _CLOCK_EN = re.compile(
     rf"(?P<hour>{_HOUR_EN}):?(?:oh?)?(?P<minute>{_MINUTE_EN}|(?<=oh)(?:five)|0\d)?(?:oclock)?(?P<half>am|pm|a\.?m|p\.?m)?)"
     rf"(?P<part2>{_PART_EN})?(?P<day2>{_DAY_EN})?(?P<part3>morning|afternoon|evening|night)?"
 )
-_REL = {"halfpast": 30, "quarterpast": 15, "aquarterpast": 15, "quarterto": -15, "aquarterto": -15, "tenpast": 10}
+_REL = {
+    "halfpast": 30,
+    "quarterpast": 15,
+    "aquarterpast": 15,
+    "quarterto": -15,
+    "aquarterto": -15,
+    "tenpast": 10,
+}
 _REL |= {"tento": -10, "fivepast": 5, "fiveto": -5, "twentypast": 20, "twentyto": -20}
 
 
@@ -206,8 +233,9 @@ def _english(match: re.Match[str]) -> dict[str, int | str] | None:
 
 _UNITS = fold("个小时钟头分刻秒時間和零")
 _OF_DAYS = fold(
-    "今天日儿明大后下这本个周星期礼拜每天工作早上晨清一凌午中正傍晚间夜里半深的点钟时刻差过整分:"
+    "今天日儿明大后下这本个周週星期礼拜每天工作早上晨清一凌午中正傍晚间夜里半深的点钟时刻差过整分:"
     "毎朝晩平きょう明あした後さって来週月火水木金土曜昼お夕方ちょうど午前後の時分"
 )
-DURATION = of_text("duration", read_duration, NUMERALS + LETTERS + _UNITS)
-CLOCK = of_text("clock", read_clock, NUMERALS + LETTERS + _OF_DAYS, max_chars=30)
+DURATION = of_text("duration", read_duration, NUMERALS + LETTERS + _UNITS, "10分")
+CLOCK = of_text("clock", read_clock, NUMERALS + _OF_DAYS, "7:30", max_chars=30)
+ENGLISH_CLOCK = of_text("english_clock", read_english_clock, "0123456789:." + LETTERS, "7am", max_chars=40)
