@@ -40,14 +40,21 @@ def parse_command(text: str) -> Command | None:
     if _NOT_MEANT.match(bare_folded):
         return None
     begins = ((bare_folded, _PLEASE.lead(bare_folded)), (folded, _PLEASE.lead(folded)))
-    if any(rule.fullmatch(words, start) for rule in (_OFF, _OFF_JA) for words, start in begins):
+    if any(_OFF.fullmatch(*begin) or _OFF_JA.fullmatch(*begin) for begin in begins):
         return Command("off")
-    if any(rule.fullmatch(words, start) for rule in (_ON, _ON_JA) for words, start in begins):
+    if any(_ON.fullmatch(*begin) or _ON_JA.fullmatch(*begin) for begin in begins):
         return Command("on")
-    for rule in _REMEMBER:
-        match = rule.fullmatch(*begins[1])
-        if match:
-            return Command("remember", plain[slice(*match.span("what"))].strip(" ，,、"))
+    whole = begins[1]
+    match = (
+        _REMEMBER.fullmatch(*whole)
+        or _REMEMBER_AFTER.fullmatch(*whole)
+        or _REMEMBER_THAT.fullmatch(*whole)
+        or _REMEMBER_MY.fullmatch(*whole)
+        or _REMEMBER_JA.fullmatch(*whole)
+        or _REMEMBER_JA_FIRST.fullmatch(*whole)
+    )
+    if match:
+        return Command("remember", plain[slice(*match.span("what"))].strip(" ，,、"))
     return _forgetting(plain, begins[1]) if bare.isascii() else _forgetting(bare, begins[0])
 
 
@@ -83,7 +90,7 @@ def _forgetting(said: str, begin: tuple[str, int]) -> Command | None:
 
 
 _ASKING = pattern(
-    r"什么|怎么|吗|[?？]|能不能|有没有|是不是|会不会|要不要|如何|多久|哪[些个里儿]|为何|(?:诀窍|技巧|方法|办法|窍门|秘诀|好处|坏处)$"
+    r"什么|怎么|吗|[?？]|能不能|有没有|是不是|会不会|要不要|如何|多久|哪[些个里儿]|为何|(?:诀窍|技巧|方法|办法|窍门|秘诀|好处|坏处)[吧啊呢]?$"
 )
 _PLEASE = Words("小智|请|帮我|给我|麻烦|你|现在|那")
 """What may stand before a command; the expressions for commands begin after it."""
@@ -104,11 +111,11 @@ _ON = pattern(
     r"|(?:please )?(?:start|resume|begin) (?:recording|remembering)(?: again| things| now)?",
     re.IGNORECASE,
 )
-_REMEMBER_ZH = pattern(
+_REMEMBER = pattern(
     r"要?(?:牢牢记住|记住|记一下(?!午)|记一记|记下来|记下|记好|记牢|记清楚|记着|牢记|(?<=帮我)记)[了着]?[:：,， ]*(?P<what>[^:：,， ].+)"
 )
 _REMEMBER_AFTER = pattern(
-    r"(?P<what>[^,，:]*(?:我|密码|生日|号码|电话)[^:]*)[,，]\s*(?:你|请|帮我|给我|麻烦)*(?:记住|记一下|记下来|记下|记好|记牢)(?:了|吧|啊|哦|哈)?"
+    r"(?=[^,，:]*(?:我|密码|生日|号码|电话))(?P<what>[^:]+)[,，]\s*(?:你|请|帮我|给我|麻烦)*(?:记住|记一下|记下来|记下|记好|记牢)(?:了|吧|啊|哦|哈)?"
 )
 _REMEMBER_EN_VERB = r"(?:please |can you |could you |will you )?(?:remember|note|memorize|make a note|take a note|keep in mind)(?: down)?"
 _REMEMBER_THAT = pattern(
@@ -130,14 +137,6 @@ _REMEMBER_JA = pattern(
     )
 )
 _REMEMBER_JA_FIRST = pattern(fold_expression(rf"{_JA_REMEMBER}{_JA_PLEASE}[、,](?P<what>.+)"))
-_REMEMBER = (
-    _REMEMBER_ZH,
-    _REMEMBER_AFTER,
-    _REMEMBER_THAT,
-    _REMEMBER_MY,
-    _REMEMBER_JA,
-    _REMEMBER_JA_FIRST,
-)
 _JA_THESE = "(?:(?:これ|それ|この話|その話|今の話?|今から話すこと|今から言うこと|これから話すこと|これから言うこと|これからの話|ここから先?|この先|ここからの話|次の話|以下|さっきの話|この会話|私の話|このこと|今日の話)(?:から)?(?:は|を|も)?)?(?:もう)?"
 _OFF_JA = pattern(
     fold_expression(
@@ -161,8 +160,8 @@ _FORGET = pattern(
     re.IGNORECASE,
 )
 _FORGET_SAID = pattern(
-    rf"(?![^忘删清抹]*[我他她它你](?:都|全|全都|就|已经|早|也)*(?:忘|删))(?P<e>[^忘删清抹]*?(?:[说讲聊谈提]的|话|对话|聊天|记录|内容|记忆))"
-    rf"(?:都|全部|全|统统|全都|给我|请|帮我)*(?:(?:{_GONE})(?:吧|好了)?|(?:忘了|忘记)(?:吧|好了))"
+    rf"(?![^忘删清抹]*[我他她它你](?:已经|就|早|也)?(?:全部|全都|都|全)?(?:忘|删))(?P<e>[^忘删清抹]*?(?:[说讲聊谈提]的|话|对话|聊天|记录|内容|记忆))"
+    rf"(?:请|帮我|给我)?(?:全部|统统|全都|都|全)?(?:给我|帮我)?(?:(?:{_GONE})(?:吧|好了)?|(?:忘了|忘记)(?:吧|好了))"
 )
 _FORGET_JA = pattern(
     fold_expression(

@@ -39,6 +39,7 @@ def is_plain(text: str) -> bool:
 def _is_song(text: str) -> bool:
     if any(word in text for word in _QUESTION):
         return False
+    text = text.rstrip("吧啊呢呀哦啦")
     return is_plain(text) and not text.endswith((*_NO_SONG, *_NO_END)) and not text.startswith(_NO_SONG)
 
 

@@ -140,16 +140,20 @@ def _of_the_memory(said: Plain, begins: _Places, ends: _Places) -> Match | None:
         return None
     length = len(said.text)
     ends = {place: marks for place, marks in ends.items() if any(not mark & IS_ASKED for mark in marks)}
-    begin = max(place for place in begins if place in said.pauses or not place)
-    end = min(place for place in ends if place in said.pauses or place == length)
-    for start, stop in dict.fromkeys(
-        ((begin, end), (0, length), (max(begins), end), (max(begins), min(ends)))
-    ):
+    begin = max(place for place in begins if not place or _is_set_apart(said, said.places[place - 1] + 1))
+    end = min(place for place in ends if place == length or _is_set_apart(said, said.places[place - 1] + 1))
+    for start, stop in dict.fromkeys(((begin, end), (max(begins), end), (max(begins), min(ends)))):
         command = parse_command(said.words(start, stop)) if start < stop else None
         if command is not None:
             slots = {"what": command.what} if command.what else {}
             return Match(_MEMORY[command.kind], slots, command=command)
     return None
+
+
+def _is_set_apart(said: Plain, place: int) -> bool:
+    """Whether there is punctuation at a place of what was said."""
+    char = said.said[place : place + 1]
+    return not (char.isalnum() or char.isspace())
 
 
 def _longest(captured: Captured, text: str) -> int:

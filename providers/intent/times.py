@@ -40,7 +40,7 @@ _N = r"(?:[\d.〇零一二两三四五六七八九十百]{1,6}|[\d一二两三�
 _LONG = re.compile(
     fold_expression(
         rf"(?:(?P<h>{_N})个?(?P<hh>半)?(?:小时|钟头|時間)(?P<ha>半)?)?零?"
-        rf"(?:(?P<m>{_N})分钟?(?P<mh>半)?)?零?(?:(?P<s>{_N})秒钟?)?(?:間)?"
+        rf"(?:(?P<m>{_N})分钟?(?P<mh>半)?钟?)?零?(?:(?P<s>{_N})秒钟?)?(?:間)?"
     )
 )
 _E = r"(?:an?|\d{1,4}(?:\.\d)?|" + "|".join(sorted(ENGLISH, key=len, reverse=True)) + ")"
@@ -173,7 +173,7 @@ _DAY_EN = (
     + "|".join(_WEEKDAYS_EN)
     + ")"
 )
-_PART_EN = r"(?:inthe|this)?(?:morning|afternoon|evening)|atnight|tonight"
+_PART_EN = r"(?:inthe|this)?(?:morning|afternoon|evening)|atnight"
 
 
 def _numbers(low: int, high: int) -> str:
