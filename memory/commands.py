@@ -101,6 +101,7 @@ _OFF = pattern(
     r"|(?:停止|暂停|先停|关闭|关掉)(?:记录|记忆|记)(?:一下|吧|我的话)?"
     r"|(?:please )?(?:let's |lets )?(?:go |keep (?:this|it|that) |this is |that is |that's |what i say next is |the next part is )?off the record(?: please| now)?"
     r"|(?:please )?(?:do not|don't|dont) (?:remember|record|save|store|memorize|write down|take note of|keep a record of) (?:this|that|it|any of this|what i (?:say|said|tell you)(?: next| now)?|what i'm (?:about|going) to say|the next part|anything i say)"
+    r"|(?:please )?(?:do not|don't|dont) write (?:this|that|it|anything) down"
     r"|(?:please )?stop (?:recording|remembering)(?: (?:this|now|what i say))?",
     re.IGNORECASE,
 )

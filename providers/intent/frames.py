@@ -48,12 +48,12 @@ class Frames:
         return {length - place: marks for place, marks in found.items()}
 
 
-def allows(begin: set[int], end: set[int], allowed: int) -> bool:
-    """Whether there is a frame of which all marks are allowed; a 吗 at the end needs a 能不能 before."""
+def allows(begin: set[int], end: set[int], allowed: int, needed: int) -> bool:
+    """Whether a frame has no marks but allowed ones, and those that are needed; a 吗 at the end needs a 能不能 before."""
     for before in begin:
         for after in end:
             marks = before | after
-            if not marks & ~allowed and (marks & ASKS or not marks & IS_ASKED):
+            if not marks & ~allowed and not needed & ~marks and (marks & ASKS or not marks & IS_ASKED):
                 return True
     return False
 

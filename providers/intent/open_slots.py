@@ -16,7 +16,7 @@ _QUESTION = _words(
 _JOINED = _words("然后 并且 顺便 同时 接着 顺手 顺带 再把 再调 再帮 还有 以及 それから そして")
 """Two things at once are no song: such a sentence goes to the chat model."""
 _NO_SONG = _words(
-    "诗 词 故事 笑话 谜语 新闻 段子 相声 评书 绕口令 电影 视频 节目 游戏 文章 作文 课 天气 story joke poem news video movie game"
+    "诗 词 故事 笑话 谜语 新闻 段子 相声 评书 绕口令 电影 视频 节目 游戏 录音 录像 广播 文章 作文 课 天气 story joke poem news video movie game"
 )
 _OF_MUSIC = _words(
     "的歌 的歌曲 的音乐 的曲子 音乐 歌曲 儿歌 情歌 老歌 民谣 摇滚 爵士 爵士乐 古典乐 轻音乐 钢琴曲 纯音乐 摇篮曲 粤语歌 英文歌 新歌 流行歌 music songs jazz songs lullaby の曲 の歌 の音楽 ジャズ クラシック"
@@ -68,10 +68,32 @@ def _read_title(said: Plain, start: int, end: int, _: Lists) -> str | None:
     return said.words(start, end) if is_marked else None
 
 
+def _read_excuse(said: Plain, start: int, end: int, _: Lists) -> str | None:
+    """Return what is said before a goodbye, and set apart from it: 我去忙了，再见."""
+    text = said.text[start:end]
+    is_one = end in said.pauses and text.startswith(_EXCUSES) and text.endswith(("了", "吧", "啦"))
+    return (
+        text
+        if is_one and not any(word in text for word in ("说", "问", "告诉", "昨天", "不会", "他", "她"))
+        else None
+    )
+
+
+def _is_of_an_artist(text: str) -> bool:
+    who, _, what = text.partition("的")
+    if not (2 <= len(who) <= 6 and 1 <= len(what.rstrip("吧啊呢")) <= 10):
+        return False
+    return _is_song(text) and not any(word in text for word in (*_NO_SONG, *_NO_ARTIST))
+
+
+_EXCUSES = ("我", "那我", "今天", "时间", "先", "不用", "没", "好", "行", "太晚", "就")
+_NO_ARTIST = _words("刚才 昨天 上次 速度 列表 记录 我 你 他 她 最 声音 音量 里面")
 _CLOSING = tuple('》〉」』”"')
 
 KINDS = (
     Kind("title", _read_title, "《晴天》", 30, is_open=True),
+    Kind("excuse", _read_excuse, "我走了，", 14, is_open=True),
+    of_any("by_artist", _is_of_an_artist, "邓丽君的甜蜜蜜", 17),
     of_any("song", _is_song, "晴天", 24),
     of_any("music", _is_of_music, "轻音乐", 24),
     of_any("seen", _is_seen, "这是什么", 14),

@@ -8,6 +8,7 @@ from xiaozhi_persona.memory.time_words.fold import fold
 
 _WITHIN_NUMBERS = ".:"
 _WITHIN_WORDS = "'"
+_BEFORE_ER = "点声会名"
 
 
 class Plain(NamedTuple):
@@ -27,19 +28,16 @@ class Plain(NamedTuple):
 
 def plain(said: str) -> Plain:
     """Bring a sentence into that form. Any string will do."""
-    folded = fold(said)
+    folded = fold(said).replace("您", "你")
     chars: list[str] = []
     places: list[int] = []
     pauses: set[int] = set()
     last = len(folded) - 1
     for place, char in enumerate(folded):
-        if (
-            char.isalnum()
-            or char == "%"
-            or char in _WITHIN_NUMBERS
-            and 0 < place < last
-            and _is_digit(folded, place)
-        ):
+        if char == "儿" and place and folded[place - 1] in _BEFORE_ER:
+            continue  # 一点儿 is 一点
+        is_within = char in _WITHIN_NUMBERS and 0 < place < last and _is_digit(folded, place)
+        if char.isalnum() or char == "%" or is_within:
             chars.append(char)
             places.append(place)
         elif char not in _WITHIN_WORDS:

@@ -117,7 +117,7 @@ class Router:
                         if template.allowed is None:
                             if start or end < length:
                                 continue
-                        elif not allows(before, after, template.allowed):
+                        elif not allows(before, after, template.allowed, template.needed):
                             continue
                         reads += 1
                         if reads > _MAX_READS:

@@ -42,6 +42,8 @@ class Template:
     line: int
     allowed: int | None = ASKS | IS_ASKED
     """The marks that a frame may have; None where there may be no frame at all."""
+    needed: int = 0
+    """The marks that it must have."""
     action: Any = None
     """What an owner's file says that is to be done and said."""
 
@@ -113,12 +115,12 @@ def _read(
     for intent, node in _parts(parts["intents"]).items():
         groups = _parts(node)
         more = REASON if "reasons" in groups else 0
-        for group, allowed in _ALLOWED.items():
+        for group, (allowed, needed) in _GROUPS.items():
             for line in groups[group].value if group in groups else ():
                 marks = None if allowed is None else allowed | more
-                text = line.value
                 place = line.start_mark.line + 1
-                templates.append(Template(intent, text, parser.parse(text), file.name, place, marks))
+                items = parser.parse(line.value)
+                templates.append(Template(intent, line.value, items, file.name, place, marks, needed))
 
 
 _FRAMES = {
@@ -127,8 +129,13 @@ _FRAMES = {
     "asks": ("lead", ASKS),
     "is_asked": ("tail", IS_ASKED),
 }
-_ALLOWED: dict[str, int | None] = {"sentences": ASKS | IS_ASKED, "unasked": 0, "whole": None}
-"""The groups of an intent's sentences, and which marks the frames of each may have."""
+_GROUPS: dict[str, tuple[int | None, int]] = {
+    "sentences": (ASKS | IS_ASKED, 0),
+    "unasked": (0, 0),
+    "with_reason": (ASKS | IS_ASKED | REASON, REASON),
+    "whole": (None, 0),
+}
+"""The groups of an intent's sentences, and which marks the frames of each may have, and must have."""
 
 
 def _parts(node: Any) -> dict[str, Any]:

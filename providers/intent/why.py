@@ -10,6 +10,8 @@ from xiaozhi_persona.providers.intent.tables import Template
 from xiaozhi_persona.providers.intent.template import Either, Sequence_
 
 _FAR = 10_000
+_ANY_WORDS = 2
+"""What it costs to take any words for the value of a slot."""
 
 
 class Near(NamedTuple):
@@ -53,10 +55,13 @@ def _through(items: Sequence_, costs: list[int], core: str) -> list[int]:
 
 
 def _in_slot(kind: Kind, costs: list[int], core: str) -> list[int]:
-    after = [_FAR]
+    after, best = [_FAR], _FAR
     for place, char in enumerate(core, start=1):
-        is_fit = kind.is_open or (kind.chars is not None and char in kind.chars)
-        after.append(min(after[-1], costs[place - 1]) + (not is_fit))
+        if kind.chars is None:
+            best = min(best, costs[place - 1])
+            after.append(best + _ANY_WORDS)
+        else:
+            after.append(min(after[-1], costs[place - 1]) + (char not in kind.chars))
     return after
 
 
