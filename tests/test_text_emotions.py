@@ -106,3 +106,37 @@ def test_a_roles_own_name_is_known() -> None:
 def test_any_text_is_looked_up_without_error(text: str) -> None:
     found = NAMES.at_start(text)
     assert found is None or (NAMES.could_begin(text) and 0 < found[1] <= len(text))
+
+
+@pytest.mark.parametrize(
+    ("tag", "face"),
+    [
+        ("非常开心", "happy"),
+        ("开心地", "happy"),
+        ("害羞、开心", "embarrassed"),
+        ("高兴 0.8", "happy"),
+        ("happily", "happy"),
+        ("Gloomily", "sad"),
+        ("a bit sad", "sad"),
+        ("Happy, excited", "happy"),
+        ("emotion: happy", "happy"),
+        ("心情：开心", "happy"),
+        ("嬉しそうに", "happy"),
+        ("슬프게", "sad"),
+    ],
+)
+def test_the_first_known_name_of_an_expression_decides(tag: str, face: str) -> None:
+    emotion = NAMES.read(tag)
+    assert emotion is not None and emotion.face == face
+
+
+@pytest.mark.parametrize(
+    "text", ["水果", "不开心", "happy birthday", "very good", "note: happy", "温和", "0.8"]
+)
+def test_what_only_holds_a_name_is_no_expression_of_it(text: str) -> None:
+    assert NAMES.read(text) is None
+
+
+def test_a_phrase_is_searched_for_a_name() -> None:
+    assert NAMES.within("用非常开心的语气说") == NAMES.get("开心")
+    assert NAMES.within("不开心地低下头") is None

@@ -79,7 +79,6 @@ def test_a_tag_that_lost_its_bracket_is_taken_out(reply: str, said: str, shown: 
     [
         "[注]今天有雨。",
         "（小声）我在。",
-        "(笑)好的",
         "（开心地转了一圈，然后坐下来）好",
         "[happy birthday to you]",
         "[sadly, he left the room]",
@@ -102,7 +101,8 @@ def test_other_brackets_are_text(reply: str) -> None:
         ("😂你好，[难过]世界", "你好，世界", ["funny", "sad"]),
         ("  😶你好", "  你好", ["neutral"]),
         ("**😍**你好", "你好", ["loving"]),
-        ("😀你好", "你好", []),
+        ("😀你好", "你好", ["happy"]),
+        ("👍你好", "你好", []),
         ("你好😂世界", "你好世界", []),
         ("👨‍👩‍👧‍👦一家", "一家", []),
         ("🇨🇳中国🏴󠁧󠁢󠁥󠁮󠁧󠁿", "中国", []),
