@@ -1,7 +1,8 @@
 """The emotions: the 15 labels of voices, the 21 faces of devices, and the names by which models call them.
 
 emotions.json holds them all: the faces with their emoji, then for each feeling its label, its face, and its names and
-emoji by language, separated by spaces. Tags, clip folders, imports and checks know what stands there and nothing else.
+emoji by language, separated by spaces; `traditional` are pairs
+of characters that are read as the same one. Tags, clip folders, imports and checks know what stands there and nothing else.
 Faces and their emoji: 78/xiaozhi-fonts, font_emoji.py, and xiaozhi-esp32-server, core/utils/textUtils.py.
 """
 
@@ -17,6 +18,7 @@ from pathlib import Path
 
 _TABLE = json.loads(Path(__file__).with_name("emotions.json").read_text(encoding="utf-8"))
 _LANGUAGES = ("zh", "zh-Hant", "ja", "en", "ko")
+_SIMPLIFIED = str.maketrans({pair[0]: pair[1] for pair in _TABLE["traditional"].split()})
 
 FACES: Mapping[str, str] = _TABLE["faces"]
 """The 21 faces a device can show, each with its emoji."""
@@ -41,7 +43,7 @@ _DEGREE = re.compile(
     "|相当|强烈|越发|更加|真的|无比|很|好|超|太|更|最|真|又|とても|すごく|少し|ちょっと|かなり|매우|아주|조금|너무|정말"
 )
 _MANNER = re.compile(
-    r"(?:的?(?:语气|語氣|口吻|声音|聲音|样子|表情|神情|笑容|心情|情绪|感觉)|地说|地說|着说|地|的|着|著|了|中|状|脸|貌|极了|一点|一些|そうに|そう|に|げに|게|하게|함"
+    r"(?:的?(?:语气|語氣|口吻|声音|聲音|样子|表情|神情|笑容|心情|情绪|感觉)|地说|地說|着说|地|的|着|著|了|中|状|脸|貌|极了|一点|一些|巴巴|兮兮|洋洋|冲冲|满满|そうに|そう|に|げに|게|하게|함"
     r"|[!！~～…。.])$"
 )
 _DEGREES = frozenset(
@@ -189,7 +191,7 @@ _SPACES = re.compile(r"[\s_\-]+")
 
 
 def _key(name: str) -> str:
-    return _SPACES.sub("", unicodedata.normalize("NFKC", name).casefold())
+    return _SPACES.sub("", unicodedata.normalize("NFKC", name).casefold()).translate(_SIMPLIFIED)
 
 
 def _stems(word: str) -> tuple[str, ...]:
