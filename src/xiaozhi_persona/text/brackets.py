@@ -15,6 +15,7 @@ CLOSERS = {
     **dict.fromkeys("(（", ")）"),
     **dict.fromkeys("{｛", "}｝"),
     "〔": "〕",
+    "〖": "〗",
     "ʕ": "ʔ",
 }
 _ROUND = "(（ʕ"
@@ -47,6 +48,8 @@ def _inside(buffer: str, closers: str) -> tuple[str, str]:
             return inner[:i], "closed"
         if character == "\n":
             return inner[:i], "broken"
+        if character in _ROUND and buffer[0] not in _ROUND:
+            continue
         if character in CLOSERS or character in _END:
             if buffer[0] in _ROUND and not has_words(inner[:i]):
                 continue  # a face
@@ -64,7 +67,8 @@ def _closed(buffer: str, content: str, final: bool, place: Place) -> Cut | None:
         return ended
     if name == "THINK":
         return Cut(taken, skip=Until("[/think]"))
-    if emotion := names.read(name):
+    is_aside = is_round and not place.clause_start and len(name) == 1 and name not in "笑哭"  # `咖啡（酷）`
+    if not is_aside and (emotion := names.read(name)):
         place.brackets.add(opening)
         return Cut(taken, emotion=emotion)
     if is_round and is_face(content):
@@ -80,7 +84,11 @@ def _closed(buffer: str, content: str, final: bool, place: Place) -> Cut | None:
         if len(after) < 2 and "(".startswith(after[:1]) and not final:
             return None
     if _NOTE.fullmatch(name):
-        is_index = name == "0" or (_is_latin(place.before) and not _is_latin(place.tail[:-1]))  # a[1]
+        is_index = (
+            name == "0"
+            or place.before == "第"
+            or (_is_latin(place.before) and not _is_latin(place.tail[:-1]))
+        )  # a[1]
         return TEXT if is_index else Cut(taken)
     key, _ = split_key(name)
     if key.casefold() in FEELING_KEYS or key.casefold() in ACTION_KEYS:

@@ -13,7 +13,7 @@ _MAX_NAME = 24
 _WHOLE = re.compile(r"<(/?)\s?([A-Za-z_][\w:.\-]{0,23})\s{0,3}(/?)>")
 _BEGUN = re.compile(r"</?\s?(?:[A-Za-z_][\w:.\-]{0,23}(?:\s{1,3}[A-Za-z_:\-]{0,16}\s?|\s{0,3}/)?)?")
 _ATTRIBUTED = re.compile(r"<([A-Za-z_][\w:.\-]{0,23})(?:\s{1,3}[A-Za-z_:\-]{1,16}\s?)?=")
-_VALUED = re.compile(r"<([A-Za-z]{3,12})\s")
+_VALUED = re.compile(r"<([A-Za-z]{3,12})[:：]?\s")
 _WIDE = re.compile(r"<(/?)([\u3041-\u30fa\u3400-\u9fff\uac00-\ud7a3、，:：]{1,8})(>?)")
 _TEMPLATE = re.compile(r"<[|｜]")
 _ATTRIBUTE = re.compile(r"([A-Za-z_:\-]{1,20})\s?=\s?[\"']?([^\"'>=]{1,40})")
@@ -85,7 +85,7 @@ class Attributes(Skip):
             if is_feeling and (found := self._names.read(value.strip())):
                 self.emotion = found
                 break
-        if buffer[0] == ">" and not self._text.endswith("/"):
+        if buffer[0] == ">" and not self.emotion and not self._text.endswith("/"):
             self.next = _hidden(self._name, self._names)
         return int(buffer[0] == ">")
 

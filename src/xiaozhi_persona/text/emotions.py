@@ -43,7 +43,7 @@ _DEGREE = re.compile(
     "|相当|强烈|越发|更加|真的|无比|很|好|超|太|更|最|真|又|とても|すごく|少し|ちょっと|かなり|매우|아주|조금|너무|정말"
 )
 _MANNER = re.compile(
-    r"(?:的?(?:语气|語氣|口吻|声音|聲音|样子|表情|神情|笑容|心情|情绪|感觉)|地说|地說|着说|地|的|着|著|了|中|状|脸|貌|极了|一点|一些|巴巴|兮兮|洋洋|冲冲|满满|そうに|そう|に|げに|게|하게|함"
+    r"(?:的?(?:语气|語氣|口吻|声音|聲音|样子|表情|神情|笑容|心情|情绪|感觉)|地说|地說|着说|地|的|着|著|了|中|状|脸|貌|极了|一点|一些|巴巴|兮兮|洋洋|冲冲|满满|そうに|そう|な|に|げに|さ|게|하게|하다|한|해|함|다"
     r"|[!！~～…。.])$"
 )
 _DEGREES = frozenset(
@@ -147,7 +147,7 @@ class EmotionNames:
         name = _key(name)
         for _ in range(3):
             degree = _DEGREE.match(name)
-            name = name[degree.end() :] if degree else _MANNER.sub("", name)
+            name = name[degree.end() :] if degree and len(name) > degree.end() + 1 else _MANNER.sub("", name)
             if found := self._names.get(name) or self._names.get(name + "い"):
                 return found
         return None

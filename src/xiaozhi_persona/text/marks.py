@@ -95,7 +95,7 @@ def backslash(buffer: str, final: bool, place: Place) -> Cut | None:
             and not final
         ):
             return None
-        if found := _BREAK.match(buffer):
+        if place.before != ":" and (found := _BREAK.match(buffer)):
             return Cut(found.end(), text=" " if buffer[1] == "t" else "\n")
     return _command(buffer, final, place)
 

@@ -18,7 +18,7 @@ MIN_FIRST_CLAUSE = 5
 """The first piece may end at a comma when the clause before it has this many letters or digits."""
 
 MIN_CHARACTERS = 5
-"""A piece with fewer letters or digits is joined to the next one, where that is there."""
+"""A shorter piece is joined to the next one, where that is there."""
 
 _END = "。！？!?｡．‼⁉"
 _CLOSING = "”’」』）)】]》〉\"'…~～"
@@ -59,7 +59,7 @@ class Segment:
     @property
     def is_short(self) -> bool:
         """Whether it is so short that voices made of references garble it (RVC-Boss/GPT-SoVITS, issues 1190 and 1588)."""
-        return sum(map(str.isalnum, self.text)) < MIN_CHARACTERS
+        return len(self.text) < MIN_CHARACTERS
 
     def joined(self, following: Segment) -> Segment | None:
         """Return the two as one piece, None where they do not belong together or would be too long."""

@@ -11,7 +11,7 @@ _RULE = re.compile(r"[|:\-\s]{3,200}")
 _RULE_BEGUN = re.compile(r"[\s|:\-]{0,200}")
 _PEEK_END = re.compile(r"[)）]")
 _PEEK_MAX = 7
-_MAX_ROW = 200
+_MAX_ROW, _MAX_CELL = 200, 40
 _SENTENCE = re.compile(r"[。！？!?][^\s|”』」)）。！？!?]")
 
 
@@ -27,7 +27,8 @@ def bar(buffer: str, final: bool, place: Place) -> Cut | None:
     line, newline, rest = buffer.partition("\n")
     if not newline:
         said = _SENTENCE.search(line) and line.count("|") < 3
-        if len(line) <= _MAX_ROW and not said and not final:
+        limit = _MAX_ROW if "|" in line[1:] else _MAX_CELL
+        if len(line) <= limit and not said and not final:
             return None
     if _is_row(line) and newline and not final and not rest:
         return None
@@ -73,7 +74,7 @@ def line_end(buffer: str, final: bool, place: Place) -> Cut | None:
 
 def _is_rule(line: str) -> bool:
     """Whether a line is the one below a table's head."""
-    return "--" in line and _RULE.fullmatch(line) is not None
+    return ("--" in line or ("|" in line and "-" in line)) and _RULE.fullmatch(line) is not None
 
 
 def _is_row(line: str) -> bool:
