@@ -153,12 +153,12 @@ async def test_the_v1_section_works_unchanged(version: str, tmp_path: Path) -> N
     async with (
         FakeSovits(api="v1") as sovits,
         host_with_doors(
-            version, tmp_path, tts={**section, "url": sovits.url}, llm=Llm("[高兴]你好。再见。")
+            version, tmp_path, tts={**section, "url": sovits.url}, llm=Llm("[高兴]你好朋友。再见朋友。")
         ) as server,
         server.connect() as device,
     ):
         reply = await device.say("在吗")
-    assert reply.stopped and reply.sentences == ["你好。", "再见。"]
+    assert reply.stopped and reply.sentences == ["你好朋友。", "再见朋友。"]
     assert sovits.requests[0].body["refer_wav_path"] == "/refs/own.wav"
 
 
@@ -273,13 +273,13 @@ async def test_two_devices_speak_with_two_roles_at_once(tmp_path: Path) -> None:
             newest,
             tmp_path,
             tts=v2(sovits, role_of_device={second: "xiaoyu"}),
-            llm=Llm("【高兴】你好呀。今天真好。"),
+            llm=Llm("【高兴】你好朋友。今天真好。"),
         ) as server,
         server.connect() as one,
         server.connect(second) as two,
     ):
         replies = await asyncio.gather(one.say("在吗"), two.say("在吗"))
-    assert all(reply.stopped and reply.sentences == ["你好呀。", "今天真好。"] for reply in replies)
+    assert all(reply.stopped and reply.sentences == ["你好朋友。", "今天真好。"] for reply in replies)
     of_role = [seen for seen in sovits.requests if "高兴" in seen.body["ref_audio_path"]]
     own = [seen for seen in sovits.requests if seen.body["ref_audio_path"] == "/refs/own.wav"]
     assert len(of_role) == len(own) == 2 and sovits.overlaps == 0
@@ -304,7 +304,7 @@ async def test_sound_is_kept_where_the_host_keeps_it(tmp_path: Path) -> None:
     async with (
         FakeSovits() as sovits,
         host_with_doors(
-            newest, tmp_path, tts=v2(sovits), llm=Llm("你好。再见。"), config={"delete_audio": False}
+            newest, tmp_path, tts=v2(sovits), llm=Llm("你好朋友。再见朋友。"), config={"delete_audio": False}
         ) as server,
     ):
         async with server.connect() as device:

@@ -98,6 +98,8 @@ class SpeechPipeline:
         self._tail: Samples = np.zeros(1, np.int16)  # the end of what was encoded
         self._plays_until_s = 0.0  # when all that was synthesized so far has been played, if it plays at once
         self._segments: asyncio.Queue[Segment | None] = asyncio.Queue(MAX_REPLY_CHARACTERS + 1)
+        self._put_back: list[Segment | None] = []  # what was taken from the queue too early
+        self._unheard: anyio.CancelScope | None = None  # of the synthesis that has given no sound yet
         self._sentences: asyncio.Queue[Sentence | None] = asyncio.Queue(_SENTENCES_AHEAD)
         self._worker = asyncio.create_task(self._work(), name="speech-pipeline")
 
@@ -140,6 +142,8 @@ class SpeechPipeline:
     def _take(self, segments: list[Segment]) -> None:
         """Hand on what is to be spoken. Only that counts: a model may think for longer than it speaks."""
         for segment in segments:
+            if segment.is_restart:
+                self._restart()
             was_full = self.full
             self.characters += len(segment.text)
             if not self.full:
@@ -147,6 +151,14 @@ class SpeechPipeline:
                 self._segments.put_nowait(segment)
             elif not was_full:
                 log.warning("回答超过 %d 字，后面的不说了", MAX_REPLY_CHARACTERS)
+
+    def _restart(self) -> None:
+        """Leave unsaid what came so far, but for the sentence that is being heard."""
+        self._put_back.clear()
+        while not self._segments.empty():
+            self._segments.get_nowait()
+        if self._unheard:
+            self._unheard.cancel()
 
     async def _work(self) -> None:
         for say in (self._say_reply, self._apologize):
@@ -157,8 +169,21 @@ class SpeechPipeline:
         await self._sentences.put(None)  # whatever happened: who iterates waits for it
 
     async def _say_reply(self) -> None:
-        while (segment := await self._segments.get()) is not None:
+        while (segment := await self._next_segment()) is not None:
             await self._say(segment)
+
+    async def _next_segment(self) -> Segment | None:
+        """Return the next piece; a short one with those that are there already, so that nothing waits for it."""
+        segment = self._put_back.pop() if self._put_back else await self._segments.get()
+        while segment and segment.is_short and not self._segments.empty():
+            following = self._segments.get_nowait()
+            joined = segment.joined(following) if following else None
+            if joined is None:
+                self._put_back.append(following)
+                break
+            segment = joined
+            self._choice.begin(segment)
+        return segment
 
     async def _apologize(self) -> None:
         if self._phrases is None or self._has_sound or (self._may_be_silent and not self.characters):
@@ -175,12 +200,14 @@ class SpeechPipeline:
         await self._sentences.put(sentence)
         sentence.requested_at_s = time.monotonic()
         try:
-            await self._synthesize(sentence)
+            with anyio.CancelScope() as self._unheard:
+                await self._synthesize(sentence)
         except PersonaError as exc:
             log.warning("这一句合成不了，跳过：%s", exc)
         except Exception:
             log.exception("合成语音时出错，跳过这一句")
         finally:
+            self._unheard = None
             sentence._packets.put_nowait(None)
 
     async def _synthesize(self, sentence: Sentence) -> None:
@@ -190,6 +217,7 @@ class SpeechPipeline:
             while (chunk := await self._next(chunks)) is not None:
                 if not sentence.first_audio_at_s:
                     sentence.first_audio_at_s, sentence.source = time.monotonic(), chunk.source
+                    self._unheard = None
                 self._has_sound = self._has_sound or bool(chunk.samples.any())
                 await self._encode(framer.feed(resampler.feed(chunk)), sentence)
         await self._encode(framer.feed(resampler.finish()) + framer.finish(), sentence)
