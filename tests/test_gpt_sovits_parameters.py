@@ -323,3 +323,27 @@ def test_what_is_no_description_describes_nothing() -> None:
     for data in (None, [], {}, {"paths": []}, {"paths": {"/": {"get": None}}}, {"paths": {"/predict": {}}}):
         assert described(data) is None
     assert described({"paths": {"/tts": {}}}) == Dialect("v2", "/tts")
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "read_as"),
+    [
+        ("こんにちは、元気ですか。", "zh", "ja"),
+        ("안녕하세요.", "zh", "ko"),
+        ("How are you?", "zh", "en"),
+        ("今天用 Python 写。", "zh", "zh"),
+        ("今天很好。", "all_zh", "all_zh"),
+        ("明日は晴れです。", "all_ja", "all_ja"),
+        ("明天见。", "ja", "ja"),
+        ("明天见。", "en", "zh"),
+        ("食咗饭未？", "yue", "yue"),
+        ("How are you?", "auto", "auto"),
+        ("优の良品很好吃。", "zh", "zh"),
+        ("A 还是 B？", "zh", "zh"),
+        ("12345", "ja", "ja"),
+    ],
+)
+def test_a_sentence_is_read_in_the_language_of_its_script(text: str, language: str, read_as: str) -> None:
+    clip = Clip(voice=Voice(language=language), reference=Reference(path="a.wav", text="好。", language="zh"))
+    made = utterance_of(text, clip, GptSovitsSettings(), {})
+    assert (made.text_lang, made.prompt_lang) == (read_as, "zh")

@@ -7,11 +7,21 @@ Source of the codes and of the Chinese names: `dict_language` of GPT-SoVITS's ap
 
 from __future__ import annotations
 
+import re
+
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.roles.references import language_of
 
 AUTO = "auto"
+
+_KANA = re.compile(r"[\u3041-\u3096\u30a1-\u30fa]")
+_HANGUL = re.compile(r"[\uac00-\ud7a3]")
+_HAN = re.compile(r"[\u3400-\u9fff]")
+_LATIN = re.compile(r"[A-Za-z]{2}")
+
+_MIXED = ("zh", "yue", "ja", "ko")
+"""Those that people mix with English."""
 
 _SHORT_SENTENCES = {
     "zh": "今天天气很好。",
@@ -57,6 +67,23 @@ def language_code(text: str) -> str | None:
     return _SPELLINGS.get(text.strip().lower())
 
 
+def language_of_sentence(text: str, language: str) -> str:
+    """Return the code in which a sentence is read by a voice that speaks `language`: that of its script.
+
+    GPT-SoVITS deletes what its language is not written with: kana in zh, Chinese characters in en.
+    """
+    if language in (AUTO, "auto_yue"):
+        return language
+    spoken = language.removeprefix("all_")
+    if len(_KANA.findall(text)) > 1:
+        return language if spoken == "ja" else "ja"
+    if _HANGUL.search(text):
+        return language if spoken == "ko" else "ko"
+    if _HAN.search(text):
+        return "zh" if spoken in ("en", "ko") else language
+    return "en" if spoken in _MIXED and _LATIN.search(text) else language
+
+
 def chinese_name(code: str) -> str:
     """Return the name that every release of api.py knows for a code of language_code()."""
     return _NAMES[code]
@@ -65,15 +92,11 @@ def chinese_name(code: str) -> str:
 def xtts_language(named: str, text: str) -> str:
     """Return XTTS's code for a sentence: `named` is a role's language, "" for none, whose place the letters take.
 
-    A sentence in English only is English for a language that is mixed with it. Raises SettingsError for a language
-    that XTTS does not speak.
+    A sentence in another script is spoken in that one's language. Raises SettingsError for a language that XTTS does
+    not speak.
     """
     code = language_code(named) or named.strip().lower() or AUTO
-    of_text = language_of(text)
-    if code in (AUTO, "auto_yue"):
-        code = of_text or "zh"
-    elif code in ("zh", "yue", "ja", "ko") and of_text == "en":
-        code = "en"
+    code = language_of(text) or "zh" if code in (AUTO, "auto_yue") else language_of_sentence(text, code)
     found = _XTTS.get(code.removeprefix("all_"))
     if found is None:
         raise SettingsError(

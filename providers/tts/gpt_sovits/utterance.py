@@ -118,6 +118,7 @@ def utterance_of(
     text_lang = options.pop("text_lang", languages.AUTO)
     if clip.voice.language:
         text_lang = _code(clip.voice.language, tr("角色的语言"))
+    text_lang = languages.language_of_sentence(spoken, text_lang)
     speed = options.get("speed_factor", 1.0) * clip.speed
     if speed != 1.0:
         options["speed_factor"] = round(max(speed, 0.01), 4)  # 0 is a failure on every server
