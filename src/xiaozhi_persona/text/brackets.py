@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from xiaozhi_persona.text.directions import ACTION_KEYS, is_direction
-from xiaozhi_persona.text.emotions import FEELING_KEYS, split_key
+from xiaozhi_persona.text.emotions import FEELING_KEYS, emotion_of_emoji, split_key
 from xiaozhi_persona.text.faces import bare_face, has_words, is_face
 from xiaozhi_persona.text.marks import run_of_marks, unspoken_characters
 from xiaozhi_persona.text.skips import MAX_LOOKAHEAD, TEXT, Arms, Cut, LinkTarget, Phrase, Place, Tag, Until
@@ -25,6 +25,8 @@ _ALT_END = re.compile(r"[\]\n]|!\[")
 _NOTE = re.compile(r"\^?\d{1,3}(?:\s?[-–,，、]\s?\^?\d{1,3}){0,4}|[^\n]{0,6}†[^\n]{0,12}|\^[\w-]{1,10}")
 _PLAIN = re.compile(r"[^\W\d_]{1,8}(?: [A-Za-z]{1,12}){0,2}")
 _ACTION_END = re.compile(r"[\s。！？!?【\[（(*]")
+FEELING_LINE_BEGINS = frozenset(key[0] for key in FEELING_KEYS) | {key[0].upper() for key in FEELING_KEYS}
+_FEELING_LINE = re.compile(rf"(?:{'|'.join(sorted(FEELING_KEYS))})\s?[:：]\s?", re.IGNORECASE)
 _THINKING = frozenset(("think", "thinking", "thought", "thoughts", "思考"))
 _MARKED_NOUN = "是的和与"
 
@@ -33,11 +35,24 @@ def bracket(buffer: str, final: bool, place: Place) -> Cut | None:
     """Tell what an opening bracket opens; None to wait."""
     opening = buffer[0]
     content, state = _inside(buffer, CLOSERS[opening])
+    if buffer[:2] == "{{":
+        return _doubled(buffer, final, place)
     if state == "closed":
         return _closed(buffer, content, final, place)
     if state == "open" and len(buffer) <= MAX_LOOKAHEAD and not final:
         return None
     return _unclosed(buffer, content, state == "open" and not final, final, place)
+
+
+def _doubled(buffer: str, final: bool, place: Place) -> Cut | None:
+    """Leave out the outer braces of `{{happy}}`."""
+    content, state = _inside(buffer[1:], CLOSERS["{"])
+    if state == "open" and len(buffer) <= MAX_LOOKAHEAD and not final:
+        return None
+    if state != "closed" or not place.names.read(content):
+        return TEXT
+    place.open_groups += 1
+    return Cut(1)
 
 
 def _inside(buffer: str, closers: str) -> tuple[str, str]:
@@ -65,6 +80,8 @@ def _closed(buffer: str, content: str, final: bool, place: Place) -> Cut | None:
     name = unmarked(content)
     if name[:1] in ("/", "／") and not is_round and (ended := _end_tag(name[1:], taken, place)):
         return ended
+    if content and not name and any(map(emotion_of_emoji, content)):
+        return Cut(taken, emotion=next(filter(None, map(emotion_of_emoji, content))))
     if name == "THINK":
         return Cut(taken, skip=Until("[/think]"))
     is_aside = is_round and not place.clause_start and len(name) == 1 and name not in "笑哭"  # `咖啡（酷）`
@@ -73,6 +90,9 @@ def _closed(buffer: str, content: str, final: bool, place: Place) -> Cut | None:
         return Cut(taken, emotion=emotion)
     if is_round and is_face(content):
         return Cut(taken, effect="gap", skip=Arms())
+    key, _ = split_key(name)
+    if key.casefold() in (ACTION_KEYS if names.skips_directions else ()):
+        return Cut(taken, effect="gap")
     if is_round and (hidden := _direction(content, place, taken)):
         return hidden
     if is_round:
@@ -90,7 +110,6 @@ def _closed(buffer: str, content: str, final: bool, place: Place) -> Cut | None:
             or (_is_latin(place.before) and not _is_latin(place.tail[:-1]))
         )  # a[1]
         return TEXT if is_index else Cut(taken)
-    key, _ = split_key(name)
     if key.casefold() in FEELING_KEYS or key.casefold() in ACTION_KEYS:
         return Cut(taken, effect="gap")
     if name.casefold() in ACTION_KEYS and names.skips_directions:
@@ -163,6 +182,19 @@ def _lost_bracket(buffer: str, seen: str, final: bool, place: Place) -> Cut | No
     remark = buffer[0] in _ROUND or (words and buffer[taken : taken + 1].islower())
     ended = len(seen) + 1 < len(buffer) and len(seen) < MAX_LOOKAHEAD
     return Cut(taken, emotion=emotion) if ended or final or not remark else None
+
+
+def feeling_line(buffer: str, final: bool, place: Place) -> Cut | None:
+    """Tell a line that says the feeling of the next ones, `emotion: happy`; None to wait."""
+    found = _FEELING_LINE.match(buffer)
+    if not found:
+        begun = not final and any(key.startswith(buffer.casefold()) for key in FEELING_KEYS)
+        return None if begun else TEXT
+    value, end = buffer[found.end() :].partition("\n")[:2]
+    if not end and not final:
+        return None if len(value) <= MAX_LOOKAHEAD else TEXT
+    emotion = place.names.read(value)
+    return Cut(found.end() + len(value) + len(end), emotion=emotion) if emotion else TEXT
 
 
 def link_end(buffer: str, final: bool, place: Place) -> Cut | None:
@@ -253,9 +285,7 @@ def bare(buffer: str, final: bool, place: Place) -> Cut | None:
 
 def unmarked(name: str) -> str:
     """Return what a bracket holds without emoji and marks: ``[**高兴**😊]``."""
-    return "".join(character for character in name if character not in unspoken_characters()).strip(
-        "\\ *_`#·~～…"
-    )
+    return "".join(c for c in name if c not in unspoken_characters()).strip("\\ *_`#@·~～…:：")
 
 
 def _is_target(text: str) -> bool:

@@ -42,7 +42,7 @@ ACTION_KEYS = frozenset(
     re.findall(
         r"\S+",
         "action actions gesture pose motion animation stage narration sound sfx camera scene bgm voice speed pitch volume pause sticker "
-        "动作 動作 姿势 姿态 动画 旁白 音效 镜头 场景 语速 音量 声音 神态",
+        "os 内心 心声 心理 动作 動作 姿势 姿态 动画 旁白 音效 镜头 场景 语速 音量 声音 神态",
     )
 )
 """What stands before an action in `[gesture: nod]`, or alone before one: `【动作】挥手`."""

@@ -22,6 +22,7 @@ _HIDDEN = re.compile(
     re.IGNORECASE,
 )
 _THINKING = re.compile("think|thought|inner|reason|reflect|analysis|scratch|monolog", re.IGNORECASE)
+_COMPOUND = re.compile(r"[:\-._]")
 _ACT = re.compile(
     r"(?:actions?|gesture|pose|motion|animation|narration|stage|sfx|scene|camera)$", re.IGNORECASE
 )
@@ -113,7 +114,7 @@ def angle(buffer: str, final: bool, place: Place) -> Cut | None:
     if lowered[1:] in ADDRESSES:
         return Cut(len(buffer), skip=Address(closing=">"))
     if _TEMPLATE.match(buffer) and len(buffer) > 2:
-        return Cut(2, skip=Template(place.names)) if buffer[2].isalpha() else TEXT
+        return Cut(2, skip=Template(place.names)) if buffer[2].isalpha() or buffer[2] in "/_" else TEXT
     if whole := _WHOLE.fullmatch(buffer):
         return _tag(whole[2], bool(whole[1]), bool(whole[3]), len(buffer), place)
     valued = _VALUED.match(buffer)
@@ -129,9 +130,9 @@ def angle(buffer: str, final: bool, place: Place) -> Cut | None:
         return TEXT
     begins = ("<|", "<｜", "</", _COMMENT, *(f"<{address}" for address in ADDRESSES))
     begun = wide or _BEGUN.fullmatch(buffer) or any(text.startswith(lowered) for text in begins)
-    too_long = (
-        len(buffer) > MAX_LOOKAHEAD + 1 and " " not in buffer and not _HIDDEN.match(lowered.lstrip("</ "))
-    )
+    name = lowered.lstrip("</ ")
+    is_name = " " in name or _COMPOUND.search(name) or _HIDDEN.match(name)
+    too_long = len(buffer) > MAX_LOOKAHEAD + 1 and not is_name
     return None if begun and not too_long and not final else TEXT
 
 

@@ -8,14 +8,14 @@ import unicodedata
 ARMS_BEFORE = frozenset("ヽヾ٩╮╰ᕙ└┌Σლ໒＼ψo")
 """What may stand before the bracket of a face and belongs to it; none but the last is a letter."""
 
-ARMS_AFTER = frozenset("ノﾉو۶✧づっง゛ﾞ〃彡╭╯╰╮︵┻━┓┛┗┏♡♥☆★✿♪ゞシｼ゜/／\\＼ψ〜~～ლ¯_")
+ARMS_AFTER = frozenset("ノﾉو۶✧づっง゛ﾞ〃彡╭╯╰╮︵┻━┓┛┗┏♡♥☆★✿♪ゞシｼ゜/／\\＼ψ〜~～ლ¯_σ︴︶੭ა")
 """What may stand behind it."""
 
 HANDS = frozenset("obdmqOn")
 """Letters that stand behind it, where no other letter follows."""
 
 _WORDS = re.compile(
-    r"[\u3400-\u76be\u76c0-\u9fff\uac00-\ud7a3]|[\u3041-\u309a]{2}|[\u30a1-\u30ee\u30f0-\u30fa]{2}|[A-Za-z]{2}|\d\d"
+    r"[\u3400-\u706b\u706d-\u76be\u76c0-\u9fff\uac00-\ud7a3]|[\u3041-\u309a]{2}|[\u30a1-\u30ee\u30f0-\u30fa]{2}|[A-Za-z]{2}|\d\d"
 )
 _EYES = re.compile(
     r"([\^TQ;；><oO0uUxX@='\"~*\-。・•￣–≧≦＞＜])\s?([_.oOvVwWｗ^～\-ω﹏3з。,‿▽∀△д]{0,3})\s?([\^TQ;；><oO0uUxX@='\"~*\-。・•￣–≧≦＞＜])"

@@ -7,7 +7,7 @@ import html
 import re
 from itertools import chain
 
-from xiaozhi_persona.text.skips import TEXT, Address, Cut, Groups, Place, Until
+from xiaozhi_persona.text.skips import TEXT, Address, Cut, Groups, Place, Skip, Until
 
 ADDRESSES = ("http://", "https://", "ftp://", "www.")
 
@@ -24,6 +24,8 @@ _ENTITY = re.compile(r"&(?:#[0-9]{1,6}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]
 _ENTITY_BEGUN = re.compile(r"&(?:#[0-9]{0,6}|#[xX][0-9a-fA-F]{0,6}|[A-Za-z][A-Za-z0-9]{0,9})?")
 _SHORTCODE = re.compile(r":([A-Za-z][a-z_]{1,19}):")
 _SHORTCODE_BEGUN = re.compile(r":(?:[A-Za-z][a-z_]{0,19})?")
+_SMILEY = re.compile(r":['\-]?[DPpO)(](?![A-Za-z0-9])(?=.)", re.DOTALL)
+_SMILEY_BEGUN = re.compile(r":['\-]?[DPpO)(]|:['\-]")
 _COMMAND = re.compile(r"\\([A-Za-z]{2,20})")
 _COMMAND_BEGUN = re.compile(r"\\[A-Za-z]{0,20}")
 _BREAK = re.compile(r"\\(?:r\\n|[nrt])(?![a-z])|\\n(?!(?:abla|eq|ot|otin|u|i|e|mid)(?![a-z]))")
@@ -113,19 +115,23 @@ def _escaped_bracket(buffer: str, final: bool, place: Place) -> Cut | None:
 
 
 def _command(buffer: str, final: bool, place: Place) -> Cut | None:
-    if place.before == ":" or place.before == "\\" or (place.before.isascii() and place.before.isalnum()):
-        return TEXT  # a path
     if _COMMAND_BEGUN.fullmatch(buffer) and not final:
         return None
     command = _COMMAND.match(buffer)
     if not command:
         return TEXT
     if buffer[command.end() : command.end() + 1] != "{":
+        if place.before in (":", "\\") or (place.before.isascii() and place.before.isalnum()):
+            return TEXT  # a path
         return Cut(command.end(), effect="gap")
     if command[1] in _SHOWN:
         place.open_groups += 1
         return Cut(command.end() + 1)
-    return Cut(command.end(), skip=Groups())
+    skip: Skip = Groups()
+    if command[1] == "begin":
+        skip, groups = Until("\\end", effect="gap"), skip
+        skip.next = groups
+    return Cut(command.end(), skip=skip)
 
 
 def group_end(buffer: str, final: bool, place: Place) -> Cut | None:
@@ -151,8 +157,12 @@ def shortcode(buffer: str, final: bool, place: Place) -> Cut | None:
     """Tell `:smile:` from other colons; None to wait."""
     if place.before.isascii() and place.before.isalnum():
         return TEXT
+    if smiley := _SMILEY.match(buffer):
+        return Cut(smiley.end(), effect="gap")
     if found := _SHORTCODE.fullmatch(buffer):
         return Cut(len(buffer), emotion=place.names.read(found[1]), effect="gap")
+    if _SMILEY_BEGUN.fullmatch(buffer):
+        return Cut(len(buffer), effect="gap") if final else None
     return None if _SHORTCODE_BEGUN.fullmatch(buffer) and len(buffer) <= 12 and not final else TEXT
 
 

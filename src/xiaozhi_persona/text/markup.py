@@ -108,19 +108,7 @@ class Markup:
 
     def _taken(self) -> list[Token]:
         tokens, self._tokens = self._tokens, []
-        if len(tokens) < 2:
-            return tokens
-        joined, first = [], tokens[0]
-        sources: list[str] = []
-        texts: list[str] = []
-        for token in tokens:
-            if token[2:] != first[2:] or bool(token.text) != bool(first.text):
-                joined.append(Token("".join(sources), "".join(texts), *first[2:]))
-                first, sources, texts = token, [], []
-            sources.append(token.source)
-            texts.append(token.text)
-        joined.append(Token("".join(sources), "".join(texts), *first[2:]))
-        return joined
+        return tokens
 
     def _read(self, text: str, final: bool = False) -> None:
         """Read on, one character at a time: also what was held back for a decision is read anew after it."""
@@ -163,6 +151,10 @@ class Markup:
             )
         if place.line_start and (first in _MARKS_AT_LINE_START or (first == "*" and buffer[1:2].isspace())):
             return self._line_mark(buffer, final)
+        if first in brackets.FEELING_LINE_BEGINS and place.before in ("", "\n"):
+            key = brackets.feeling_line(buffer, final, place)
+            if key is None or key.taken:
+                return self._cut(key, buffer)
         rule = _RULES.get(first)
         return self._cut(rule(buffer, final, place), buffer) if rule else (1, Token(first, first))
 
