@@ -10,12 +10,13 @@ from xiaozhi_persona.text.faces import bare_face, has_words, is_face
 from xiaozhi_persona.text.marks import run_of_marks, unspoken_characters
 from xiaozhi_persona.text.skips import MAX_LOOKAHEAD, TEXT, Arms, Cut, LinkTarget, Phrase, Place, Tag, Until
 
+_PAIRS = ("〔〕", "〖〗", "〘〙", "〚〛", "⟦⟧", "⟨⟩", "⟬⟭", "⦃⦄", "⁅⁆", "❲❳", "❴❵", "﹛﹜", "﹝﹞")
+
 CLOSERS = {
     **dict.fromkeys("[【［", "]】］"),
     **dict.fromkeys("(（", ")）"),
     **dict.fromkeys("{｛", "}｝"),
-    "〔": "〕",
-    "〖": "〗",
+    **{pair[0]: pair[1] for pair in _PAIRS},
     "ʕ": "ʔ",
 }
 _ROUND = "(（ʕ"
@@ -24,6 +25,7 @@ _MAX_ALT = 80  # characters of an image's description
 _ALT_END = re.compile(r"[\]\n]|!\[")
 _NOTE = re.compile(r"\^?\d{1,3}(?:\s?[-–,，、]\s?\^?\d{1,3}){0,4}|[^\n]{0,6}†[^\n]{0,12}|\^[\w-]{1,10}")
 _PLAIN = re.compile(r"[^\W\d_]{1,8}(?: [A-Za-z]{1,12}){0,2}")
+_MACHINE_WORD = re.compile(r"[a-z]{2,12}(?:_[a-z0-9]{1,12}){1,3}")
 _ACTION_END = re.compile(r"[\s。！？!?【\[（(*]")
 FEELING_LINE_BEGINS = frozenset(key[0] for key in FEELING_KEYS) | {key[0].upper() for key in FEELING_KEYS}
 _FEELING_LINE = re.compile(rf"(?:{'|'.join(sorted(FEELING_KEYS))})\s?[:：]\s?", re.IGNORECASE)
@@ -34,9 +36,9 @@ _MARKED_NOUN = "是的和与"
 def bracket(buffer: str, final: bool, place: Place) -> Cut | None:
     """Tell what an opening bracket opens; None to wait."""
     opening = buffer[0]
-    content, state = _inside(buffer, CLOSERS[opening])
     if buffer[:2] == "{{":
         return _doubled(buffer, final, place)
+    content, state = _inside(buffer, CLOSERS[opening])
     if state == "closed":
         return _closed(buffer, content, final, place)
     if state == "open" and len(buffer) <= MAX_LOOKAHEAD and not final:
@@ -75,6 +77,7 @@ def _inside(buffer: str, closers: str) -> tuple[str, str]:
 
 
 def _closed(buffer: str, content: str, final: bool, place: Place) -> Cut | None:
+    """Tell a tag, a face or a stage direction from other brackets."""
     opening, taken = buffer[0], len(content) + 2
     names, is_round = place.names, opening in _ROUND
     name = unmarked(content)
@@ -95,27 +98,31 @@ def _closed(buffer: str, content: str, final: bool, place: Place) -> Cut | None:
         return Cut(taken, effect="gap")
     if is_round and (hidden := _direction(content, place, taken)):
         return hidden
-    if is_round:
-        return TEXT
+    return TEXT if is_round else _squared(buffer, name, final, place)
+
+
+def _squared(buffer: str, name: str, final: bool, place: Place) -> Cut | None:
+    """Tell a link, a note and what can only be a tag from words in brackets that are not round."""
+    opening = buffer[0]
+    content, _ = _inside(buffer, CLOSERS[opening])
+    taken = len(content) + 2
     if opening == "[":
         after = buffer[taken : taken + 2]
         if _is_target(after):
             return Cut(1)
         if len(after) < 2 and "(".startswith(after[:1]) and not final:
             return None
-    if _NOTE.fullmatch(name):
-        is_index = (
-            name == "0"
-            or place.before == "第"
-            or (_is_latin(place.before) and not _is_latin(place.tail[:-1]))
-        )  # a[1]
-        return TEXT if is_index else Cut(taken)
-    if key.casefold() in FEELING_KEYS or key.casefold() in ACTION_KEYS:
+    if opening in "[【［〔" and _NOTE.fullmatch(name):
+        is_index = _is_latin(place.before) and not _is_latin(place.tail[:-1])  # a[1]
+        return TEXT if is_index or name == "0" or place.before == "第" else Cut(taken)
+    if split_key(name)[0].casefold() in FEELING_KEYS | ACTION_KEYS:
         return Cut(taken, effect="gap")
-    if name.casefold() in ACTION_KEYS and names.skips_directions:
+    if name.casefold() in ACTION_KEYS and place.names.skips_directions:
         return _described(buffer, taken, final, place)
     if hidden := _direction(content, place, taken):
         return hidden
+    if _MACHINE_WORD.fullmatch(name) and opening == "[" and not _is_latin(place.before):
+        return Cut(taken, effect="gap")
     is_tag = (
         opening in place.brackets
         and (place.clause_start or place.before.isspace())
@@ -251,14 +258,23 @@ def emphasis(buffer: str, final: bool, place: Place) -> Cut | None:
         if not follows and not final:
             return None
         emotion = place.names.read(content) or place.names.within(content)
-        if (is_direction(content, True) or place.names.read(content)) and follows not in tuple(_MARKED_NOUN):
+        if (
+            is_direction(content, True)
+            or (mark == "*" and " " in content and _is_told(content, place))
+            or place.names.read(content)
+        ) and follows not in tuple(_MARKED_NOUN):
             return Cut(len(content) + 2, emotion=emotion, effect="gap")
     elif state == "open" and not final:
         if len(buffer) <= MAX_LOOKAHEAD:
             return None
-        if is_direction(content, True):
+        if is_direction(content, True) or (mark == "*" and _is_told(content, place)):
             return Cut(len(content) + 1, skip=Phrase(place.names, content, mark))
     return Cut(1)
+
+
+def _is_told(content: str, place: Place) -> bool:
+    """Whether a phrase between asterisks begins where a sentence does, but in lower case: `*a long sigh*`."""
+    return place.sentence_start and "a" <= content[:1] <= "z" and " " in content
 
 
 def arm(buffer: str, final: bool, place: Place) -> Cut | None:

@@ -12,7 +12,8 @@ _COMMENT = "<!--"
 _MAX_NAME = 24
 _WHOLE = re.compile(r"<(/?)\s?([A-Za-z_][\w:.\-]{0,23})\s{0,3}(/?)>")
 _BEGUN = re.compile(r"</?\s?(?:[A-Za-z_][\w:.\-]{0,23}(?:\s{1,3}[A-Za-z_:\-]{0,16}\s?|\s{0,3}/)?)?")
-_ATTRIBUTED = re.compile(r"<([A-Za-z_][\w:.\-]{0,23})(?:\s{1,3}[A-Za-z_:\-]{1,16}\s?)?=")
+_ATTRIBUTED = re.compile(r"<([A-Za-z_][\w:.\-]{0,23})(?:(?:\s{1,3}[A-Za-z_:\-]{1,16}){1,3}\s?)?=")
+_PLAYED = re.compile(r"<(?:video|audio|iframe|input|script)(?:\s{1,3}[A-Za-z_:\-]{0,16}){0,3}")
 _VALUED = re.compile(r"<([A-Za-z]{3,12})[:：]?\s")
 _WIDE = re.compile(r"<(/?)([\u3041-\u30fa\u3400-\u9fff\uac00-\ud7a3、，:：]{1,8})(>?)")
 _TEMPLATE = re.compile(r"<[|｜]")
@@ -101,7 +102,10 @@ class Template(Skip):
         """Read up to and with the closing bracket, in its line."""
         self.ended = buffer[0] in ">\n" or len(self._text) > _MAX_CONTENT
         if self.ended:
-            self.emotion = self._names.read(self._text.strip("|｜ "))
+            name = self._text.strip("|｜ ")
+            self.emotion = self._names.read(name)
+            if name == "im_start":  # and whose turn it is
+                self.next = Until("\n")
         self._text += buffer[0]
         return int(buffer[0] != "\n")
 
@@ -129,7 +133,12 @@ def angle(buffer: str, final: bool, place: Place) -> Cut | None:
             return Cut(len(buffer), effect="calm") if wide[1] else Cut(len(buffer), emotion=emotion)
         return TEXT
     begins = ("<|", "<｜", "</", _COMMENT, *(f"<{address}" for address in ADDRESSES))
-    begun = wide or _BEGUN.fullmatch(buffer) or any(text.startswith(lowered) for text in begins)
+    begun = (
+        wide
+        or _BEGUN.fullmatch(buffer)
+        or _PLAYED.fullmatch(lowered)
+        or any(text.startswith(lowered) for text in begins)
+    )
     name = lowered.lstrip("</ ")
     is_name = " " in name or _COMPOUND.search(name) or _HIDDEN.match(name)
     too_long = len(buffer) > MAX_LOOKAHEAD + 1 and not is_name

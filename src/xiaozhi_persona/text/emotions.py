@@ -53,6 +53,9 @@ _DEGREES = frozenset(
         "looking being is with in of and more most kind kinda softly gently quietly loud deep voice tone expression mood",
     )
 )
+_KEY = re.compile(r"\s{0,3}([^\W\d]{1,20})\s{0,3}[:：=]\s{0,3}")
+_LATIN_WORDS = re.compile(r"[A-Za-z]+")
+_SPACES = re.compile(r"[\s_\-]+")
 _NOT = "不没沒别別無无未"
 
 
@@ -103,11 +106,14 @@ class EmotionNames:
             for length in range(min(self._longest, len(key) - start), 0, -1):
                 if found := self._names.get(key[start : start + length]):
                     return found
-        words = _WORDS.findall(text[:_MAX_EXPRESSION])
+        words = _LATIN_WORDS.findall(text[:_MAX_EXPRESSION])
         return next((found for word in words if (found := self._named(word))), None)
 
-    def may_go_on(self, text: str) -> bool:
-        """Whether `text` can only be the beginning of what stands for a feeling: `emotion: ha`, `Happy, exci`."""
+    def may_go_on(self, text: str, least: int = 3) -> bool:
+        """Whether `text` can only be the beginning of what stands for a feeling: `emotion: ha`, `Happy, exci`.
+
+        Of a name that is not whole, `least` letters tell it.
+        """
         key, words = split_key(text)
         if key:
             return key.casefold() in FEELING_KEYS
@@ -118,7 +124,10 @@ class EmotionNames:
         if not all(self._named(part) for part in whole):
             return False
         begun = _DEGREE.sub("", _key(last))
-        return len(begun) > 2 and begun in self._starts or (not begun and bool(whole))
+        if adverbs and begun in _DEGREES:
+            return True
+        enough = len(begun) >= (min(least, 2) if adverbs else least)
+        return (enough and begun in self._starts) or (not begun and bool(whole))
 
     def could_begin(self, text: str) -> bool:
         """Whether `text` begins with a name, or is itself the beginning of one."""
@@ -183,11 +192,6 @@ def split_key(expression: str) -> tuple[str, str]:
     """Return the key and the value of `key: value`, with an empty key where there is none."""
     key = _KEY.match(expression)
     return (key[1], expression[key.end() :]) if key else ("", expression)
-
-
-_KEY = re.compile(r"\s{0,3}([^\W\d]{1,20})\s{0,3}[:：=]\s{0,3}")
-_WORDS = re.compile(r"[A-Za-z]+")
-_SPACES = re.compile(r"[\s_\-]+")
 
 
 def _key(name: str) -> str:

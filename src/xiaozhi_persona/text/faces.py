@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-ARMS_BEFORE = frozenset("ヽヾ٩╮╰ᕙ└┌Σლ໒＼ψo")
-"""What may stand before the bracket of a face and belongs to it; none but the last is a letter."""
+ARMS_BEFORE = frozenset("ヽヾ٩ᕙΣლ໒＼ψo")
+"""What may stand before the bracket of a face and belongs to it; lines, as in `╮(╯▽╰)╭`, are left out anywhere."""
 
 ARMS_AFTER = frozenset("ノﾉو۶✧づっง゛ﾞ〃彡╭╯╰╮︵┻━┓┛┗┏♡♥☆★✿♪ゞシｼ゜/／\\＼ψ〜~～ლ¯_σ︴︶੭ა")
 """What may stand behind it."""
@@ -20,8 +20,9 @@ _WORDS = re.compile(
 _EYES = re.compile(
     r"([\^TQ;；><oO0uUxX@='\"~*\-。・•￣–≧≦＞＜])\s?([_.oOvVwWｗ^～\-ω﹏3з。,‿▽∀△д]{0,3})\s?([\^TQ;；><oO0uUxX@='\"~*\-。・•￣–≧≦＞＜])"
 )
-_BARE = re.compile(r"(?:[TQ]_{1,4}[TQ]|>_{1,4}<|\^_{0,4}\^|Q[AwWUu]Q|TAT|TwT)")
-_BARE_BEGUN = re.compile(r"[TQ]_{0,4}|>_{0,4}|\^_{0,4}|Q[AwWUu]|TA|Tw")
+_BARE = re.compile(r"(?:[TQ][_^.]{1,4}[TQ]|>_{1,4}<|\^_{0,4}\^|Q[AwWUu]Q|TAT|TwT)")
+_BARE_BEGUN = re.compile(r"[TQ][_^.]{0,4}|>_{0,4}|\^_{0,4}|Q[AwWUu]|TA|Tw")
+_LETTERS = re.compile(r"([TQUOo])[oOwWvAa_.]\1")
 _MIRRORED = {"><", "≧≦", "＞＜", "<>"}
 _MIN_SYMBOLS = 2
 
@@ -29,6 +30,8 @@ _MIN_SYMBOLS = 2
 def is_face(content: str) -> bool:
     """Whether what stands between two round brackets is a face: eyes and a mouth, and no word."""
     content = content.strip(" \u3000")
+    if _LETTERS.fullmatch(content):
+        return True
     if not content or has_words(content):
         return False
     if content == "ツ":
@@ -64,4 +67,5 @@ def _is_drawn(character: str) -> bool:
         "Lo",
         "Ll",
         "Lu",
+        "Nd",
     )

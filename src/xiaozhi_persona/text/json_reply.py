@@ -23,6 +23,7 @@ _WORD_KEYS = frozenset(
 _OTHER_ENDS = frozenset(
     ("type", "id", "lang", "language", "format", "length", "count", "role", "name", "time")
 )
+_NAME_KEYS = frozenset(("name", "type", "label", "value", "primary", "main"))
 _OPENED = re.compile(r"(?:`{3,4}(?:json|JSON)?\s{0,3})?(?:\[\s{0,8})?\{\s{0,8}[\"']")
 _OPENING = re.compile(
     r"(?:`{1,4}|`{3,4}(?:j|js|jso|json|J|JS|JSO|JSON)?\s{0,3})?(?:\[\s{0,8})?(?:\{\s{0,8})?"
@@ -113,6 +114,7 @@ class _Walk:
         self._string = ""
         self._escape = ""
         self._closing = ""  # a quote that may end the string, and what followed it
+        self._has_feeling = False  # whether the key's feeling was told: the first of several decides
         self._unbroken = False  # words stand before, and it is not yet known whether their feeling follows
 
     def step(self, character: str) -> Iterator[Piece]:
@@ -182,9 +184,12 @@ class _Walk:
     def _end_string(self) -> Iterator[Piece]:
         self._quote = self._closing = ""
         if self._is_key:
-            self._key = self._string.strip().casefold()
+            self._key, self._has_feeling = self._string.strip().casefold(), False
             yield from self._break(not self._is_feeling())
+        elif self._is_feeling() and self._has_feeling:
+            pass
         elif self._is_feeling():
+            self._has_feeling = True
             yield Piece("late feeling" if self._unbroken else "feeling", self._string)
             yield from self._break(True)
         elif _is_words(self._key):
@@ -197,7 +202,9 @@ class _Walk:
             yield Piece("break")
 
     def _is_feeling(self) -> bool:
-        return not FEELING_KEYS.isdisjoint(_KEY_PARTS.split(self._key)) and not _is_other(self._key)
+        outer = self._nested[-1][1] if self._nested and self._key in _NAME_KEYS else ""
+        parts = {*_KEY_PARTS.split(self._key), *_KEY_PARTS.split(outer)}
+        return not FEELING_KEYS.isdisjoint(parts) and (bool(outer) or not _is_other(self._key))
 
 
 def _is_words(key: str) -> bool:

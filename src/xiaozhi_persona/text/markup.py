@@ -26,6 +26,7 @@ _MARKS_AT_LINE_START = "#>|-+"
 _BOX = re.compile(r"[-*+] \[[ xX]\]")
 _BOX_BEGUN = re.compile(r"[-*+](?: (?:\[[ xX]?)?)?")
 _CLAUSE_END = frozenset("。！？!?.…~～，,、：:；;—\n")
+_SENTENCE_END = frozenset("。！？!?.…\n")
 _TRAILING = " \t\u3000”’」』)）\"'"
 
 _Rule = Callable[[str, bool, Place], Cut | None]
@@ -134,8 +135,9 @@ class Markup:
             place.leading = False
         if text and (said := text.rstrip(_TRAILING)):
             place.clause_start = said[-1] in _CLAUSE_END
+            place.sentence_start = said[-1] in _SENTENCE_END
         elif token.effect in ("gap", "restart"):
-            place.clause_start = True
+            place.clause_start = place.sentence_start = True
         if token.source:
             place.tail = (place.tail + (text or token.source))[-2:]
         self._tokens.append(token)

@@ -119,8 +119,8 @@ class SentenceCutter:
         return self._taken()
 
     def color(self, emotion: Emotion) -> None:
-        """What was not yet cut, and what follows, has this emotion, unless it has one."""
-        self._emotion = self._emotion or emotion
+        """What was not yet cut, and what follows, has this emotion."""
+        self._emotion = emotion
 
     def left_out(self) -> list[Segment]:
         """Words that are not spoken stand here: no mark that closes the sentence follows."""

@@ -49,6 +49,8 @@ class Place:
     line_start: bool = True
     clause_start: bool = True
     """Whether a clause may begin here."""
+    sentence_start: bool = True
+    """Whether a sentence may begin here."""
     leading: bool = True
     """Whether nothing was spoken yet."""
     brackets: set[str] = field(default_factory=set)
@@ -94,7 +96,7 @@ class Tag(Skip):
         character = buffer[0]
         closed = character in self._closers
         longer = self._text + character
-        goes_on = character.isspace() or character in ",，、/|" or self._names.may_go_on(longer)
+        goes_on = character.isspace() or character in ",，、/|" or self._names.may_go_on(longer, least=1)
         if (
             closed
             or character in _SENTENCE_END
