@@ -63,7 +63,7 @@ async def test_the_longest_sentence_fits_into_an_address() -> None:
         ("日语", "OK", "en"),
         ("all_ja", "OK", "ja"),
         ("粤语", "你好", "zh-cn"),
-        ("English", "你好", "en"),
+        ("English", "你好", "zh-cn"),
         ("zh-cn", "你好", "zh-cn"),
         ("de", "Guten Tag", "de"),
         (" FR ", "Bonjour", "fr"),

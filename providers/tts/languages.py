@@ -81,7 +81,7 @@ def language_of_sentence(text: str, language: str) -> str:
         return language if spoken == "ko" else "ko"
     if _HAN.search(text):
         return "zh" if spoken in ("en", "ko") else language
-    return "en" if spoken in _MIXED and _LATIN.search(text) else language
+    return "en" if language in _MIXED and _LATIN.search(text) else language
 
 
 def chinese_name(code: str) -> str:
