@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -102,36 +103,37 @@ class Router:
         )
 
     def _of_templates(self, said: Plain, begins: _Places, ends: _Places, lists: Lists) -> Match | None:
-        length = len(said.text)
         for tables in self._tables():
-            reads = 0
-            best: tuple[int, int, int] | None = None
-            found: Match | None = None
-            for start, before in begins.items():
-                for end, numbers in tables.automaton.run(said.text, start):
-                    after = ends.get(end)
-                    if after is None:
-                        continue
-                    for number in numbers:
-                        template = tables.templates[number]
-                        if template.allowed is None:
-                            if start or end < length:
-                                continue
-                        elif not allows(before, after, template.allowed, template.needed):
-                            continue
-                        reads += 1
-                        if reads > _MAX_READS:
-                            return found
-                        captured = read(template.items, said, start, end, lists)
-                        if captured is None or end - start > _longest(captured, said.text):
-                            continue
-                        # Few words in open slots, then a long core, then the earlier template.
-                        rank = _open_chars(captured), start - end, number
-                        if best is None or rank < best:
-                            best, found = rank, Match(template.intent, _slots(captured), template)
+            found = [
+                # Few words in open slots, then a long core, then the earlier template.
+                (_open_chars(captured), start - end, number, captured)
+                for start, end, number in islice(_candidates(tables, said, begins, ends), _MAX_READS)
+                if (captured := read(tables.templates[number].items, said, start, end, lists)) is not None
+                and end - start <= _longest(captured, said.text)
+            ]
             if found:
-                return found
+                *_, number, captured = min(found, key=lambda one: one[:3])
+                template = tables.templates[number]
+                return Match(template.intent, _slots(captured), template)
         return None
+
+
+def _candidates(
+    tables: Tables, said: Plain, begins: _Places, ends: _Places
+) -> Iterator[tuple[int, int, int]]:
+    """Yield where a core begins and ends and the number of a template of which it may be, if its frame is allowed."""
+    for start, before in begins.items():
+        for end, numbers in tables.automaton.run(said.text, start):
+            if end not in ends:
+                continue
+            for number in numbers:
+                template = tables.templates[number]
+                if template.allowed is None:
+                    is_framed_well = not start and end == len(said.text)
+                else:
+                    is_framed_well = allows(before, ends[end], template.allowed, template.needed)
+                if is_framed_well:
+                    yield start, end, number
 
 
 def _of_the_memory(said: Plain, begins: _Places, ends: _Places) -> Match | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.intent import numbers, open_slots, times
 from xiaozhi_persona.providers.intent.automaton import Automaton
 from xiaozhi_persona.providers.intent.frames import ASKS, IS_ASKED, REASON, Frames
@@ -65,8 +66,6 @@ def kind_named(name: str, lists: Mapping[str, Kind]) -> Kind:
     """Return a kind of a file's own lists, or of KINDS. Raises TemplateError."""
     kind = lists.get(name) or KINDS.get(name)
     if kind is None:
-        from xiaozhi_persona.language import tr
-
         known = tr("、").join([*lists, *KINDS])
         raise TemplateError(tr("没有名叫 {{{name}}} 的槽。可用的有：{known}", name=name, known=known))
     return kind
