@@ -86,7 +86,7 @@ def test_what_stands_around_a_command_does_not_matter(frame: str) -> None:
     "text",
     [
         "声音大一点然后放首歌", "停，放首歌", "把音量调到三十再放一首歌", "关掉声音并且拍照", "几点了，今天几号", "放首歌，然后小声一点",
-        "turn up the volume and play some music", "Stop and take a photo", "音量を上げて音楽をかけて",
+        "turn up the volume and play some music", "Stop and take a photo", "play the song hello and turn up the volume", "音量を上げて音楽をかけて",
     ],
 )  # fmt: skip
 def test_two_commands_at_once_go_to_the_model(text: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from xiaozhi_persona.providers.intent.plain import Plain
 from xiaozhi_persona.providers.intent.slots import Lists
-from xiaozhi_persona.providers.intent.template import Either, Item, Sequence_, Slot
+from xiaozhi_persona.providers.intent.template import Either, Item, Parts, Slot
 
 _MAX_STATES = 20_000
 """More are not kept: what people say leads to some hundreds."""
@@ -24,7 +24,7 @@ Captured = tuple[tuple[Slot, Any], ...]
 class Automaton:
     """Finds which templates a text may be a sentence of."""
 
-    def __init__(self, templates: Sequence[Sequence_]) -> None:
+    def __init__(self, templates: Sequence[Parts]) -> None:
         self._cells: dict[tuple[Any, int], _Cell] = {}
         self._insides: dict[Slot, _Inside] = {}
         self._states: dict[frozenset[_Cell], _State] = {}
@@ -101,9 +101,9 @@ class Automaton:
                     cell.slots.append((slot.kind.chars, self._cell(inside, rest)))
         cell.is_known = True
 
-    def _tree(self, templates: list[tuple[int, Sequence_]]) -> _Cell:
+    def _tree(self, templates: list[tuple[int, Parts]]) -> _Cell:
         """Return the cell at which numbered templates begin; what several of them begin with is there once."""
-        groups: dict[Item, list[tuple[int, Sequence_]]] = {}
+        groups: dict[Item, list[tuple[int, Parts]]] = {}
         cells = []
         for number, items in templates:
             if items:
@@ -119,7 +119,7 @@ class Automaton:
             cells.append(self._cell(item, rest))
         return cells[0] if len(cells) == 1 else _Cell(tuple(cells), None)
 
-    def _chain(self, items: Sequence_, rest: _Cell) -> _Cell:
+    def _chain(self, items: Parts, rest: _Cell) -> _Cell:
         for item in reversed(items):
             rest = self._cell(item, rest)
         return rest
@@ -132,11 +132,11 @@ class Automaton:
         return cell
 
 
-def read(items: Sequence_, said: Plain, start: int, end: int, lists: Lists) -> Captured | None:
+def read(items: Parts, said: Plain, start: int, end: int, lists: Lists) -> Captured | None:
     """Return the slots of a template and their values, if what stands between two places is a sentence of it."""
     known: dict[tuple[int, int], dict[int, Captured]] = {}
 
-    def sequence(items: Sequence_, begin: int) -> dict[int, Captured]:
+    def sequence(items: Parts, begin: int) -> dict[int, Captured]:
         reached: dict[int, Captured] = {begin: ()}
         for item in items:
             after: dict[int, Captured] = {}

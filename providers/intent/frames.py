@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from xiaozhi_persona.providers.intent.automaton import Automaton
 from xiaozhi_persona.providers.intent.plain import Plain
-from xiaozhi_persona.providers.intent.template import Sequence_, backwards
+from xiaozhi_persona.providers.intent.template import Parts, backwards
 
 ASKS, IS_ASKED, REASON = 1, 2, 4
 """Marks of a frame: it asks whether one can (能不能), it ends as a question does (吗), it gives a reason."""
@@ -21,7 +21,7 @@ Words = Mapping[str, int]
 class Frames:
     """Finds where the core of a sentence can begin and end."""
 
-    def __init__(self, lead: Words, tail: Words, reasons: Sequence[Sequence_]) -> None:
+    def __init__(self, lead: Words, tail: Words, reasons: Sequence[Parts]) -> None:
         self._lead = _by_first(lead.items())
         self._tail = _by_first((word[::-1], mark) for word, mark in tail.items())
         self._reasons = Automaton(reasons)

@@ -13,7 +13,9 @@ def _words(text: str) -> tuple[str, ...]:
 _QUESTION = _words(
     "吗 什么 怎么 谁 哪 为何 为什么 多少 几 是不是 有没有 好不好听 意思 办法 どう 何 誰 なぜ 昨日 きのう"
 )
-_JOINED = _words("然后 并且 顺便 同时 接着 顺手 顺带 再把 再调 再帮 还有 以及 それから そして")
+_JOINED = _words(
+    "然后 并且 顺便 同时 接着 顺手 顺带 再把 再调 再帮 还有 以及 それから そして andthen andturn andset andtake andplay andstop andtell"
+)
 """Two things at once are no song: such a sentence goes to the chat model."""
 _NO_SONG = _words(
     "诗 词 故事 笑话 谜语 新闻 段子 相声 评书 绕口令 电影 视频 节目 游戏 录音 录像 广播 文章 作文 课 天气 story joke poem news video movie game"

@@ -16,7 +16,7 @@ from xiaozhi_persona.providers.intent.automaton import Automaton
 from xiaozhi_persona.providers.intent.frames import ASKS, IS_ASKED, REASON, Frames
 from xiaozhi_persona.providers.intent.plain import plain
 from xiaozhi_persona.providers.intent.slots import Kind, of_the_moment, of_words
-from xiaozhi_persona.providers.intent.template import Parser, Sequence_, TemplateError
+from xiaozhi_persona.providers.intent.template import Parser, Parts, TemplateError
 
 DATA = Path(__file__).parent / "data"
 
@@ -38,7 +38,7 @@ class Template:
 
     intent: str
     text: str
-    items: Sequence_
+    items: Parts
     file: str
     line: int
     allowed: int | None = ASKS | IS_ASKED
@@ -77,7 +77,7 @@ def bundled() -> tuple[Tables, Frames]:
     templates: list[Template] = []
     lead: dict[str, int] = {}
     tail: dict[str, int] = {}
-    reasons: list[Sequence_] = []
+    reasons: list[Parts] = []
     for file in sorted(DATA.glob("*.yaml")):
         _read(file, templates, lead, tail, reasons)
     return Tables.of(templates), Frames(lead, tail, reasons)
@@ -91,7 +91,7 @@ def _read(
     templates: list[Template],
     lead: dict[str, int],
     tail: dict[str, int],
-    reasons: list[Sequence_],
+    reasons: list[Parts],
 ) -> None:
     root = yaml.compose(file.read_text(encoding="utf-8"), _LOADER)
     parts = _parts(root)

@@ -39,7 +39,7 @@ class Either:
 
     __slots__ = ("options", "size", "least_letters")
 
-    def __init__(self, options: tuple[Sequence_, ...]) -> None:
+    def __init__(self, options: tuple[Parts, ...]) -> None:
         self.options = options
         self.size = sum(map(size_of, options))
         """How many characters and slots all options have together."""
@@ -48,7 +48,7 @@ class Either:
 
 
 Item = str | Slot | Either
-Sequence_ = tuple[Item, ...]
+Parts = tuple[Item, ...]
 Named = Callable[[str], Kind]
 """Gives the kind of a slot by its name; raises TemplateError when there is none."""
 
@@ -72,7 +72,7 @@ class Parser:
         items = self.parse(text)
         self.rules[name] = items[0] if len(items) == 1 and isinstance(items[0], Either) else Either((items,))
 
-    def parse(self, text: str) -> Sequence_:
+    def parse(self, text: str) -> Parts:
         """Read a template. Raises TemplateError."""
         if len(text) > MAX_CHARS:
             raise TemplateError(tr("句子太长：最多 {count} 个字", count=MAX_CHARS))
@@ -82,12 +82,12 @@ class Parser:
                 tr("{part} 不是这里的写法：可有可无的写成 [这样]，几个里选一个写成 (这|那)", part=wrong)
             )
         options = _Reader(text, self).options("", 0)
-        sequence: Sequence_ = options[0] if len(options) == 1 else (Either(options),)
+        sequence: Parts = options[0] if len(options) == 1 else (Either(options),)
         if size_of(sequence) > MAX_SIZE:
             raise TemplateError(tr("句子展开后太长：最多 {count} 个字", count=MAX_SIZE))
         return sequence
 
-    def either(self, text: str, options: tuple[Sequence_, ...]) -> Either:
+    def either(self, text: str, options: tuple[Parts, ...]) -> Either:
         """Return the alternatives written as `text`: one object wherever they stand, by which an automaton knows them."""
         found = self._known.setdefault(text, Either(options))
         assert isinstance(found, Either)
@@ -102,7 +102,7 @@ class Parser:
         return found
 
 
-def example(sequence: Sequence_, choose: Callable[[Sequence[Sequence_]], Sequence_]) -> str:
+def example(sequence: Parts, choose: Callable[[Sequence[Parts]], Parts]) -> str:
     """Return a sentence of a template in the form of `plain`; `choose` takes one of several options."""
     parts = []
     for item in sequence:
@@ -113,7 +113,7 @@ def example(sequence: Sequence_, choose: Callable[[Sequence[Sequence_]], Sequenc
     return "".join(parts)
 
 
-def slots_of(sequence: Sequence_) -> Iterator[Slot]:
+def slots_of(sequence: Parts) -> Iterator[Slot]:
     """Yield the slots of a template."""
     for item in sequence:
         if isinstance(item, Slot):
@@ -123,7 +123,7 @@ def slots_of(sequence: Sequence_) -> Iterator[Slot]:
                 yield from slots_of(option)
 
 
-def size_of(sequence: Sequence_) -> int:
+def size_of(sequence: Parts) -> int:
     """Return how many characters and slots a template has, its rules written out."""
     size = 0
     for item in sequence:
@@ -131,7 +131,7 @@ def size_of(sequence: Sequence_) -> int:
     return size
 
 
-def least_letters(sequence: Sequence_) -> int:
+def least_letters(sequence: Parts) -> int:
     """Return how many characters of its own a sentence of the template has at least, without those of slots."""
     count = 0
     for item in sequence:
@@ -140,7 +140,7 @@ def least_letters(sequence: Sequence_) -> int:
     return count
 
 
-def backwards(sequence: Sequence_) -> Sequence_:
+def backwards(sequence: Parts) -> Parts:
     """Return the template of the same sentences, read from the end."""
     return tuple(
         item[::-1]
@@ -163,11 +163,11 @@ class _Reader:
         self._tokens = [token for token in _MARKS.split(fold(text)) if token]
         self._place = 0
 
-    def options(self, closes: str, depth: int) -> tuple[Sequence_, ...]:
+    def options(self, closes: str, depth: int) -> tuple[Parts, ...]:
         """Read up to the closing bracket, which is passed, or to the end of the text."""
         if depth > MAX_DEPTH:
             raise TemplateError(tr("括号套得太深：最多 {count} 层", count=MAX_DEPTH))
-        found: list[Sequence_] = []
+        found: list[Parts] = []
         items: list[Item] = []
         while True:
             token = self._next()

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from xiaozhi_persona.providers.intent.slots import Kind
 from xiaozhi_persona.providers.intent.tables import Template
-from xiaozhi_persona.providers.intent.template import Either, Sequence_
+from xiaozhi_persona.providers.intent.template import Either, Parts
 
 _FAR = 10_000
-_ANY_WORDS = 2
+_ANY_WORDS = 5
 """What it costs to take any words for the value of a slot."""
 
 
@@ -37,7 +37,7 @@ def nearest(core: str, templates: Iterable[Template], count: int = 3) -> list[Ne
     return sorted(close, key=lambda near: near.changes)[:count]
 
 
-def _through(items: Sequence_, costs: list[int], core: str) -> list[int]:
+def _through(items: Parts, costs: list[int], core: str) -> list[int]:
     """Return what it costs to come to each place of the core behind a part of a template, given that before it."""
     for item in items:
         if isinstance(item, str):
@@ -61,7 +61,9 @@ def _in_slot(kind: Kind, costs: list[int], core: str) -> list[int]:
             best = min(best, costs[place - 1])
             after.append(best + _ANY_WORDS)
         else:
-            after.append(min(after[-1], costs[place - 1]) + (char not in kind.chars))
+            # Nearly all letters can be in an English number, and what they make is rarely one.
+            is_fit = char in kind.chars and not ("a" <= char <= "z")
+            after.append(min(after[-1], costs[place - 1]) + (not is_fit))
     return after
 
 
