@@ -15,7 +15,6 @@ from websockets.exceptions import ConnectionClosed
 
 from xiaozhi_persona.audio.opus import OpusDecoder, OpusError
 from xiaozhi_persona.bridge.binary import VERSIONS, unpack, version_of
-from xiaozhi_persona.bridge.clock import ConversationClock
 from xiaozhi_persona.bridge.link import Link
 from xiaozhi_persona.bridge.messages import (
     CONNECTED_AGAIN,
@@ -37,6 +36,7 @@ from xiaozhi_persona.bridge.turn import MAX_TYPED_CHARACTERS, Turn, TurnTimeline
 from xiaozhi_persona.bridge.visit import Visit
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.language import tr
+from xiaozhi_persona.memory.clock import ConversationClock
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, SAMPLE_RATE_HZ
 from xiaozhi_persona.providers.vad.detector import SAMPLE_RATE_HZ as UPLINK_RATE_HZ
 from xiaozhi_persona.providers.vad.detector import VadStream

@@ -12,13 +12,13 @@ from typing import Any
 import anyio
 
 from xiaozhi_persona.audio.opus import decoder_reset
-from xiaozhi_persona.bridge.clock import ConversationClock
 from xiaozhi_persona.bridge.link import Link
 from xiaozhi_persona.bridge.messages import Face, Stt, Tts
 from xiaozhi_persona.bridge.pacing import Pacer
 from xiaozhi_persona.bridge.parts import Parts
 from xiaozhi_persona.errors import ServiceError, ServiceTimeout
 from xiaozhi_persona.language import tr
+from xiaozhi_persona.memory.clock import ConversationClock
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, Sentence, SpeechPipeline
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Message, Owner, Samples, Transcript
