@@ -95,14 +95,11 @@ class Turn:
         self._speaking_since_s = time.monotonic()
         self._packets_sent = 0
         self._is_cut = False  # whether what was typed was too long
-        self._notes = ""  # what we say beside the answer, which is no part of it
         self._face = ""
         self._label = ""
         self._said: list[str] = []
         self._writing: asyncio.Task[str] | None = None  # the user's words
-        self._off_record = (
-            False  # what is said is no part of the conversation: not heard, the memory's answer
-        )
+        self._off_record = False  # what is said is no part of the conversation: the memory's answer
 
     async def run(self, heard: Samples | str) -> None:
         """Answer an utterance (16 kHz) or a typed text. Never raises but when it is cancelled."""
@@ -179,8 +176,7 @@ class Turn:
         phrases = self._settings.phrases
         try:
             if transcript is None or not transcript.text:
-                self._off_record = True
-                pipeline.feed(phrases.not_understood if transcript is None else phrases.not_heard)
+                pipeline.aside(phrases.not_understood if transcript is None else phrases.not_heard)
             else:
                 await self._reply(transcript, pipeline)
         except ServiceError as exc:
@@ -188,7 +184,7 @@ class Turn:
         except Exception:
             self._log.exception("对话模型出错")
         finally:
-            pipeline.finish()
+            pipeline.finish(may_be_silent=not (transcript and transcript.text))
 
     async def _reply(self, transcript: Transcript, pipeline: SpeechPipeline) -> None:
         parts, now = self._parts, self._clock.now()
@@ -210,7 +206,7 @@ class Turn:
             Message("user", transcript.text),
         ]
         if self._is_cut:
-            self._note(self._settings.phrases.too_long, pipeline)
+            pipeline.aside(self._settings.phrases.too_long)
         limit_s = self._settings.llm.speech_timeout_s
         try:
             with anyio.fail_after(limit_s) as waiting:
@@ -236,12 +232,8 @@ class Turn:
         await asyncio.wait({self._writing}, timeout=_WRITE_FIRST_S)
         if not remembered.notice and self._writing.done() and self._writing.result():
             # It was not known, and the answer may promise to remember.
-            self._note(self._settings.phrases.not_kept, pipeline)
-
-    def _note(self, phrase: str, pipeline: SpeechPipeline) -> None:
-        """Say something of ours beside the answer."""
-        self._notes += phrase
-        pipeline.feed(f"\n{phrase}\n")
+            pipeline.feed("\n")  # what is written so far comes first
+            pipeline.aside(self._settings.phrases.not_kept)
 
     async def _speak(self, sentence: Sentence) -> None:
         self.timeline.mark("first_sentence_ms")
@@ -271,14 +263,11 @@ class Turn:
             self._face = sentence.clip.face
             await self._link.send(Face(self._face, FACES[self._face]))
         await self._link.send(Tts("sentence_start", sentence.subtitle))
-        if sentence.subtitle in self._notes:
+        if sentence.is_aside:
             return
         tag = "" if sentence.clip.emotion == self._label else f"【{sentence.clip.emotion}】"
         self._label = sentence.clip.emotion
-        if not sentence.is_apology:
-            self._said.append(
-                tag + sentence.subtitle
-            )  # with its tags, so that the chat model goes on using them
+        self._said.append(tag + sentence.subtitle)  # with its tags, so that the chat model goes on using them
 
     async def _play_out(self, pipeline: SpeechPipeline) -> None:
         """Wait until the device has played what it was sent: clients drop what is left at `tts stop`."""

@@ -72,9 +72,11 @@ async def piping() -> AsyncIterator[Piping]:
     """Make a pipeline that speaks a reply; all of them are closed when the test ends."""
     made: list[SpeechPipeline] = []
 
-    def make(synthesizer: Any, *chunks: str, timeout_s: float = 5.0, finish: bool = True) -> SpeechPipeline:
+    def make(
+        synthesizer: Any, *chunks: str, timeout_s: float = 5.0, finish: bool = True, **more: Any
+    ) -> SpeechPipeline:
         pipeline = SpeechPipeline(
-            synthesizer, EmotionChoices(Casting(Settings()), Settings()).of(), timeout_s=timeout_s
+            synthesizer, EmotionChoices(Casting(Settings()), Settings()).of(), timeout_s=timeout_s, **more
         )
         made.append(pipeline)
         for chunk in chunks:
@@ -362,3 +364,25 @@ async def test_a_synthesizer_slow_to_end_is_waited_for(piping: Piping) -> None:
     may_end.set()
     await closing
     assert ended == ["第一句话。"]
+
+
+async def test_a_phrase_of_ours_is_known_by_itself_and_not_by_its_words(piping: Piping) -> None:
+    speech = piping(FakeSynthesizer(), finish=False)
+    speech.aside("等一下。")
+    speech.feed("好，我看。")
+    speech.feed("等一下。\n")
+    speech.aside("等一下。")
+    speech.finish()
+    said = [(sentence.subtitle, sentence.is_aside) async for sentence in speech]
+    assert said == [("等一下。", True), ("好，我看。", False), ("等一下。", False), ("等一下。", True)]
+    assert speech.characters == 9
+
+
+@pytest.mark.parametrize("is_answered", [False, True])
+async def test_a_phrase_of_ours_is_no_reply(piping: Piping, is_answered: bool) -> None:
+    speech = piping(FakeSynthesizer(), finish=False, phrases=Settings().phrases)
+    speech.aside("等一下。")
+    speech.feed("好。" * is_answered)
+    speech.finish()
+    said = [sentence.subtitle async for sentence in speech]
+    assert ("连不上大脑" in "".join(said)) is not is_answered

@@ -34,6 +34,7 @@ MAX_REPLY_CHARACTERS = 8000
 """A reply is cut off at the sentence that would go beyond this: half an hour of speech."""
 
 _SENTENCES_AHEAD = 2
+_MOST_ASIDES = 100
 # How a stream must end so that a decoder is ready for the next one. Measured: after 20 ms, or at 1,000, not always.
 _QUIET_MS = 40
 _QUIET_LEVEL = 300
@@ -54,8 +55,8 @@ class Sentence:
     """When its first sound came, 0 before that."""
     source: str = ""
     """Who made its sound, as the synthesizer says."""
-    is_apology: bool = False
-    """Whether it is said in place of a reply that could not be."""
+    is_aside: bool = False
+    """Whether it is a phrase of ours, said beside the reply or in its place, and no part of it."""
     _packets: asyncio.Queue[list[bytes] | None] = field(
         default_factory=asyncio.Queue
     )  # bounded by MAX_CHARACTERS
@@ -97,13 +98,21 @@ class SpeechPipeline:
         """How many characters that can be spoken were fed. Those of a sentence count once it is whole."""
         self._tail: Samples = np.zeros(1, np.int16)  # the end of what was encoded
         self._plays_until_s = 0.0  # when all that was synthesized so far has been played, if it plays at once
-        self._segments: asyncio.Queue[Segment | None] = asyncio.Queue(MAX_REPLY_CHARACTERS + 1)
+        self._segments: asyncio.Queue[tuple[Segment, bool] | None] = asyncio.Queue(
+            MAX_REPLY_CHARACTERS + _MOST_ASIDES
+        )
+        self._unsaid = 0  # how many segments wait for their synthesis, or are in it
         self._sentences: asyncio.Queue[Sentence | None] = asyncio.Queue(_SENTENCES_AHEAD)
         self._worker = asyncio.create_task(self._work(), name="speech-pipeline")
 
     def feed(self, chunk: str) -> None:
         """Take the next piece of the reply, cut anywhere."""
         self._take(self._reader.feed(chunk))
+
+    def aside(self, phrase: str) -> None:
+        """Say a phrase of ours next, which is no part of the reply."""
+        for segment in self._read(phrase):
+            self._put(segment, is_aside=True)
 
     def finish(self, *, may_be_silent: bool = False) -> None:
         """The reply is complete. `may_be_silent`: one without a word needs no apology."""
@@ -117,6 +126,11 @@ class SpeechPipeline:
     def full(self) -> bool:
         """Whether the reply is as long as it may be: what is fed now is not spoken."""
         return self.characters > MAX_REPLY_CHARACTERS
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that was fed and could be spoken is synthesized."""
+        return not self._unsaid
 
     @property
     def ends_quietly(self) -> bool:
@@ -143,10 +157,18 @@ class SpeechPipeline:
             was_full = self.full
             self.characters += len(segment.text)
             if not self.full:
-                self._choice.begin(segment)
-                self._segments.put_nowait(segment)
+                self._put(segment)
             elif not was_full:
                 log.warning("回答超过 %d 字，后面的不说了", MAX_REPLY_CHARACTERS)
+
+    def _put(self, segment: Segment, *, is_aside: bool = False) -> None:
+        self._choice.begin(segment)
+        self._unsaid += 1
+        self._segments.put_nowait((segment, is_aside))
+
+    def _read(self, phrase: str) -> list[Segment]:
+        reader = ReplyReader(self._choice.names)
+        return reader.feed(phrase) + reader.finish()
 
     async def _work(self) -> None:
         for say in (self._say_reply, self._apologize):
@@ -157,21 +179,22 @@ class SpeechPipeline:
         await self._sentences.put(None)  # whatever happened: who iterates waits for it
 
     async def _say_reply(self) -> None:
-        while (segment := await self._segments.get()) is not None:
-            await self._say(segment)
+        while (queued := await self._segments.get()) is not None:
+            segment, is_aside = queued
+            await self._say(segment, is_aside=is_aside)
+            self._unsaid -= 1
 
     async def _apologize(self) -> None:
         if self._phrases is None or self._has_sound or (self._may_be_silent and not self.characters):
             return
         phrase = self._phrases.voice_failed if self.characters else self._phrases.chat_failed
-        reader = ReplyReader(self._choice.names)
-        for segment in (*reader.feed(phrase), *reader.finish()):
-            await self._say(segment, is_apology=True)
+        for segment in self._read(phrase):
+            await self._say(segment, is_aside=True)
 
-    async def _say(self, segment: Segment, *, is_apology: bool = False) -> None:
+    async def _say(self, segment: Segment, *, is_aside: bool) -> None:
         playing_s = self._plays_until_s - time.monotonic()
         clip = await self._choice.clip(segment, max(FIRST_SENTENCE_WAIT_S, playing_s))
-        sentence = Sentence(segment.text, clip, is_apology=is_apology)
+        sentence = Sentence(segment.text, clip, is_aside=is_aside)
         await self._sentences.put(sentence)
         sentence.requested_at_s = time.monotonic()
         try:
@@ -190,7 +213,7 @@ class SpeechPipeline:
             while (chunk := await self._next(chunks)) is not None:
                 if not sentence.first_audio_at_s:
                     sentence.first_audio_at_s, sentence.source = time.monotonic(), chunk.source
-                self._has_sound = self._has_sound or bool(chunk.samples.any())
+                self._has_sound = self._has_sound or (not sentence.is_aside and bool(chunk.samples.any()))
                 await self._encode(framer.feed(resampler.feed(chunk)), sentence)
         await self._encode(framer.feed(resampler.finish()) + framer.finish(), sentence)
         if not sentence.first_audio_at_s:
