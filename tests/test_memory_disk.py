@@ -19,7 +19,6 @@ from fakes.parts import FakeChatModel, FakeMemory, make_parts
 from memory_kit import NOW, memory, turn
 from test_bridge_memory import say
 
-from xiaozhi_persona.bridge import turn as turns
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.memory import conversation as conversations
 from xiaozhi_persona.memory import diary, disk, schema, store, threads
@@ -175,7 +174,7 @@ async def test_a_memory_on_a_full_disk_is_still_recalled_and_commands_say_why(
 async def test_the_device_is_not_told_that_it_will_be_remembered(
     tmp_path: Path, bad_disk: BadDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns, "_WRITE_FIRST_S", 10.0)  # on a busy machine
+    monkeypatch.setattr(conversations, "WRITE_FIRST_S", 10.0)  # on a busy machine
     mind = PersonaMemory(SLOW, tmp_path)
     parts = make_parts(OfflineChatModel(), memory=mind)
     parts.closers.append(mind.aclose)
