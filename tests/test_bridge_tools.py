@@ -63,7 +63,9 @@ class Clock:
         return ToolAnswer("好，设好了。")
 
 
-async def spoken(model: ToolModel, clock: Clock, waiting: Sequence[str] = ()) -> list[str]:
+async def spoken(
+    model: ToolModel, clock: Clock, waiting: Sequence[str] = (), plays_until_s: float = 0.0
+) -> list[str]:
     """Return what is said in answer, with a star before what is ours."""
     settings = Settings()
     pipeline = SpeechPipeline(
@@ -77,7 +79,7 @@ async def spoken(model: ToolModel, clock: Clock, waiting: Sequence[str] = ()) ->
         clock.box,
         pipeline,
         TurnTimeline(),
-        plays_until_s=lambda: 0.0,
+        plays_until_s=lambda: plays_until_s,
         speech_timeout_s=5.0,
         waiting=waiting,
     )
@@ -191,6 +193,16 @@ async def test_silence_is_filled_once_with_each_phrase(monkeypatch: pytest.Monke
     clock.hold = asyncio.Event()
     asyncio.get_running_loop().call_later(0.3, clock.hold.set)
     assert await spoken(model, clock, waiting=("稍等。",)) == ["*稍等。", "三点了。"]
+
+
+async def test_it_is_no_silence_while_something_plays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replies, "FILL_AFTER_S", 0.01)
+    clock, model = Clock(), ToolModel([call()], ["三点了。"])
+    clock.hold = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.1, clock.hold.set)
+    assert await spoken(model, clock, waiting=("稍等。",), plays_until_s=time.monotonic() + 9.0) == [
+        "三点了。"
+    ]
 
 
 async def test_nothing_is_filled_where_a_tool_is_quick_or_the_role_wants_none() -> None:
