@@ -53,7 +53,7 @@ class Answering:
         self._is_too_long = False  # whether what was typed was
         self._is_over = False
         self._exchange: Exchange | None = None
-        self._asked_at: int | None = None  # how many sentences were begun when the memory last answered
+        self._asked_at: int | None = None  # how many sentences were written when the memory last answered
 
     async def run(self, heard: Samples | str) -> None:
         """Answer an utterance (16 kHz) or a typed text. Never raises but when it is cancelled."""
@@ -69,7 +69,7 @@ class Answering:
             if self._exchange:
                 if self.speaker.said:
                     self._conversation.answered(self._exchange, "".join(self.speaker.said))
-                if self.speaker.announced == self._asked_at:
+                if self._asked_at is not None and len(self.speaker.said) <= self._asked_at:
                     self._conversation.unheard()
 
     async def _answer(self, heard: Samples | str) -> None:
@@ -138,7 +138,7 @@ class Answering:
         exchange = self._exchange = talk.hear(transcript.text, transcript.speaker)
         consulted = await talk.consult(exchange, lambda: self._is_over)
         if consulted.answer:
-            self._note_asked()
+            self._asked_at = pipeline.sentences
             pipeline.feed(consulted.answer)
             return
         found = consulted.found
@@ -150,6 +150,10 @@ class Answering:
         ]
         if self._is_too_long:
             pipeline.aside(phrases.too_long)
+
+        def note_asked() -> None:
+            self._asked_at = pipeline.sentences  # what asks back is written behind these
+
         reply = Reply(
             self._parts.chat_model,
             self._tools,
@@ -158,14 +162,10 @@ class Answering:
             plays_until_s=self.speaker.plays_until_s,
             speech_timeout_s=self._settings.llm.speech_timeout_s,
             waiting=role.waiting,
-            on_answers=self._note_asked,
+            on_answers=note_asked,
         )
         await reply.write(messages)
         if not found.notice and await talk.is_unkept(exchange):
             # It was not known, and the answer may promise to remember.
             pipeline.feed("\n")
             pipeline.aside(phrases.not_kept)
-
-    def _note_asked(self) -> None:
-        """The memory has answered, and may ask back what nobody hears when the turn is cut."""
-        self._asked_at = self.speaker.announced

@@ -55,8 +55,6 @@ class Speaker:
         """Whether the device was told that speaking begins, and not yet that it ended."""
         self.said: list[str] = []
         """The sentences of the reply that were begun, with their tags, so that the chat model goes on using them."""
-        self.announced = 0
-        """How many sentences were begun, ours among them."""
         self._link = link
         self._settings = settings
         self._timeline = timeline
@@ -118,7 +116,6 @@ class Speaker:
             self._face = sentence.clip.face
             await self._link.send(Face(self._face, FACES[self._face]))
         await self._link.send(Tts("sentence_start", sentence.subtitle))
-        self.announced += 1
         if not sentence.is_aside:
             tag = "" if sentence.clip.emotion == self._label else f"【{sentence.clip.emotion}】"
             self._label = sentence.clip.emotion

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import logging
 import re
@@ -56,6 +57,7 @@ class Toolbox:
 
     def __init__(self, tools: Iterable[Tool] = ()) -> None:
         self._tools = {tool.name: tool for tool in tools}
+        self._numbers = itertools.count(1)
         self.offered = [{"type": "function", "function": tool.function} for tool in self._tools.values()]
         """For ChatModel.stream."""
 
@@ -69,7 +71,8 @@ class Toolbox:
 
         A call that comes twice is carried out once. Nothing runs any more when this returns or is cancelled.
         """
-        read = [self._read(call, number) for number, call in enumerate(calls)]
+        ids = {""}
+        read = [self._read(call, ids) for call in calls]
         tasks: dict[tuple[str, str], asyncio.Task[ToolAnswer]] = {}
         try:
             for one in read:
@@ -81,14 +84,15 @@ class Toolbox:
             await asyncio.gather(*map(cancel_and_wait, tasks.values()))
         return [(one.call, tasks[one.key].result()) for one in read]
 
-    def _read(self, call: ToolCall, number: int) -> _ReadCall:
+    def _read(self, call: ToolCall, ids: set[str]) -> _ReadCall:
         tool = self._find(call.name.strip())
         name = tool.name if tool else call.name.strip()
         arguments = arguments_of(call.arguments)
         text = json.dumps(arguments or {}, ensure_ascii=False)
-        plain = ToolCall(
-            f"call_{number}_{call.id}"[:40], name if _NAME.fullmatch(name) else _UNREADABLE, text
-        )
+        # The form of what we make up is the strictest that is asked for anywhere: nine letters and digits (Mistral).
+        call_id = f"call{next(self._numbers):05}" if call.id in ids else call.id
+        ids.add(call_id)
+        plain = ToolCall(call_id, name if _NAME.fullmatch(name) else _UNREADABLE, text)
         return _ReadCall(plain, tool, arguments)
 
     def _find(self, name: str) -> Tool | None:

@@ -42,6 +42,7 @@ _MARKED = re.compile(  # functions.name:0 <mark> {...}, name <mark> ```json {...
     r"(?:functions\.)?([\w-]+)(?::\d+)?\s*(?:<\|tool_call_argument_begin\|>|\n?```json)\s*(\{.*?\})\s*(?:```|<|$)",
     re.DOTALL,
 )
+_TAG = re.compile("^【[^】]{1,12}】")
 _NAME_KEYS = ("name", "tool", "tool_name", "function", "function_name", "action")
 _ARGUMENT_KEYS = ("arguments", "parameters", "args", "params", "action_input", "tool_input", "input")
 _WRAPPERS = ("tool_calls", "tool_call", "function_call", "function")
@@ -167,7 +168,8 @@ class Unrepeated:
 
     def __init__(self, before: Iterable[str]) -> None:
         texts = [text.strip() for text in before]
-        self._before = {text for text in (*texts, "".join(texts)) if text}
+        texts.append("".join(texts))
+        self._before = {text for text in (*texts, *(_TAG.sub("", text) for text in texts)) if text}
         self._held = ""
 
     def feed(self, text: str) -> str:

@@ -139,7 +139,7 @@ async def test_a_note_that_was_begun_is_kept_though_the_turn_is_cut(
 async def test_a_yes_is_for_a_question_that_was_heard(tmp_path: Path, is_heard: bool) -> None:
     async with talking(tmp_path, "小丽要搬家") as talk:
         gate = asyncio.Event()
-        talk.model.rounds = [[call("forget", what="小丽")], ["要忘掉吗？" * is_heard, gate]]
+        talk.model.rounds = [[call("forget", what="小丽")], ["要忘掉吗？你说呢" * is_heard, gate]]
         talk.device.type_text("小丽的事抹了吧，行吗")
         while len(talk.model.asked) < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.001)

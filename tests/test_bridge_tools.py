@@ -172,11 +172,12 @@ async def test_a_model_that_never_stops_calling_is_stopped() -> None:
     assert said[0].startswith("*")  # the apology: it has said nothing
 
 
+@pytest.mark.parametrize("said", ["我看看。", "【高兴】我看看。"])
 @pytest.mark.parametrize(
     "again", [["我看看。", "三点了。"], ["我看", "看。三点了。"], ["  我看看。\n三点了。"]]
 )
-async def test_what_was_said_before_the_call_is_not_said_again(again: list[str]) -> None:
-    assert await spoken(ToolModel(["我看看。", call()], again), Clock()) == ["我看看。", "三点了。"]
+async def test_what_was_said_before_the_call_is_not_said_again(again: list[str], said: str) -> None:
+    assert await spoken(ToolModel([said, call()], again), Clock()) == ["我看看。", "三点了。"]
 
 
 async def test_words_that_begin_alike_are_said_whole() -> None:

@@ -94,6 +94,8 @@ class SpeechPipeline:
         self._phrases = phrases
         self._may_be_silent = False
         self._has_sound = False  # whether there was anything to hear
+        self.sentences = 0
+        """How many sentences of the reply were fed."""
         self.characters = 0
         """How many characters that can be spoken were fed. Those of a sentence count once it is whole."""
         self._tail: Samples = np.zeros(1, np.int16)  # the end of what was encoded
@@ -157,6 +159,7 @@ class SpeechPipeline:
             was_full = self.full
             self.characters += len(segment.text)
             if not self.full:
+                self.sentences += 1
                 self._put(segment)
             elif not was_full:
                 log.warning("回答超过 %d 字，后面的不说了", MAX_REPLY_CHARACTERS)
