@@ -79,7 +79,8 @@ async def measure(turns: int, folder: Path) -> dict[str, list[float]]:
             device._update()
             devices[kind] = rig, device
         for number in range(turns + 2):
-            for kind, (rig, device) in devices.items():
+            order = [*devices.items()]
+            for kind, (rig, device) in order if number % 2 else reversed(order):
                 device.type_text(QUESTIONS[number % len(QUESTIONS)])
                 await device.reply(10)
                 while len(rig.turns) <= number:  # noqa: ASYNC110

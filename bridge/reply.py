@@ -69,7 +69,7 @@ class Reply:
                 if not calls or not rounds_left or self._pipeline.full:
                     return
                 self._timeline.mark("tools_ms")
-                self._fed_at_s = time.monotonic()
+                self._feed("\n")  # what was written is said while they work
                 filler = filler or asyncio.create_task(self._fill_silence(), name="reply-filler")
                 answered = await self._tools.call_all(calls)
                 self._on_answers()
@@ -77,10 +77,8 @@ class Reply:
                     self._say([answer for _, answer in answered])
                     return
                 messages.append(Message("assistant", self._written[-1], tuple(call for call, _ in answered)))
-                for number, (call, answer) in enumerate(answered, 1):
-                    is_end = rounds_left == 1 and number == len(answered)
-                    text = answer.text + _NO_MORE * is_end
-                    messages.append(Message("tool", text, tool_call_id=call.id))
+                end = _NO_MORE if rounds_left == 1 else ""
+                messages += [Message("tool", answer.text + end, tool_call_id=c.id) for c, answer in answered]
         finally:
             if filler:
                 await cancel_and_wait(filler)
@@ -125,7 +123,7 @@ class Reply:
         """Say what tools answered as it is, each answer once."""
         for text in dict.fromkeys(answer.text for answer in answers):
             if not any(text in written for written in self._written):
-                self._feed(f"\n{text}\n")
+                self._feed(f"{text}\n")
 
     def _feed(self, text: str) -> None:
         if text:

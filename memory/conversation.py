@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -78,6 +78,7 @@ class Conversation:
         """The user's last words, and what was said since."""
         self._clock = clock or ConversationClock()
         self._obeys = obeys
+        self._unkept: list[Turn] = []  # the exchange before this one, where its answer is kept nowhere
         self._order = asyncio.Lock()
         self._writing: set[asyncio.Task[Any]] = set()  # of what was said
         self._doing: set[asyncio.Task[Any]] = set()  # what tools are asked for
@@ -88,6 +89,7 @@ class Conversation:
 
     def hear(self, text: str, speaker: str = "", at: datetime | None = None) -> Exchange:
         """Begin an exchange with the user's words."""
+        self._unkept = self.exchange.turns if self.exchange.off_record else []
         words = Turn("user", text, at or self.now(), speaker)
         self.exchange = Exchange(self.exchange.number + 1, [words])
         return self.exchange
@@ -155,7 +157,15 @@ class Conversation:
                     exchange.writing = self._start(self._keep(words))
             if exchange.writing:
                 await asyncio.wait({exchange.writing}, timeout=WRITE_FIRST_S)
-        return Consulted(found=replace(found, notice=exchange.notice))
+        items = self._with_unkept(found.items)
+        return Consulted(found=replace(found, items=items, notice=exchange.notice))
+
+    def _with_unkept(self, items: Sequence[Turn]) -> Sequence[Turn]:
+        """Add the last answer, for this once, to the words that it answered: a yes must have its question."""
+        words = [turn for turn in self._unkept[:1] if turn.who == "user"]
+        if words and items and items[-1].text == words[0].text:
+            return (*items, *self._unkept[1:])
+        return items
 
     async def _begin(self) -> None:
         """Make ready for a question."""

@@ -51,7 +51,7 @@ class _Wish:
 
 
 class MemoryTools:
-    """Answers the tools. All methods but `missed` and `late` belong on the conversation's loop; none raises."""
+    """Answers the tools. All methods but `late` belong on the conversation's loop; none raises."""
 
     def __init__(self, conversation: Conversation, memory: PersonaMemory) -> None:
         self._conversation = conversation

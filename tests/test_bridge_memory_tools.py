@@ -104,6 +104,12 @@ async def test_forgetting_asks_back_and_needs_a_yes_of_the_user(tmp_path: Path) 
         assert all("还没有忘" in text for text in talk.model.told)
         assert "user: 小丽要搬家" in kept(tmp_path)
         assert "忘掉了" in await talk.say("对，忘掉吧", [call("forget", what="小丽", confirm=True)])
+        said = [(message.role, message.content) for message in talk.model.asked[-1][-3:]]
+        assert said == [
+            ("user", "把小丽的事抹了吧，行吗"),
+            ("assistant", "要忘掉吗？"),
+            ("user", "对，忘掉吧"),
+        ]
         await talk.say("小丽是谁")
         assert not any("搬家" in message.content for message in talk.model.asked[-1])
     assert not any("小丽要" in line for line in kept(tmp_path))

@@ -180,6 +180,10 @@ async def test_what_was_said_before_the_call_is_not_said_again(again: list[str],
     assert await spoken(ToolModel([said, call()], again), Clock()) == ["我看看。", "三点了。"]
 
 
+async def test_what_was_written_is_said_while_the_tools_work() -> None:
+    assert await spoken(ToolModel(["我看看", call()], ["三点了。"]), Clock()) == ["我看看", "三点了。"]
+
+
 async def test_words_that_begin_alike_are_said_whole() -> None:
     assert await spoken(ToolModel(["我看看。", call()], ["我看", "三点。"]), Clock()) == [
         "我看看。",
