@@ -34,6 +34,7 @@ _BLOCKS = {
 }
 """What begins a call, in lower case, and what ends it; the reply's end does so, too."""
 
+_THINK, _THOUGHT = "<think>", re.compile("</think>", re.IGNORECASE)
 _FENCE = "```"
 _FENCE_HEAD = re.compile(r"```[A-Za-z_]*\s*")
 _FUNCTION = re.compile(r"<function=([^>\s]+)>(.*?)(?:</function>|$)", re.DOTALL)
@@ -58,6 +59,7 @@ class WrittenCalls:
         self._begins = {"<", "[", "{", "`", *(name[0] for name in names)} if names else set()
         self._buffer = ""
         self._closer = ""  # what ends the block that the buffer is in
+        self._thinks = False  # calls in its thoughts are none; they are not spoken either
         self._before = ""  # the character before the buffer
 
     def feed(self, text: str) -> str:
@@ -76,8 +78,11 @@ class WrittenCalls:
                 if not self._end_block(final):
                     break
                 continue
-            at = next((i for i, c in enumerate(self._buffer) if c in self._begins), len(self._buffer))
-            taken = at or self._decide(final)
+            if self._thinks:
+                taken, self._thinks = _thoughts(self._buffer, final)
+            else:
+                at = next((i for i, c in enumerate(self._buffer) if c in self._begins), len(self._buffer))
+                taken = at or self._decide(final)
             if not taken:
                 break
             if taken > 0:
@@ -100,6 +105,11 @@ class WrittenCalls:
     def _decide(self, final: bool) -> int:
         """Return how many characters are to be spoken, 0 to wait for more, -1 when something else was done."""
         buffer, lowered = self._buffer, self._buffer.lower()
+        if lowered.startswith(_THINK):
+            self._thinks = True
+            return len(_THINK)
+        if _THINK.startswith(lowered) and not final:
+            return 0
         for opener, closer in _BLOCKS.items():
             if lowered.startswith(opener):
                 self._buffer = buffer[0 if opener == "<function=" else len(opener) :]
@@ -231,6 +241,14 @@ def _call(name: str, arguments: Any) -> ToolCall:
 
 def _unreadable(text: str) -> ToolCall:
     return ToolCall("", "", text[:200])
+
+
+def _thoughts(text: str, final: bool) -> tuple[int, bool]:
+    """Return how many characters are certainly thoughts, and whether these go on."""
+    if end := _THOUGHT.search(text):
+        return end.end(), False
+    tail = next((n for n in range(min(7, len(text)), 0, -1) if "</think>".startswith(text[-n:].lower())), 0)
+    return len(text) - (0 if final else tail), True
 
 
 def _keywords(text: str) -> dict[str, Any] | None:

@@ -283,6 +283,8 @@ async def test_a_written_call_of_no_tool_is_told_and_never_spoken(written: str) 
         '给你 {"name": "小明", "age": 3}',
         "```py\nx = 1\n```",
         "`a` [1] [{",
+        '<think>我要 <tool_call>{"name": "clock_read", "arguments": {}}</tool_call></ok></think>好 < 的',
+        '<THINK>{"name": "clock_read", "arguments": {}} </thi',
         "clock",
     ],
 )
