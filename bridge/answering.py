@@ -53,7 +53,7 @@ class Answering:
         self._is_too_long = False  # whether what was typed was
         self._is_over = False
         self._exchange: Exchange | None = None
-        self._asked_at: int | None = None  # how many sentences were written when the memory last answered
+        self._asked_at: int | None = None  # how many characters were written when the memory last answered
 
     async def run(self, heard: Samples | str) -> None:
         """Answer an utterance (16 kHz) or a typed text. Never raises but when it is cancelled."""
@@ -69,7 +69,7 @@ class Answering:
             if self._exchange:
                 if self.speaker.said:
                     self._conversation.answered(self._exchange, "".join(self.speaker.said))
-                if self._asked_at is not None and len(self.speaker.said) <= self._asked_at:
+                if self._asked_at is not None and self.speaker.said_characters <= self._asked_at:
                     self._conversation.unheard()
 
     async def _answer(self, heard: Samples | str) -> None:
@@ -138,7 +138,7 @@ class Answering:
         exchange = self._exchange = talk.hear(transcript.text, transcript.speaker)
         consulted = await talk.consult(exchange, lambda: self._is_over)
         if consulted.answer:
-            self._asked_at = pipeline.sentences
+            self._asked_at = pipeline.characters
             pipeline.feed(consulted.answer)
             return
         found = consulted.found
@@ -152,7 +152,7 @@ class Answering:
             pipeline.aside(phrases.too_long)
 
         def note_asked() -> None:
-            self._asked_at = pipeline.sentences  # what asks back is written behind these
+            self._asked_at = pipeline.characters  # what asks back is written behind these
 
         reply = Reply(
             self._parts.chat_model,

@@ -55,6 +55,8 @@ class Speaker:
         """Whether the device was told that speaking begins, and not yet that it ended."""
         self.said: list[str] = []
         """The sentences of the reply that were begun, with their tags, so that the chat model goes on using them."""
+        self.said_characters = 0
+        """How many letters and digits they have."""
         self._link = link
         self._settings = settings
         self._timeline = timeline
@@ -120,6 +122,7 @@ class Speaker:
             tag = "" if sentence.clip.emotion == self._label else f"【{sentence.clip.emotion}】"
             self._label = sentence.clip.emotion
             self.said.append(tag + sentence.subtitle)
+            self.said_characters += sum(map(str.isalnum, sentence.subtitle))
 
     async def _send_packet(self, packet: bytes) -> None:
         await self._until_due()

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-TOOL_PREFIX = "persona_memory"
+TOOL_BEGINNING = "persona_memory_"
 """All names begin with it."""
 
 TOOL_NAMES: Mapping[str, str] = {
-    tool: f"{TOOL_PREFIX}_{tool}" for tool in ("recall", "note", "correct", "forget", "off_record")
+    tool: f"{TOOL_BEGINNING}{tool}" for tool in ("recall", "note", "correct", "forget", "off_record")
 }
 """By what they do."""
 

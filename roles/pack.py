@@ -101,6 +101,9 @@ class RoleSheet(_Part):
     emotions: dict[str, OwnEmotion] = Field(
         {}, description="别名和自己的感情，如 {得瑟: 骄傲, 傲娇: {face: confident}}"
     )
+    stage_directions: Literal["skip", "speak"] = Field(
+        "skip", description="动作描写，如 *叹气*、（歪头）：skip 不念，speak 念出来"
+    )
     references: dict[str, list[ClipEntry]] = Field({}, description="参考音频，按感情；refs/感情/ 里的不必写")
     server_dir: str = Field("", description="这个角色包在 GPT-SoVITS 机器上的文件夹，如 D:\\voices\\x")
     classifier: str = Field("BERT", description="文字感情分类模型的文件夹")

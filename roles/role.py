@@ -18,7 +18,7 @@ from xiaozhi_persona.roles.references import RoleClip, find_clips, server_path
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Recollection, Reference, Voice
 from xiaozhi_persona.text.emotions import LABELS, Emotion, EmotionNames, built_in_names
-from xiaozhi_persona.text.reply import sentences_of
+from xiaozhi_persona.text.reply import pieces_of
 
 PACKS = Path(__file__).resolve().parent / "packs"
 """The bundled packs."""
@@ -51,7 +51,7 @@ class Role:
     def emotion_names(self) -> EmotionNames:
         """The words that this role takes as emotion tags."""
         own = {clip.name: clip.emotion for clip in self.clips if clip.emotion}
-        return _names(self.folder, self.sheet).extended(own)
+        return _names(self.folder, self.sheet).extended(own, self.sheet.stage_directions == "skip")
 
     @cached_property
     def tags(self) -> tuple[str, ...]:
@@ -118,7 +118,7 @@ class Role:
     def fixed_sentences(self) -> frozenset[str]:
         """The sentences of the openings and of what it says meanwhile, cut as they are spoken."""
         phrases = (*self.openings, *self.waiting)
-        return frozenset(text for phrase in phrases for text in sentences_of(phrase, self.emotion_names))
+        return frozenset(text for phrase in phrases for text in pieces_of(phrase, self.emotion_names))
 
     @cached_property
     def lore_files(self) -> tuple[Path, ...]:

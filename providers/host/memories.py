@@ -15,7 +15,7 @@ from xiaozhi_persona.memory.persona_memory import PersonaMemory
 from xiaozhi_persona.providers.host.conversation import HostConversation
 from xiaozhi_persona.providers.host.roles import casting_of
 from xiaozhi_persona.providers.host.sections import role_of
-from xiaozhi_persona.providers.host.shared import Shared
+from xiaozhi_persona.providers.host.shared_instances import SharedInstances
 from xiaozhi_persona.roles.lore import LoreBook
 from xiaozhi_persona.roles.role import Role
 from xiaozhi_persona.settings import Settings
@@ -71,4 +71,4 @@ class SharedMemory:
         return (role.name if role else "", lore)
 
 
-_shared: Shared[SharedMemory] = Shared(write=True)
+_shared: SharedInstances[SharedMemory] = SharedInstances(write=True)

@@ -19,7 +19,6 @@ from core.providers.memory.base import MemoryProviderBase
 from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.memory.tool_calls import MemoryTools
-from xiaozhi_persona.providers.host.character import give_character
 from xiaozhi_persona.providers.host.connection import (
     calling_connection,
     has_memory_tools,
@@ -31,6 +30,7 @@ from xiaozhi_persona.providers.host.logs import log_through_host
 from xiaozhi_persona.providers.host.loop import background_loop, submit
 from xiaozhi_persona.providers.host.memories import shared_memory
 from xiaozhi_persona.providers.host.sections import base_settings
+from xiaozhi_persona.providers.host.system_prompt import give_character
 from xiaozhi_persona.spine import Owner
 
 log = logging.getLogger(__name__)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import json
 import logging
 import re
@@ -23,6 +22,7 @@ from xiaozhi_persona.errors import (
 )
 from xiaozhi_persona.language import later, tr
 from xiaozhi_persona.providers.llm.openai_reply import Complaint, CompletionReader, complaint_in
+from xiaozhi_persona.providers.local_hosts import is_local
 from xiaozhi_persona.settings import LlmSettings
 from xiaozhi_persona.spine import ChatDelta, Message
 
@@ -177,7 +177,7 @@ class OpenAiChatModel:
                     timeout=httpx.Timeout(connect_s, read=None),
                     limits=httpx.Limits(keepalive_expiry=KEEP_ALIVE_S),
                     # The proxy of the environment is for the internet, not for a server in the house.
-                    trust_env=not _is_local(self._url.host),
+                    trust_env=not is_local(self._url.host),
                 )
             except (ImportError, ValueError) as exc:
                 raise ServiceRejected(
@@ -375,12 +375,3 @@ _STATUS: Mapping[int, tuple[type[ServiceError], str]] = {
 def _until(deadline: float) -> contextlib.AbstractContextManager[Any]:
     # Not asyncio.wait_for: before Python 3.12 it can swallow a cancellation that comes together with the result.
     return anyio.fail_after(max(0.0, deadline - anyio.current_time()))
-
-
-def _is_local(host: str) -> bool:
-    if host == "localhost" or host.endswith(".local"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_private
-    except ValueError:
-        return False

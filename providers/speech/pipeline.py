@@ -10,7 +10,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import anyio
 import numpy as np
@@ -23,7 +23,7 @@ from xiaozhi_persona.providers.speech.emotion_choice import FIRST_SENTENCE_WAIT_
 from xiaozhi_persona.settings import PhraseSettings
 from xiaozhi_persona.spine import Clip, PcmChunk, Samples, SpeechSynthesizer
 from xiaozhi_persona.tasks import cancel_and_wait
-from xiaozhi_persona.text.reply import ReplyReader
+from xiaozhi_persona.text.reply import ReplyReader, read_reply
 from xiaozhi_persona.text.sentences import Segment
 
 log = logging.getLogger(__name__)
@@ -94,16 +94,14 @@ class SpeechPipeline:
         self._phrases = phrases
         self._may_be_silent = False
         self._has_sound = False  # whether there was anything to hear
-        self.sentences = 0
-        """How many sentences of the reply were fed."""
         self.characters = 0
         """How many characters that can be spoken were fed. Those of a sentence count once it is whole."""
         self._tail: Samples = np.zeros(1, np.int16)  # the end of what was encoded
         self._plays_until_s = 0.0  # when all that was synthesized so far has been played, if it plays at once
-        self._segments: asyncio.Queue[tuple[Segment, bool] | None] = asyncio.Queue(
-            MAX_REPLY_CHARACTERS + _MOST_ASIDES
-        )
-        self._unsaid = 0  # how many segments wait for their synthesis, or are in it
+        self._segments: asyncio.Queue[Segment | None] = asyncio.Queue(MAX_REPLY_CHARACTERS + _MOST_ASIDES)
+        self._put_back: list[Segment | None] = []  # what was taken from the queue too early
+        self._unheard: anyio.CancelScope | None = None  # of the synthesis that has given no sound yet
+        self._is_saying = False
         self._sentences: asyncio.Queue[Sentence | None] = asyncio.Queue(_SENTENCES_AHEAD)
         self._worker = asyncio.create_task(self._work(), name="speech-pipeline")
 
@@ -113,8 +111,8 @@ class SpeechPipeline:
 
     def aside(self, phrase: str) -> None:
         """Say a phrase of ours next, which is no part of the reply."""
-        for segment in self._read(phrase):
-            self._put(segment, is_aside=True)
+        for segment in self._aside(phrase):
+            self._put(segment)
 
     def finish(self, *, may_be_silent: bool = False) -> None:
         """The reply is complete. `may_be_silent`: one without a word needs no apology."""
@@ -132,7 +130,7 @@ class SpeechPipeline:
     @property
     def is_idle(self) -> bool:
         """Whether all that was fed and could be spoken is synthesized."""
-        return not self._unsaid
+        return self._segments.empty() and not self._put_back and not self._is_saying
 
     @property
     def ends_quietly(self) -> bool:
@@ -156,22 +154,32 @@ class SpeechPipeline:
     def _take(self, segments: list[Segment]) -> None:
         """Hand on what is to be spoken. Only that counts: a model may think for longer than it speaks."""
         for segment in segments:
+            if segment.is_restart:
+                self._restart()
             was_full = self.full
             self.characters += len(segment.text)
             if not self.full:
-                self.sentences += 1
                 self._put(segment)
             elif not was_full:
                 log.warning("回答超过 %d 字，后面的不说了", MAX_REPLY_CHARACTERS)
 
-    def _put(self, segment: Segment, *, is_aside: bool = False) -> None:
+    def _put(self, segment: Segment) -> None:
         self._choice.begin(segment)
-        self._unsaid += 1
-        self._segments.put_nowait((segment, is_aside))
+        self._segments.put_nowait(segment)
 
-    def _read(self, phrase: str) -> list[Segment]:
-        reader = ReplyReader(self._choice.names)
-        return reader.feed(phrase) + reader.finish()
+    def _aside(self, phrase: str) -> list[Segment]:
+        return [replace(segment, is_aside=True) for segment in read_reply([phrase], self._choice.names)]
+
+    def _restart(self) -> None:
+        """Leave unsaid what came so far of the reply, but for the sentence that is being heard."""
+        waiting, self._put_back = self._put_back, []
+        while not self._segments.empty():
+            waiting.append(self._segments.get_nowait())
+        for segment in waiting:
+            if segment and segment.is_aside:
+                self._segments.put_nowait(segment)
+        if self._unheard:
+            self._unheard.cancel()
 
     async def _work(self) -> None:
         for say in (self._say_reply, self._apologize):
@@ -182,31 +190,47 @@ class SpeechPipeline:
         await self._sentences.put(None)  # whatever happened: who iterates waits for it
 
     async def _say_reply(self) -> None:
-        while (queued := await self._segments.get()) is not None:
-            segment, is_aside = queued
-            await self._say(segment, is_aside=is_aside)
-            self._unsaid -= 1
+        while (segment := await self._next_segment()) is not None:
+            await self._say(segment)
+
+    async def _next_segment(self) -> Segment | None:
+        """Return the next piece; a short one with those that are there already, so that nothing waits for it."""
+        segment = self._put_back.pop() if self._put_back else await self._segments.get()
+        while segment and segment.is_short and not self._segments.empty():
+            following = self._segments.get_nowait()
+            joined = segment.joined(following) if following else None
+            if joined is None:
+                self._put_back.append(following)
+                break
+            segment = joined
+            self._choice.begin(segment)
+        return segment
 
     async def _apologize(self) -> None:
         if self._phrases is None or self._has_sound or (self._may_be_silent and not self.characters):
             return
         phrase = self._phrases.voice_failed if self.characters else self._phrases.chat_failed
-        for segment in self._read(phrase):
-            await self._say(segment, is_aside=True)
+        for segment in self._aside(phrase):
+            await self._say(segment)
 
-    async def _say(self, segment: Segment, *, is_aside: bool) -> None:
+    async def _say(self, segment: Segment) -> None:
+        self._is_saying = True
         playing_s = self._plays_until_s - time.monotonic()
         clip = await self._choice.clip(segment, max(FIRST_SENTENCE_WAIT_S, playing_s))
-        sentence = Sentence(segment.text, clip, is_aside=is_aside)
+        sentence = Sentence(segment.text, clip, is_aside=segment.is_aside)
         await self._sentences.put(sentence)
         sentence.requested_at_s = time.monotonic()
         try:
-            await self._synthesize(sentence)
+            with anyio.CancelScope() as scope:
+                self._unheard = None if segment.is_aside else scope
+                await self._synthesize(sentence)
         except PersonaError as exc:
             log.warning("这一句合成不了，跳过：%s", exc)
         except Exception:
             log.exception("合成语音时出错，跳过这一句")
         finally:
+            self._unheard = None
+            self._is_saying = False
             sentence._packets.put_nowait(None)
 
     async def _synthesize(self, sentence: Sentence) -> None:
@@ -216,6 +240,7 @@ class SpeechPipeline:
             while (chunk := await self._next(chunks)) is not None:
                 if not sentence.first_audio_at_s:
                     sentence.first_audio_at_s, sentence.source = time.monotonic(), chunk.source
+                    self._unheard = None
                 self._has_sound = self._has_sound or (not sentence.is_aside and bool(chunk.samples.any()))
                 await self._encode(framer.feed(resampler.feed(chunk)), sentence)
         await self._encode(framer.feed(resampler.finish()) + framer.finish(), sentence)

@@ -11,13 +11,15 @@ from typing import Protocol, cast
 
 from xiaozhi_persona.checks import Check
 from xiaozhi_persona.providers.tts.fallback import FallbackSynthesizer
-from xiaozhi_persona.providers.tts.synthesizer import Synthesizer
+from xiaozhi_persona.providers.tts.synthesizer import SeenServer, Synthesizer
 from xiaozhi_persona.roles.role import Role
 from xiaozhi_persona.settings import Settings
 
 ENGINES: Mapping[str, str] = {
     "espeak": "xiaozhi_persona.providers.tts.espeak",
     "gpt_sovits": "xiaozhi_persona.providers.tts.gpt_sovits",
+    "openai_speech": "xiaozhi_persona.providers.tts.openai_speech",
+    "xtts": "xiaozhi_persona.providers.tts.xtts",
 }
 """The module of each engine, by its name in `tts.engine`."""
 
@@ -30,6 +32,14 @@ class Engine(Protocol):
 
     def open_engine(self, settings: Settings) -> Synthesizer:
         """Return the synthesizer, nothing asked and nothing loaded yet. Raises SettingsError."""
+        ...
+
+    def servers(self, settings: Settings) -> Mapping[str, Settings]:
+        """Return for each server that is set up for the engine the settings with this one alone, by its address."""
+        ...
+
+    async def look(self, settings: Settings) -> Sequence[SeenServer]:
+        """Look at the servers that are set up for the engine; nothing is changed there."""
         ...
 
     def check(self, settings: Settings, roles: Sequence[Role]) -> AsyncIterator[Check]:

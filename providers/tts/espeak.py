@@ -12,7 +12,7 @@ import functools
 import re
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ import numpy as np
 from xiaozhi_persona.checks import Check, failed
 from xiaozhi_persona.errors import PackageMissing, PersonaError, ServiceUnavailable, pip_install
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.providers.tts.synthesizer import Synthesizer
+from xiaozhi_persona.providers.tts.synthesizer import SeenServer, Synthesizer
 from xiaozhi_persona.roles.role import Role
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Clip, PcmChunk, Samples
@@ -64,6 +64,16 @@ _PROSODY = {
 def open_engine(settings: Settings) -> Synthesizer:
     """Return the synthesizer; the library is loaded when it is needed."""
     return EspeakSynthesizer(settings.espeak)
+
+
+def servers(settings: Settings) -> Mapping[str, Settings]:
+    """It asks none."""
+    return {}
+
+
+async def look(settings: Settings) -> Sequence[SeenServer]:
+    """It asks none."""
+    return []
 
 
 async def check(settings: Settings, roles: Sequence[Role]) -> AsyncIterator[Check]:

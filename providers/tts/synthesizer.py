@@ -1,8 +1,10 @@
-"""A synthesizer that is opened and closed: what every engine gives."""
+"""What every engine gives: a synthesizer that is opened and closed, and what is seen of its servers."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from xiaozhi_persona.spine import SpeechSynthesizer
 
@@ -34,3 +36,19 @@ class Synthesizer(SpeechSynthesizer, Protocol):
     async def aclose(self) -> None:
         """Close the connections."""
         ...
+
+
+@dataclass(frozen=True)
+class SeenServer:
+    """What is seen of one server."""
+
+    server: str
+    """Its address, as it is written where that is none."""
+    is_reached: bool
+    kind: str
+    """What it is, for people; "" for what is not known."""
+    more: str = ""
+    """What else is of interest, for people."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """The same for programs."""
+    failure: str = ""

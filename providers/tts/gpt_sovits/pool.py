@@ -11,7 +11,7 @@ import httpx
 
 from xiaozhi_persona.errors import ServiceError, ServiceUnavailable, SettingsError
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.providers.tts.gpt_sovits.failures import DOWN
+from xiaozhi_persona.providers.tts.failures import DOWN
 from xiaozhi_persona.providers.tts.gpt_sovits.server import Server
 from xiaozhi_persona.providers.tts.gpt_sovits.utterance import Weights
 from xiaozhi_persona.voice_settings import GptSovitsSettings
@@ -48,8 +48,10 @@ class ServerPool:
         """Return the server to ask: least busy, then one that holds these weights, then the first in the settings.
 
         `avoid` has just failed: it is taken only when there is no other. Raises ServiceUnavailable when all are set
-        aside.
+        aside, or the pool is closed.
         """
+        if self._client.is_closed:
+            raise ServiceUnavailable(tr("和语音合成的连接已经关闭，请重新启动。"))
         now = anyio.current_time()
         usable = [server for server in self.servers if server.aside_until <= now]
         others = [server for server in usable if server is not avoid]

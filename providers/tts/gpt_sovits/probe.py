@@ -13,9 +13,10 @@ import anyio
 import httpx
 
 from xiaozhi_persona.errors import SettingsError
-from xiaozhi_persona.language import tr
+from xiaozhi_persona.language import later, tr
 from xiaozhi_persona.providers.tts.gpt_sovits.dialect import Dialect, ask_dialect
 from xiaozhi_persona.providers.tts.gpt_sovits.pool import ADDRESS_VARIABLE, base_url, separated
+from xiaozhi_persona.providers.tts.synthesizer import SeenServer
 from xiaozhi_persona.voice_settings import GptSovitsSettings
 
 DEFAULT_PORT = 9880
@@ -23,6 +24,12 @@ DEFAULT_PORT = 9880
 
 PROBE_TIMEOUT_S = 3.0
 """How long /openapi.json may take; a server that speaks in mode 0 for somebody else answers nothing meanwhile."""
+
+_KINDS = {
+    "v1": "v1（api.py）",
+    "v2": "v2（api_v2.py）",
+    "pack": later("整合包（v2 的参数，在 /）"),
+}
 
 State = Literal["described", "undescribed", "silent", "closed", "unreachable", "no_name"]
 
@@ -75,6 +82,37 @@ def written_addresses(settings: GptSovitsSettings, environ: Mapping[str, str] | 
             address = Address(text, "", str(exc))
         found.setdefault(address.url or text, address)
     return list(found.values())
+
+
+async def seen_servers(settings: GptSovitsSettings) -> list[SeenServer]:
+    """Return what is seen at the addresses of the settings, in their order."""
+    written = written_addresses(settings)
+    wait_s = settings.connect_timeout_s
+    found = iter(await asyncio.gather(*(look_at(place.url, wait_s) for place in written if place.url)))
+    weights = {"gpt": settings.gpt_weights, "sovits": settings.sovits_weights}
+    seen = []
+    for place in written:
+        here = next(found) if place.url else None
+        dialect = here.dialect if here else None
+        chunks = dialect.api == "v2" and dialect.knows_chunks if dialect else None
+        facts = {
+            "api": here.kind or None if here else None,
+            "chunked_modes": chunks,
+            "weights": weights,
+        }
+        held = tr("、").join(filter(None, weights.values())) or tr("它启动时的")
+        notes = {True: tr("会句内分块（方式 2、3）"), False: tr("不会句内分块"), None: ""}[chunks]
+        seen.append(
+            SeenServer(
+                server=place.url or place.written,
+                is_reached=bool(here and here.is_reached),
+                kind=tr(_KINDS[here.kind]) if here and here.kind else "",
+                more="\n".join(filter(None, [notes, tr("角色没有权重时用 {held}", held=held)])),
+                facts=facts,
+                failure=here.reason if here else place.problem,
+            )
+        )
+    return seen
 
 
 async def look_at(url: str, connect_timeout_s: float) -> Found:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from xiaozhi_persona.errors import ServiceRejected, SettingsError
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.providers.tts.gpt_sovits import languages
-from xiaozhi_persona.providers.tts.gpt_sovits.length import predicted_s
+from xiaozhi_persona.providers.tts import languages
 from xiaozhi_persona.providers.tts.gpt_sovits.parameters import overlay, read_parameters
+from xiaozhi_persona.providers.tts.length import predicted_s
+from xiaozhi_persona.providers.tts.sound_cache import sound_key
 from xiaozhi_persona.spine import Clip, Reference
+from xiaozhi_persona.text.measures import whole_characters
 from xiaozhi_persona.voice_settings import GptSovitsSettings
 
 _CLOSING = "”’」』）)】]》〉\"' "
@@ -137,6 +139,12 @@ def utterance_of(
     )
 
 
+def utterance_key(utterance: Utterance, place: Sequence[str]) -> str:
+    """Return the cache's name for a sentence; the servers (`place`) stand for the weights that nobody names."""
+    references = [utterance.ref_audio_path, *utterance.aux_ref_audio_paths]
+    return sound_key([sorted(place), dataclasses.asdict(utterance)], references)
+
+
 def v2_body(utterance: Utterance, *, knows_chunks: bool = True) -> dict[str, Any]:
     """Return the body of POST /tts. `knows_chunks` is False for releases that take only true and false as mode.
 
@@ -212,7 +220,7 @@ def v1_body(utterance: Utterance) -> dict[str, Any]:
 
 def ended(text: str) -> str:
     """Return the text on one line and ended with punctuation; without, the reference's words leak into the sound."""
-    line = " ".join(text.split())
+    line = " ".join(whole_characters(text).split())
     bare = line.rstrip(_CLOSING)
     if not bare or bare[-1] in _ENDINGS:
         return line

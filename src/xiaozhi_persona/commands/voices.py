@@ -1,4 +1,4 @@
-"""`xiaozhi-persona voices`: the GPT-SoVITS servers and the voices of the roles, listed and tried."""
+"""`xiaozhi-persona voices`: the servers that speak and the voices of the roles, listed and tried."""
 
 from __future__ import annotations
 
@@ -18,31 +18,23 @@ from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.tables import print_table
 from xiaozhi_persona.commands.voices_send import send
 from xiaozhi_persona.errors import PersonaError, SettingsError
-from xiaozhi_persona.language import later, tr
-from xiaozhi_persona.providers.tts.gpt_sovits import GptSovitsSynthesizer
-from xiaozhi_persona.providers.tts.gpt_sovits.pool import addresses
-from xiaozhi_persona.providers.tts.gpt_sovits.probe import look_at, written_addresses
+from xiaozhi_persona.language import tr
+from xiaozhi_persona.providers.tts.engine import ENGINES, engine_of
+from xiaozhi_persona.providers.tts.synthesizer import SeenServer, Synthesizer
 from xiaozhi_persona.roles.clips import ClipChooser
 from xiaozhi_persona.roles.role import Role, role_folders, role_of_settings
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Clip, Samples
-from xiaozhi_persona.text.reply import ReplyReader
+from xiaozhi_persona.text.reply import read_reply
 
 TEXT = "今天天气很好，我们一起去公园走走吧。"
-
-_KINDS = {
-    "v1": "v1（api.py）",
-    "v2": "v2（api_v2.py）",
-    "pack": later("整合包（v2 的参数，在 /）"),
-    "": later("认不出"),
-}
 
 
 @click.group("voices", invoke_without_command=True)
 @common_options
 @click.pass_context
 def command(ctx: click.Context, config: Path | None, as_json: bool, debug: bool) -> None:
-    """GPT-SoVITS 的服务器和角色的声音。不写子命令时列出；每个子命令都可以加 --help。"""
+    """语音合成的服务器和角色的声音。不写子命令时列出；每个子命令都可以加 --help。"""
     given = {"config": config, "as_json": as_json, "debug": debug}
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_voices, **given)
@@ -55,27 +47,28 @@ command.add_command(send)
 @command.command("list")
 @common_options
 def list_voices(config: Path | None, as_json: bool, debug: bool) -> None:
-    """列出服务器（接口、流式方式、权重）和角色（每种感情几段参考音频、权重）。不改动服务器。"""
+    """列出服务器（接口、流式方式、权重等）和角色（每种感情几段参考音频、权重）。不改动服务器。"""
     settings = prepare(config, debug)
     servers = asyncio.run(_servers(settings))
     roles = [_role_row(role_id, settings) for role_id in role_folders(settings.data_dir)]
     if as_json:
-        for row in [*servers, *roles]:
+        for seen in servers:
+            about = {"server": seen.server, "reachable": seen.is_reached, "failure": seen.failure or None}
+            print_json({**about, **seen.facts})
+        for row in roles:
             print_json(row)
         return
     rows, errors = [], {}
-    for row in servers:
-        chunks = {True: tr("会"), False: tr("不会"), None: ""}[row["chunked_modes"]]
-        weights = "\n".join(filter(None, row["weights"].values())) or tr("它启动时的")
-        kind = tr(_KINDS[row["api"] or ""]) if row["reachable"] else tr("连不上")
-        rows.append([row["server"], kind, chunks, weights])
-        if row["failure"]:
-            errors[row["server"]] = row["failure"]
+    for seen in servers:
+        kind = seen.kind or tr("认不出") if seen.is_reached else tr("连不上")
+        rows.append([seen.server, kind, seen.more if seen.is_reached else ""])
+        if seen.failure:
+            errors[seen.server] = seen.failure
     if servers:
-        columns = [tr("服务器"), tr("接口"), tr("句内分块（方式 2、3）"), tr("角色没有权重时用")]
+        columns = [tr("服务器"), tr("接口"), tr("说明")]
         print_table(columns, rows, wraps=columns[2:])
     else:
-        click.echo(tr("没有 GPT-SoVITS 服务器。在 gpt_sovits.servers 里写上，如 [http://192.168.1.9:9880]。"))
+        click.echo(_no_server())
     rows = []
     for row in roles:
         clips = tr("、").join(f"{name} {count}" for name, count in row.get("references", {}).items())
@@ -111,26 +104,8 @@ def test(
     sys.exit(0 if all(row["ok"] for row in rows) else 1)
 
 
-async def _servers(settings: Settings) -> list[dict[str, Any]]:
-    sovits = settings.gpt_sovits
-    written = written_addresses(sovits)
-    wait_s = sovits.connect_timeout_s
-    found = iter(await asyncio.gather(*(look_at(place.url, wait_s) for place in written if place.url)))
-    rows = []
-    for place in written:
-        seen = next(found) if place.url else None
-        dialect = seen.dialect if seen else None
-        rows.append(
-            {
-                "server": place.url or place.written,
-                "reachable": bool(seen and seen.is_reached),
-                "api": seen.kind or None if seen else None,
-                "chunked_modes": dialect.api == "v2" and dialect.knows_chunks if dialect else None,
-                "weights": {"gpt": sovits.gpt_weights, "sovits": sovits.sovits_weights},
-                "failure": (seen.reason or None) if seen else place.problem,
-            }
-        )
-    return rows
+async def _servers(settings: Settings) -> list[SeenServer]:
+    return [seen for name in ENGINES for seen in await engine_of(name).look(settings)]
 
 
 def _role_row(role_id: str, settings: Settings) -> dict[str, Any]:
@@ -148,18 +123,19 @@ def _role_row(role_id: str, settings: Settings) -> dict[str, Any]:
 
 async def _test(settings: Settings, role: Role, text: str, out: Path | None) -> list[dict[str, Any]]:
     """Ask one server after the other, so that none takes another's time."""
-    urls = addresses(settings.gpt_sovits)
-    reader = ReplyReader(role.emotion_names)
-    segments = reader.feed(text) + reader.finish()
+    servers = [(name, *one) for name in ENGINES for one in engine_of(name).servers(settings).items()]
+    if not servers:
+        raise SettingsError(_no_server())
+    segments = read_reply([text], role.emotion_names)
     if not segments:
         raise SettingsError(tr("--text 里没有可以说的字。例如：--text 【高兴】今天真好！"))
     spoken = "".join(segment.text for segment in segments)
     clip = ClipChooser(role, reply=0).clip(segments[0].emotion)
     rows = []
-    for number, url in enumerate(urls, 1):
-        row, sound, rate_hz = await _speak(settings, url, spoken, clip)
+    for number, (engine, place, alone) in enumerate(servers, 1):
+        row, sound, rate_hz = await _speak(engine_of(engine).open_engine(alone), place, spoken, clip)
         if out and row["ok"]:
-            file = out.with_name(f"{out.stem}-{number}{out.suffix}") if len(urls) > 1 else out
+            file = out.with_name(f"{out.stem}-{number}{out.suffix}") if len(servers) > 1 else out
             try:
                 write_wav(file, sound, rate_hz)
             except OSError as exc:
@@ -175,13 +151,13 @@ async def _test(settings: Settings, role: Role, text: str, out: Path | None) -> 
     return rows
 
 
-async def _speak(settings: Settings, url: str, text: str, clip: Clip) -> tuple[dict[str, Any], Samples, int]:
-    row: dict[str, Any] = {"server": url, "ok": False, "emotion": clip.emotion or None}
+async def _speak(
+    synthesizer: Synthesizer, place: str, text: str, clip: Clip
+) -> tuple[dict[str, Any], Samples, int]:
+    row: dict[str, Any] = {"server": place, "ok": False, "emotion": clip.emotion or None}
     row["reference"] = clip.reference.path if clip.reference else None
     parts: list[Samples] = []
     rate_hz, first_s, began = 0, 0.0, time.monotonic()
-    one_server = settings.gpt_sovits.model_copy(update={"servers": [url]})
-    synthesizer = GptSovitsSynthesizer(one_server)
     try:
         async with contextlib.aclosing(synthesizer.synthesize(text, clip)) as chunks:
             async for chunk in chunks:
@@ -229,8 +205,14 @@ def _print_test(rows: list[dict[str, Any]]) -> None:
     _print_errors(errors)
     if any(row.get("rtf", 0) >= 1 for row in rows):
         click.echo(
-            tr("实时率超过 1：说话会断断续续。换快一些的显卡，或把 gpt_sovits.streaming_mode 设为 fast。")
+            tr(
+                "实时率超过 1：说话会断断续续。换快一些的显卡；GPT-SoVITS 可把 gpt_sovits.streaming_mode 设为 fast。"
+            )
         )
+
+
+def _no_server() -> str:
+    return tr("没有语音合成的服务器。在 gpt_sovits.servers 里写上，如 [http://192.168.1.9:9880]。")
 
 
 def _print_errors(errors: dict[str, str]) -> None:

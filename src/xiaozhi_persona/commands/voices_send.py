@@ -11,10 +11,14 @@ from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.own_settings import own_file, put_settings
 from xiaozhi_persona.errors import SettingsError, own_command
 from xiaozhi_persona.language import later, tr
+from xiaozhi_persona.providers.tts.gpt_sovits.probe import DEFAULT_PORT
 from xiaozhi_persona.roles.role import Role, role_of_settings
 from xiaozhi_persona.settings_files import find_files
 
-_START = {"v1": "python api.py -a 0.0.0.0 -p 9880", "v2": "python api_v2.py -a 0.0.0.0 -p 9880"}
+_START = {
+    api: f"python {script} -a 0.0.0.0 -p {DEFAULT_PORT}"
+    for api, script in (("v1", "api.py"), ("v2", "api_v2.py"))
+}
 _README = later("""\
 把这个压缩包解压到 GPT-SoVITS 那台机器的 {parent}，解压后应有 {folder}。
 再在 GPT-SoVITS 的文件夹里启动它（让别的机器也能访问）：

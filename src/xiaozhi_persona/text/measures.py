@@ -1,4 +1,4 @@
-"""What texts are compared by, and what they cost a chat model."""
+"""What texts are compared by, what they cost a chat model, and which of their characters can be sent."""
 
 from __future__ import annotations
 
@@ -20,3 +20,8 @@ def estimated_tokens(text: str) -> int:
     """Return about how many tokens a text has, rather too many: one for a Chinese character, a third for a letter."""
     wide = len(text) - len(_WIDE.sub("", text))
     return wide + (len(text) - wide + 2) // 3
+
+
+def whole_characters(text: str) -> str:
+    """Return the text without halves of characters (lone surrogates), which no UTF-8 can hold."""
+    return text.encode("utf-8", "ignore").decode("utf-8")
