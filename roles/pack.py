@@ -81,6 +81,9 @@ class RoleSheet(_Part):
     mask: str = Field("", description="用户是谁")
     examples: list[str] = Field([], description="说话的样子")
     openings: list[str] = Field([], description="开场白")
+    waiting: list[str] = Field(
+        ["稍等，我看看。"], description="工具要办一会儿时先说的话，每句一轮最多说一次；[] 为不说"
+    )
     prompt: str = Field("", description="其他要求，原样写进提示词")
     language: str = Field("", description="说的语言，如 zh、中英混合；留空用 gpt_sovits 的默认")
     reference_language: str = Field("", description="参考音频的语言，如 ja；留空时看文字")

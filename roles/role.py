@@ -26,7 +26,7 @@ PACKS = Path(__file__).resolve().parent / "packs"
 _WEEKDAYS = "一二三四五六日"
 _SPOKEN = "你的话会被念出来：用口语，每次一到三句，不用 Markdown、列表、网址和表情符号。"
 _PLACEHOLDER = re.compile(r"\{\{\s*(char|user)\s*\}\}", re.IGNORECASE)
-_FILLED = ("description", "personality", "mask", "examples", "openings", "prompt")
+_FILLED = ("description", "personality", "mask", "examples", "openings", "waiting", "prompt")
 
 
 _T = TypeVar("_T")
@@ -109,10 +109,16 @@ class Role:
         """What it may say first, with its emotion tags."""
         return tuple(self.sheet.openings)
 
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """What it may say when an answer takes a while, with its emotion tags."""
+        return tuple(self.sheet.waiting)
+
     @cached_property
     def fixed_sentences(self) -> frozenset[str]:
-        """The sentences of the openings, cut as they are spoken."""
-        return frozenset(text for opening in self.openings for text in pieces_of(opening, self.emotion_names))
+        """The sentences of the openings and of what it says meanwhile, cut as they are spoken."""
+        phrases = (*self.openings, *self.waiting)
+        return frozenset(text for phrase in phrases for text in pieces_of(phrase, self.emotion_names))
 
     @cached_property
     def lore_files(self) -> tuple[Path, ...]:

@@ -72,9 +72,11 @@ async def piping() -> AsyncIterator[Piping]:
     """Make a pipeline that speaks a reply; all of them are closed when the test ends."""
     made: list[SpeechPipeline] = []
 
-    def make(synthesizer: Any, *chunks: str, timeout_s: float = 5.0, finish: bool = True) -> SpeechPipeline:
+    def make(
+        synthesizer: Any, *chunks: str, timeout_s: float = 5.0, finish: bool = True, **more: Any
+    ) -> SpeechPipeline:
         pipeline = SpeechPipeline(
-            synthesizer, EmotionChoices(Casting(Settings()), Settings()).of(), timeout_s=timeout_s
+            synthesizer, EmotionChoices(Casting(Settings()), Settings()).of(), timeout_s=timeout_s, **more
         )
         made.append(pipeline)
         for chunk in chunks:
@@ -409,3 +411,38 @@ async def test_a_sentence_that_is_being_heard_is_said_to_its_end(piping: Piping)
     held.set()
     assert len([packet async for packet in packets]) > 1
     assert [text for text, _ in await spoken(pipeline)] == ["你好呀朋友。"]
+
+
+async def test_a_phrase_of_ours_is_known_by_itself_and_not_by_its_words(piping: Piping) -> None:
+    speech = piping(FakeSynthesizer(), finish=False)
+    speech.aside("等一下。")
+    speech.feed("好的我来看一看。")
+    speech.feed("等一下。\n")
+    speech.aside("等一下。")
+    speech.finish()
+    said = [(sentence.subtitle, sentence.is_aside) async for sentence in speech]
+    assert said == [("等一下。", True), ("好的我来看一看。", False), ("等一下。", False), ("等一下。", True)]
+    assert speech.characters == 12 and speech.is_idle
+
+
+@pytest.mark.parametrize("is_answered", [False, True])
+async def test_a_phrase_of_ours_is_no_reply(piping: Piping, is_answered: bool) -> None:
+    speech = piping(FakeSynthesizer(), finish=False, phrases=Settings().phrases)
+    speech.aside("等一下。")
+    speech.feed("好。" * is_answered)
+    speech.finish()
+    said = [sentence.subtitle async for sentence in speech]
+    assert ("连不上大脑" in "".join(said)) is not is_answered
+
+
+async def test_a_phrase_of_ours_is_said_though_all_before_it_was_thinking(piping: Piping) -> None:
+    held = asyncio.Event()
+    steps = Steps(held, tone(0.1))
+    speech = piping(steps, "用户在打招呼。我要热情一点。还有", finish=False)
+    await until(lambda: steps.running == 1)
+    speech.aside("等一下。")
+    speech.feed("</think>你好呀朋友。")
+    speech.finish()
+    held.set()
+    said = [(sentence.subtitle, sentence.is_aside) async for sentence in speech]
+    assert said[1:] == [("等一下。", True), ("你好呀朋友。", False)]

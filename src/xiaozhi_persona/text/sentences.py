@@ -53,6 +53,8 @@ class Segment:
     """What a tag or a leading emoji asked for, None when there was none."""
     from_emoji: bool = False
     """Whether it was an emoji."""
+    is_aside: bool = False
+    """Whether it is a phrase of ours beside the reply."""
     is_restart: bool = False
     """Whether all before it turned out to be what the model thought: who has not said it leaves it unsaid."""
 
@@ -73,7 +75,11 @@ class Segment:
             else " "
         )
         text = self.text + between + following.text
-        alike = (self.emotion, self.from_emoji) == (following.emotion, following.from_emoji)
+        alike = (self.emotion, self.from_emoji, self.is_aside) == (
+            following.emotion,
+            following.from_emoji,
+            following.is_aside,
+        )
         return (
             replace(self, text=text)
             if alike and not following.is_restart and len(text) <= MAX_CHARACTERS
