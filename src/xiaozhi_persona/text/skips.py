@@ -19,7 +19,8 @@ MAX_LOOKAHEAD = 12
 ADDRESS_END = re.compile(r"[^!-~]|[<>()\[\]{}|\\^`]")
 _ADDRESS_TRAILING = ".,!?;:'\"*_~"
 _MAX_TRAILING = 12
-_MAX_TAG, _MAX_PHRASE = 60, 60
+_MAX_TAG = 60
+_MAX_PHRASE, _MAX_LATIN_PHRASE = 24, 60
 _SENTENCE_END = "\n。！？!?"
 
 
@@ -125,7 +126,7 @@ class Phrase(Skip):
             closed
             or character == "\n"
             or self._text[-1:] in tuple(_SENTENCE_END)
-            or len(self._text) > _MAX_PHRASE
+            or len(self._text) >= (_MAX_LATIN_PHRASE if self._text.isascii() else _MAX_PHRASE)
         ):
             self.ended, self.emotion = True, self._names.within(self._text)
             return int(closed)
