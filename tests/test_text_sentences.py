@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -175,6 +176,30 @@ def test_a_sentence_before_thinking_or_an_address_does_not_wait_for_its_end() ->
     for skipped in ("<think>", "https://a"):
         reader = ReplyReader(built_in_names())
         assert [segment.text for segment in reader.feed("好的。" + skipped)] == ["好的。"]
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        '{"emotion":"happy","text":"',
+        '```json\n[{"mood": "happy", "reply": "',
+        '好的。\n{"情绪":"开心","回复":"',
+        "{'text': '",
+    ],
+)
+def test_a_reply_in_json_is_heard_while_its_string_is_read(begun: str) -> None:
+    reader = ReplyReader(built_in_names())
+    reader.feed(begun)
+    assert not reader.feed("今天天气好。")
+    assert [segment.text for segment in reader.feed("走")] == ["今天天气好。"]
+
+
+@pytest.mark.parametrize("pattern", ['{"', '{"text":"', '"', "\\u", '{"a":[', '"text":"",'])
+@pytest.mark.parametrize("before", ["", '{"text":"', '[{"'])
+def test_json_takes_time_that_grows_with_the_text(before: str, pattern: str) -> None:
+    started = time.process_time()
+    read([before + pattern * (20_000 // len(pattern))])
+    assert time.process_time() - started < 1.5
 
 
 PARTS = st.sampled_from(

@@ -68,7 +68,7 @@ def _inside(buffer: str, closers: str) -> tuple[str, str]:
         if character in _ROUND and buffer[0] not in _ROUND:
             continue
         if character in CLOSERS or character in _END:
-            if buffer[0] in _ROUND and not has_words(inner[:i]):
+            if buffer[0] in _ROUND and not has_words(inner[:i]) and (i or character in _END):
                 continue  # a face
             after = inner[i + 1 : i + 2]
             if character in CLOSERS or (after and after not in closers and after not in _END):
