@@ -38,7 +38,7 @@ _THINK, _THOUGHT = "<think>", re.compile("</think>", re.IGNORECASE)
 _FENCE = "```"
 _FENCE_HEAD = re.compile(r"```[A-Za-z_]*\s*")
 _FUNCTION = re.compile(r"<function=([^>\s]+)>(.*?)(?:</function>|$)", re.DOTALL)
-_PARAMETER = re.compile(r"<parameter=([^>\s]+)>\s*(.*?)\s*(?:</parameter>|$)", re.DOTALL)
+_PARAMETER = re.compile(r"<parameter=([^>\s]+)>(.*?)(?:</parameter>|$)", re.DOTALL)
 _MARKED = re.compile(  # functions.name:0 <mark> {...}, name <mark> ```json {...}```
     r"(?:functions\.)?([\w-]+)(?::\d+)?\s*(?:<\|tool_call_argument_begin\|>|\n?```json)\s*(\{.*?\})\s*(?:```|<|$)",
     re.DOTALL,
@@ -206,7 +206,7 @@ def _calls_in(text: str, names: Sequence[str]) -> list[ToolCall]:
     """Return the calls that a text is, [] when it is none."""
     text = text.strip().strip("`").strip()
     if functions := _FUNCTION.findall(text):
-        return [_call(name, dict(_PARAMETER.findall(body)) or body) for name, body in functions]
+        return [_call(name, _parameters(body) or body) for name, body in functions]
     if marked := _MARKED.findall(text):
         return [_call(name, body) for name, body in marked]
     name = text.partition("(")[0].strip()
@@ -216,6 +216,10 @@ def _calls_in(text: str, names: Sequence[str]) -> list[ToolCall]:
     return [
         call for item in (value if isinstance(value, list) else [value]) for call in _calls_of(item, names)
     ]
+
+
+def _parameters(body: str) -> dict[str, str]:
+    return {name: value.strip() for name, value in _PARAMETER.findall(body)}
 
 
 def _calls_of(item: Any, names: Sequence[str]) -> Iterator[ToolCall]:

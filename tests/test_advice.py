@@ -20,7 +20,7 @@ from xiaozhi_persona.errors import STARTED_AS, own_command, pip_install
 ROOT = Path(__file__).resolve().parents[1]
 
 NOT_SAID_BY_THIS_PROCESS = {
-    "providers/host/doors.py": "stands in the host's files, and is said by them",
+    "src/xiaozhi_persona/installer/door_files.py": "stands in the host's files, and is said by them",
     "src/xiaozhi_persona/installer/docker.py": "runs in the image, which has no run.py; or in a checkout that is not there",
     "src/xiaozhi_persona/installer/install.py": "a comment in a file that stays",
     "bridge/client/mcp.py": "a name in the protocol",
