@@ -15,6 +15,7 @@ from xiaozhi_persona.memory.fact_types import (
     LIKES,
     NAME,
     PET,
+    SCHOOL,
     SELF,
     WORKPLACE,
     Finding,
@@ -35,8 +36,10 @@ _KIN = {
     "wife": "老婆", "husband": "老公", "son": "儿子", "daughter": "女儿", "mother": "妈妈", "mom": "妈妈", "father": "爸爸",
     "dad": "爸爸", "brother": "兄弟", "sister": "姐妹", "girlfriend": "女朋友", "boyfriend": "男朋友", **_PETS,
 }  # fmt: skip
-_ADVERB = r"(?:really |also |still |just |now |actually )*"
-_THING = r"(?!(?:you|it|this|that|these|those|them|him|her|me|us|to be|when|how|what|where|who)\b)(.{2,30})"
+_ADVERB = r"(?:really |also |still |just |now |actually |currently )*"
+_THING = r"(?!(?:you|it|this|that|these|those|them|him|her|me|us|to be|when|how|what|where|who|the way|my|your)\b)(.{2,30}?)"
+_PLACE = r"(?!(?:an?|the|my|your|his|her|this|that|fear|hope|peace|here|there)\b)([a-z][a-z .,'-]{1,30}?)"
+_NO_MORE = r"(?: any ?more| any longer| now)?"
 _NO_JOB = (
     "(?:listener|lover|player|believer|beginner|winner|loser|member|customer|user|owner|stranger|sister|brother|father|mother"
     "|daughter|learner|smoker|drinker|sleeper|eater|speaker|thinker|bother|survivor|visitor|minor|neighbor|tourist|optimist|pessimist)"
@@ -46,16 +49,31 @@ _PATTERNS = [
     for words, attribute, tense in (
         (r"my name(?:'s| is) (?!not )([a-z][a-z .'-]{0,30})", NAME, "is"),
         (r"(?:please )?call me ([a-z][a-z .'-]{0,30})", CALLED, "is"),
-        (rf"i(?: am|'m) {_ADVERB}not allergic to {_THING}", ALLERGY, "not"),
+        (rf"i(?: am|'m) {_ADVERB}(?:not|no longer) allergic to {_THING}{_NO_MORE}", ALLERGY, "not"),
         (rf"i(?: am|'m) {_ADVERB}allergic to {_THING}", ALLERGY, "is"),
-        (rf"i {_ADVERB}(?:live in|(?:have )?moved to) (.{{2,30}})", HOME, "is"),
-        (r"i used to live in (.{2,30})", HOME, "was"),
+        (rf"i(?:'ve| have)? {_ADVERB}(?:live in|(?:have )?moved (?:back )?to) {_PLACE}", HOME, "is"),
+        (rf"i {_ADVERB}(?:no longer live|(?:do not|don't) {_ADVERB}live) in {_PLACE}{_NO_MORE}", HOME, "not"),
+        (rf"i used to live in {_PLACE}", HOME, "was"),
         (r"my birthday is (?:on )?(.{3,30})", BIRTHDAY, "is"),
-        (r"i(?: am|'m) (\d{1,3}) years old", AGE, "is"),
+        (r"i(?: am|'m) (\d{1,3})(?: years old)?", AGE, "is"),
+        (rf"i {_ADVERB}no longer (?:like|love|enjoy) {_THING}", LIKES, "not"),
+        (rf"i {_ADVERB}(?:do not|don't) {_ADVERB}(?:like|love|enjoy) {_THING} any ?more", LIKES, "not"),
+        (
+            rf"i {_ADVERB}(?:no longer|(?:do not|don't)) {_ADVERB}(?:hate|dislike|mind) {_THING}{_NO_MORE}",
+            DISLIKES,
+            "not",
+        ),
+        (rf"i used to (?:like|love|enjoy) {_THING}", LIKES, "was"),
         (rf"i {_ADVERB}(?:do not|don't) {_ADVERB}like {_THING}", DISLIKES, "is"),
         (rf"i {_ADVERB}(?:hate|dislike) {_THING}", DISLIKES, "is"),
         (rf"i {_ADVERB}(?:like|love|enjoy) {_THING}", LIKES, "is"),
-        (rf"i {_ADVERB}work (?:at|for) (.{{2,30}})", WORKPLACE, "is"),
+        (rf"i used to work (?:at|for) {_PLACE}", WORKPLACE, "was"),
+        (
+            rf"i {_ADVERB}(?:no longer work|(?:do not|don't) {_ADVERB}work) (?:at|for) {_PLACE}{_NO_MORE}",
+            WORKPLACE,
+            "not",
+        ),
+        (rf"i {_ADVERB}work (?:at|for) {_PLACE}", WORKPLACE, "is"),
         (
             rf"i(?: am|'m) {_ADVERB}an? (?!.*{_NO_JOB}$)([a-z ]{{0,20}}(?:er|or|ist|nurse|student|chef))",
             JOB,
@@ -63,8 +81,24 @@ _PATTERNS = [
         ),
     )
 ]
+_QUIT = pattern(
+    r"i(?:'ve| have)? (?:just |finally )?(?:quit|left|lost|resigned from) my job|i (?:got|was) (?:laid off|fired)|i(?:'ve| have)? (?:just )?(?:retired|resigned)",
+    re.IGNORECASE,
+)
+_GRADUATED = pattern(r"i(?:'ve| have)? (?:just |finally )?graduated(?: from .{2,30})?", re.IGNORECASE)
+_AGE = pattern(
+    r"(?:he|she|it)(?:'s| is) (?:now |already )?(\d{1,3}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen"
+    r"|sixteen|seventeen|eighteen|nineteen|twenty)(?: (?:years|months) old)?",
+    re.IGNORECASE,
+)
+_VALUE_ENDS = pattern(
+    r" (?:but|because|since|so|although|though|while|unless|except|more than|rather than|instead of|with my|with the|with our|and (?:i|he|she|it|we|they|my))\b.*",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Where the value is over, though the clause goes on."""
+_WITH = pattern(r" (?:with|for|near|next to|and) .*", re.IGNORECASE | re.DOTALL)
 _OF_ONESELF = pattern(r"i\b|i'm|my\b|call|please", re.IGNORECASE)
-_AND = pattern(r" and (?=i\b|i'm\b|my\b)", re.IGNORECASE)
+_AND = pattern(r",? (?:and|but) (?=(?:i|my|he|she|it)\b)", re.IGNORECASE)
 _WHEN = pattern(
     r" (?:last (?:week|month|year)|(?:a|two|three|\d+) (?:days?|weeks?|months?|years?) ago|yesterday|recently|now|today)$",
     re.IGNORECASE,
@@ -78,13 +112,26 @@ _NAMED = pattern(
 
 def find_english(clause: str) -> list[Finding]:
     """Return the facts that an English clause tells."""
-    parts = _AND.split(clause)
-    return [finding for part in parts for finding in _in_part(_WHEN.sub("", part.strip(" .")))]
+    found: list[Finding] = []
+    for part in _AND.split(clause):
+        plain = _WHEN.sub("", part.strip(" ."))
+        age = (
+            _AGE.fullmatch(plain)
+            if found and found[-1].attribute == NAME and found[-1].subject != SELF
+            else None
+        )
+        found += [Finding(found[-1].subject, AGE, age[1])] if age else _in_part(plain)
+    return found
 
 
 def _in_part(clause: str) -> list[Finding]:
     if not _OF_ONESELF.match(clause):
         return []
+    clause = _VALUE_ENDS.sub("", clause)
+    if _QUIT.fullmatch(clause):
+        return [Finding(SELF, WORKPLACE, "", "not"), Finding(SELF, JOB, "", "not")]
+    if _GRADUATED.fullmatch(clause):
+        return [Finding(SELF, SCHOOL, "", "not")]
     named = _NAMED.fullmatch(clause)
     if named:
         word = (named[1] or named[2]).lower()
@@ -94,5 +141,6 @@ def _in_part(clause: str) -> list[Finding]:
     for words, attribute, tense in _PATTERNS:
         match = words.fullmatch(clause)
         if match:
-            return [Finding(SELF, attribute, match[1].strip(), tense)]  # type: ignore[arg-type]
+            value = _WITH.sub("", match[1]) if attribute == HOME else match[1]
+            return [Finding(SELF, attribute, value.strip(" ,"), tense)]  # type: ignore[arg-type]
     return []

@@ -15,12 +15,13 @@ QUESTION = pattern(
 ASKED_BACK = pattern("(?:对|是|没错|不是|这样)(?:吗|么|吧|不对|不是)|对不对|是不是")
 """A clause that turns the sentence before it into a question."""
 SUPPOSED = pattern(
-    r"梦见|梦到|据说|听说|传说|比如|例如|小说里|电影里|故事里|歌里|人家说|别人说|[他她]们?说|以为|本来|原本|差点|差一点|希望|但愿|恨不得|好想"
+    r"据说|听说|传说|比如|例如|人家说|别人说|[他她]们?说|以为|本来|原本|差点|差一点|希望|但愿|恨不得|好想|怀疑|也许|说不定|搞不好"
+    r"|从来?都?没|从未|不曾|未曾"
 )
 """What a clause with one of these says is not so, or only said by others."""
 CONDITION = pattern(
-    rf"如果|假如|(?<![主重不])要是|要不是|假设|假使|倘若|万一|的话|假装|扮演|装作|想象|幻想|玩.{{0,4}}游戏|过家家|比方|{followed('等我', '(?:了|以后|之后|时候?)$')}|只要|除非|翻译(?:一下|成|这)|造句|台词|歌词|讲.{{0,4}}故事|写.{{0,3}}[首篇]|读到|跟我[念读说]"
-    r"|\b(?:if|suppose|imagine|pretend|wish|unless)\b",
+    rf"如果|假如|(?<![主重不])要是|要不是|假设|假使|倘若|万一|的话|假装|扮演|装作|想象|幻想|玩.{{0,4}}游戏|过家家|比方|{followed('等我', '(?:了|以后|之后|时候?)$')}|只要|除非|翻译(?:一下|成|这)|造句|台词|歌词|绕口令|笑话|剧本|梦[见到里]|(?:小说|电影|游戏|故事|歌|书|电视|剧|漫画|动画|动漫)[里中]|讲.{{0,4}}故事|写.{{0,3}}[首篇]|读到|跟我[念读说]"
+    r"|\b(?:if|suppose|imagine|pretend\w*|wish|unless|dream(?:ed|t)?|joke|lyrics|translate)\b|もし|夢で",
     re.IGNORECASE,
 )
 """The whole sentence after one of these is only supposed."""
@@ -28,6 +29,12 @@ OTHERS_WORDS = pattern(
     rf"^(?!我(?!们?家?的?(?:{KIN}|{OTHERS}))).*(?<![老实来话该以再理白么如心得])(?:说|说道|写道|唱道|喊道?|回答|问我?|念)[:：]?$"
 )
 """After this clause somebody else speaks."""
+TAKEN_BACK = pattern(
+    "(?:[哈嘻呵嘿]*(?:我|都|只|就|是|刚才|跟你|和你)*(?:逗你(?:玩|呢)?|骗你|骗人|开(?:个|的)?玩笑|说着玩|闹着玩|说笑|瞎说|胡说|乱说|瞎编|编|吹牛|吹|忽悠你|假|唬你|蒙你|哄你)(?:的|呢|啦|而已|了)*(?:哈)*"
+    "|才怪|(?:i(?:'m| am|'m only| was)? )?(?:just |only )?(?:kidding|joking|messing with you)|jk|not really|冗談(?:です|だよ)?|嘘(?:です|だよ)?)",
+    re.IGNORECASE,
+)
+"""Said after something, it makes it a joke."""
 QUOTATION = pattern(r"[“「『\"][^”」』\"]*[”」』\"]?")
 OF_ONESELF = pattern(r"我|俺|咱|\bI\b|\bmy\b")
 """A quotation with one of these holds what somebody says of himself."""
@@ -37,6 +44,8 @@ LEAD = pattern(
 )
 TAIL = "啊呀哦呢吧啦嘛哈~～… "
 """Characters that end a clause and say nothing."""
+FOUND_OUT = pattern("^[^没谁不，]{0,8}?(?:发现|查出来?|检查出来?|确诊|查了)了?[:：]?(?=我)")
+"""What is found out is so."""
 SUBJECT = rf"(?:我(?:家|家里)?的?(?P<other>{KIN}|{OTHERS}|{PETS})|(?P<me>我|俺|本人))"
 PAST = "以前|之前|曾经|原来|原先|从前|过去|小时候"
 ONE_TIME = "去年|前年|上个?月|上周|上学期|那时候?|当时"
@@ -66,6 +75,12 @@ BAD_THING = pattern(
 MEAL = pattern("^(?:吃|喝)?(?:早|午|晚|中)?(?:饭|餐|早饭|晚饭|午饭|宵夜|夜宵|药|东西|水|亏|苦|醋|惊)了?$")
 SINCE = pattern(rf"(?<!{N[:-1]}半]){N[:-1]}半]+多?(?:年|个月|天|周|个星期).*", re.DOTALL)
 _BETWEEN = pattern(r"、|还有|以及|(?<=.)和(?!平)|(?<=.)跟")
+_ONE_PHRASE = pattern(
+    "的|^(?:在|和|跟|与|给|把|对|从|用|为|去|到|陪|帮|教|让|带|比)|[一二两三四五六七八九十几]起"
+)
+"""Several things with one of these hang together: 西班牙的文化和音乐, 在海边和山里散步."""
+_MORE_THAN = pattern("(?:多过|胜过|多于|大过|远超|超过|而不是|不是|甚于).*", re.DOTALL)
+_MAX_THING_CHARS = 20
 _OF = pattern(r"(?<=.)(?:的了?|了)$")
 
 Rule = Callable[[re.Match[str], str], "list[Finding]"]
@@ -89,7 +104,8 @@ def adding_to(rules: Rules) -> Callable[[str], Callable[[Rule], Rule]]:
 
 def things(value: str) -> Iterator[str]:
     """Yield the things of 苹果、香蕉和橙子, without those that are none."""
-    for part in _BETWEEN.split(value):
+    value = _MORE_THAN.sub("", value)
+    for part in [value] if _ONE_PHRASE.search(value.rstrip(TAIL)[:-1]) else _BETWEEN.split(value):
         thing = _OF.sub("", part.strip(" ").rstrip(TAIL))
-        if thing and not BAD_THING.search(thing) and len(thing) <= 20:
+        if thing and not BAD_THING.search(thing) and len(thing) <= _MAX_THING_CHARS:
             yield thing

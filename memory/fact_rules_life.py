@@ -6,10 +6,11 @@ import re
 
 from xiaozhi_persona.memory.fact_patterns import ADVERBS, JOBS, NAMED, SUBJECT, N, Rules, adding_to
 from xiaozhi_persona.memory.fact_types import (
+    ANY,
     FAMILY,
-    FRIEND,
     JOB,
     KIN,
+    LASTING,
     MARRIAGE,
     NAME,
     OTHERS,
@@ -29,12 +30,21 @@ _rule = adding_to(RULES)
 
 _NO_PET = re.compile("^[年天月过的不]|热狗|玩具|毛绒|机器|电子|招财|布[猫狗]|熊猫|一样|似的")
 _NO_WORKPLACE = re.compile(
-    "^(?:家|公司|单位|这|那|学校|外面|认真|努力|好好|拼命|专心|安心|加班|忙|远程|偷偷|一直|线上|地铁|路上|楼)|[地着边]$"
+    "^(?:[一某两几][个家所间]|家|公司|单位|这|那|学校|外面|认真|努力|好好|拼命|专心|安心|加班|忙|远程|偷偷|一直|线上|地铁|路上|楼)|[地着边]$"
 )
+_CHANGED = {
+    "手机": ("手机号", "手机", "电话"), "电话": ("手机号", "手机", "电话"), "号": ("手机号", "手机", "电话"), "微信": ("微信",),
+    "邮箱": ("邮箱",), "车牌": ("车牌",), "工作": (WORKPLACE,), "学校": (SCHOOL,),
+}  # fmt: skip
 _IN_DIGITS = frozenset(("电话", "手机号", "邮箱", "车牌", "身高", "体重", "鞋码", "微信", "学号"))
 _DIGITS = re.compile(f"{N}|[A-Za-z]")
 _PETS = pattern(PETS)
 _NO_JOB = re.compile("^[你他她打过了]|[不梦的]|是|时候|[会成党团队人动学球伤病教社]员$|大师$|宗师$|一员$")
+
+
+@_rule(rf"我(?:们?家)?里?(?:有|养了?)(?:{N}只?|了)?(?P<a>{PETS})(?:和|跟)?{N}?只?条?(?P<b>{PETS})")
+def _pets(match: re.Match[str], who: str) -> list[Finding]:
+    return [Finding(SELF, PET, match["a"]), Finding(SELF, PET, match["b"])]
 
 
 @_rule(
@@ -57,14 +67,47 @@ def _family(match: re.Match[str], who: str) -> list[Finding]:
     return [Finding(SELF, FAMILY, kin)] + ([Finding(kin, NAME, match["n"])] if match["n"] else [])
 
 
-@_rule(rf"我有{N}*(?:个|位|名)?(?:{OTHERS})(?:的?名?字?叫做?){NAMED}")
+@_rule(rf"我有{N}*(?:个|位|名)?(?P<who>{OTHERS})(?:的?名?字?叫做?){NAMED}")
 def _friend(match: re.Match[str], who: str) -> list[Finding]:
-    return [Finding(SELF, FRIEND, match["v"])]
+    return [Finding(subject_of(match["who"]), NAME, match["v"])]
+
+
+@_rule(
+    rf"我(?:们?家里?)?的?(?P<who>{PETS}|{KIN})(?:[^，的叫说]{{0,6}}?)(?:去世|过世|病逝|离世|死|走丢|跑丢|丢|不在|没|送人|去了喵星|去了汪星)了"
+)
+def _gone(match: re.Match[str], who: str) -> list[Finding]:
+    gone = subject_of(match["who"])
+    kept_as = [Finding(SELF, kind, gone, "not") for kind in (PET, FAMILY)]
+    return [*kept_as, Finding(gone, ANY, "", "not")]
+
+
+@_rule("我(?:们|(?:和|跟|与).{1,8}?)?(?:已经|上周|上个?月|昨天|前天|今天|最近|刚|去年)?(?:分手|散伙)了")
+def _parted(match: re.Match[str], who: str) -> list[Finding]:
+    return _without(("女朋友", "男朋友"))
+
+
+@_rule(rf"{SUBJECT}{ADVERBS}(?:大学|高中|初中|小学|硕士|博士|研究生|本科|学校|从.{{1,10}})?毕业了?")
+def _graduated(match: re.Match[str], who: str) -> list[Finding]:
+    return [Finding(who, SCHOOL, "", "not")]
+
+
+@_rule(
+    rf"我{ADVERBS}换了?(?:一?个)?(?:新)?(?P<a>手机号码?|电话号码?|电话|号码|号|微信号?|邮箱|车牌号?|工作|学校)了?"
+)
+def _changed(match: re.Match[str], who: str) -> list[Finding]:
+    return [Finding(SELF, attribute, "", "not") for attribute in _CHANGED[match["a"].rstrip("码")[:2]]]
+
+
+def _without(partners: tuple[str, ...]) -> list[Finding]:
+    return [Finding(who, what, "", "not") for who in partners for what in (ANY, *LASTING)] + [
+        Finding(SELF, FAMILY, who, "not") for who in partners
+    ]
 
 
 @_rule(rf"{SUBJECT}{ADVERBS}(?P<v>结婚|离婚|单身|订婚|怀孕)了?")
 def _marriage(match: re.Match[str], who: str) -> list[Finding]:
-    return [Finding(who, MARRIAGE, match["v"])]
+    over = _without(("老公", "老婆")) if match["v"] == "离婚" and who == SELF else []
+    return [*over, Finding(who, MARRIAGE, match["v"])]
 
 
 @_rule(rf"{SUBJECT}{ADVERBS}(?P<v>辞职|离职|失业|被裁|退休)了")

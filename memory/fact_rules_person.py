@@ -22,19 +22,22 @@ from xiaozhi_persona.memory.fact_types import (
     AGE,
     BIRTHDAY,
     CALLED,
-    FRIEND,
     HOME,
     HOMETOWN,
+    KIN,
     NAME,
-    OTHERS,
+    PETS,
     SELF,
     SURNAME,
     Finding,
+    subject_of,
 )
+from xiaozhi_persona.memory.patterns import pattern
 
 RULES: Rules = []
 _rule = adding_to(RULES)
 
+_STAYED = pattern("(?:已经|都)?(?:住|待|呆|生活|工作|定居)了?$")
 _NOT_CALLED = re.compile("起|来|去|做|回家|^[走等吃干看说听买写出睡别怎快打先再滚]|名字")
 
 
@@ -45,7 +48,15 @@ def _name(match: re.Match[str], who: str) -> list[Finding]:
     name = match["v"].strip()
     if BAD_NAME.search(name):
         return []
-    return [Finding(SELF, FRIEND, name) if who in OTHERS.split("|") else Finding(who, NAME, name)]
+    return [Finding(who, NAME, name)]
+
+
+@_rule(
+    rf"我?(?:给|帮)我?家?里?的?(?P<who>{PETS}|{KIN})(?:改|换)了?一?个?新?名字?了?(?:[，]?(?:现在)?(?:叫|叫做|改叫){NAMED})?"
+)
+def _renamed(match: re.Match[str], who: str) -> list[Finding]:
+    whom = subject_of(match["who"])
+    return [Finding(whom, NAME, "", "not")] + ([Finding(whom, NAME, match["v"])] if match["v"] else [])
 
 
 @_rule(rf"{SUBJECT}不叫{NAMED}了?")
@@ -87,10 +98,10 @@ def _once_lived(match: re.Match[str], who: str) -> list[Finding]:
 
 @_rule(
     rf"{SUBJECT}{ADVERBS}(?:是)?(?:住在|住到|搬家?到|搬去|搬来|搬回|定居在?|移居到?|的?家住在?|的?家在|住)了?"
-    rf"{PLACE}(?:了|住|这边|那边|定居|生活|附近)*"
+    rf"{PLACE}(?:了|去|来|住|这边|那边|定居|生活|附近|工作|上班|上学|读书|念书|发展|打工|做生意|创业|养老)*"
 )
 def _home(match: re.Match[str], who: str) -> list[Finding]:
-    place = SINCE.sub("", match["v"])
+    place = _STAYED.sub("", SINCE.sub("", match["v"]))
     return [] if len(place) < 2 or BAD_PLACE.search(place) else [Finding(who, HOME, place)]
 
 
@@ -111,6 +122,7 @@ def _birthday(match: re.Match[str], who: str) -> list[Finding]:
     return [Finding(who, BIRTHDAY, match["v"] or match["v2"])]
 
 
-@_rule(rf"{SUBJECT}{ADVERBS}(?:快|满|刚满)?(?P<v>{N}{{1,3}}岁半?)了?")
+@_rule(rf"{SUBJECT}{ADVERBS}(?:满|刚满)?(?P<v>(?:快|快要|差不多|大概)?{N}{{1,3}}岁半?)了?")
+@_rule(rf"{SUBJECT}今年(?:已经|刚|满|刚满|才)?(?P<v>\d{{1,3}})了?")
 def _age(match: re.Match[str], who: str) -> list[Finding]:
     return [Finding(who, AGE, match["v"])]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from xiaozhi_persona.memory.fact_patterns import ADVERBS, MEAL, SUBJECT, Rules, adding_to, things
-from xiaozhi_persona.memory.fact_types import ALLERGY, AVOIDS, DISLIKES, LIKES, Finding
+from xiaozhi_persona.memory.fact_types import ALLERGY, AVOIDS, DIET, DISLIKES, LIKES, Finding
 from xiaozhi_persona.memory.patterns import Words
 
 RULES: Rules = []
@@ -14,6 +14,7 @@ _rule = adding_to(RULES)
 _EATEN = re.compile("一?[吃喝碰](?=.)")
 _WHEN_EATEN = Words("都|就|也|会")
 _NOT_SURE = Words("好像|应该|可能|似乎|其实|现在|已经|也|都")
+_AND_NOT = re.compile("(?:也|又)?(?:不|从不)(?:能|会)?[吃喝抽碰]")
 _NO_FAVOURITE = re.compile("[不你他她它这那]")
 _NO_ALLERGEN = re.compile(
     "^点|不|没|皮肤|鼻子|眼睛|[脸手脚身嘴]|季节|经常|容易|老是|总是?|又|突然|严重|最近|今天|昨天|每年|每次|从小|还|已经|一直|好像|可能|有点|.天$"
@@ -39,6 +40,23 @@ def _allergic(match: re.Match[str], who: str) -> list[Finding]:
     return [] if _NO_ALLERGEN.search(told) else [Finding(who, ALLERGY, thing) for thing in things(told)]
 
 
+@_rule(rf"{SUBJECT}{ADVERBS}不再?(?P<v>吃素|吃斋|吃荤)了?")
+def _no_diet(match: re.Match[str], who: str) -> list[Finding]:
+    return [Finding(who, DIET, match["v"], "not")] if match["v"] != "吃荤" else [Finding(who, DIET, "吃素")]
+
+
+@_rule(rf"{SUBJECT}{ADVERBS}(?:是|只|改)?(?P<v>吃素|吃斋)(?:的|了)?")
+def _diet(match: re.Match[str], who: str) -> list[Finding]:
+    return [Finding(who, DIET, match["v"])]
+
+
+@_rule(
+    rf"{SUBJECT}{ADVERBS}(?:喜欢|爱)(?P<do>[吃喝看听玩])的(?P<a>[^是不人]{{0,4}}?)(?:就是|还是|是)(?P<v>.{{1,20}})"
+)
+def _does_best(match: re.Match[str], who: str) -> list[Finding]:
+    return [] if _NO_FAVOURITE.match(match["v"]) else [Finding(who, LIKES, match["do"] + match["v"])]
+
+
 @_rule(
     rf"{SUBJECT}{ADVERBS}(?P<how>喜欢|爱|讨厌|怕|想去)的(?P<a>[^是不]{{1,8}}?)(?:就是|是|叫)(?P<v>.{{1,20}})"
 )
@@ -51,12 +69,21 @@ def _favourite(match: re.Match[str], who: str) -> list[Finding]:
 
 @_rule(rf"{SUBJECT}{ADVERBS}(?:不能?|不会|从不|从来不|戒了?)(?:吃|喝|抽)?(?<=[吃喝抽了戒])(?P<v>.{{1,20}})")
 def _avoids(match: re.Match[str], who: str) -> list[Finding]:
-    return [Finding(who, AVOIDS, thing) for thing in things(match["v"]) if not MEAL.search(thing)]
+    told = _AND_NOT.split(match["v"])
+    return [Finding(who, AVOIDS, one) for part in told for one in things(part) if not MEAL.search(one)]
 
 
-@_rule(
-    rf"{SUBJECT}{ADVERBS}(?:不(?:太|怎么|大|再|是很|是特别)?(?:喜欢|爱)|讨厌|烦|受不了|恨)(?P<v>.{{1,24}})"
-)
+@_rule(rf"{SUBJECT}{ADVERBS}(?:再也不|不再|不再那么)(?:喜欢|爱)(?P<v>.{{1,24}})")
+def _likes_no_more(match: re.Match[str], who: str) -> list[Finding]:
+    return [Finding(who, LIKES, thing, "not") for thing in things(match["v"])]
+
+
+@_rule(rf"{SUBJECT}{ADVERBS}(?:再也不|不再|不怎么|不太|不)(?:讨厌|烦|恨|怕)(?P<v>.{{1,24}})")
+def _hates_no_more(match: re.Match[str], who: str) -> list[Finding]:
+    return [Finding(who, DISLIKES, thing, "not") for thing in things(match["v"])]
+
+
+@_rule(rf"{SUBJECT}{ADVERBS}(?:不(?:太|怎么|大|是很|是特别)?(?:喜欢|爱)|讨厌|烦|受不了|恨)(?P<v>.{{1,24}})")
 def _dislikes(match: re.Match[str], who: str) -> list[Finding]:
     return [Finding(who, DISLIKES, thing) for thing in things(match["v"])]
 

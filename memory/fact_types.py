@@ -14,11 +14,16 @@ SELF = "我"
 
 NAME, CALLED, SURNAME = "名字", "称呼", "姓"
 HOME, HOMETOWN = "住处", "家乡"
+DIET = "饮食"
 BIRTHDAY, AGE = "生日", "年龄"
 LIKES, DISLIKES, AVOIDS, ALLERGY = "喜欢", "不喜欢", "不吃", "过敏"
 FAMILY, FRIEND, PET, MARRIAGE = "家人", "朋友", "宠物", "婚姻"
 JOB, WORKPLACE, SCHOOL = "职业", "工作单位", "学校"
 APPOINTMENT, NOTE, PROFILE = "安排", "备忘", "档案"
+ANY = "*"
+"""As an attribute: all that is known of somebody, but for what stays so for ever."""
+LASTING = (NAME, SURNAME, HOMETOWN, BIRTHDAY)
+"""Whoever has died still has these."""
 MULTI = frozenset({LIKES, DISLIKES, AVOIDS, ALLERGY, FAMILY, FRIEND, PET, APPOINTMENT, NOTE, PROFILE, "爱好"})
 """Attributes that have several values at once. All others have one: a new value ends the old one."""
 OPPOSITES = {LIKES: (DISLIKES, AVOIDS), DISLIKES: (LIKES,), AVOIDS: (LIKES,)}
@@ -29,7 +34,7 @@ KIN = (
     "|大儿子|小儿子|大女儿|小女儿|儿子|女儿|孩子|宝宝|孙子|孙女|外孙女|外孙|老公|老婆|丈夫|妻子|爱人|先生|太太|男朋友|女朋友|男友|女友|未婚妻|未婚夫"
     "|舅舅|舅妈|叔叔|婶婶|阿姨|姑姑|姑父|姨妈|侄子|侄女|外甥女|外甥|爸|妈|哥|姐|弟|妹"
 )
-OTHERS = "好朋友|朋友|闺蜜|同事|同学|同桌|室友|邻居|老板|领导|老师|师傅|医生"
+OTHERS = "好朋友|朋友|闺蜜|同事|同学|同桌|室友|邻居|老板|领导|上司|老师|导师|班主任|教练|师傅|徒弟|医生|房东|搭档|队友|老乡|客户"
 PETS = "猫咪|小猫|大猫|橘猫|黑猫|白猫|猫|小狗|大狗|狗狗|金毛|柯基|泰迪|哈士奇|拉布拉多|狗|兔子|仓鼠|乌龟|鹦鹉|金鱼|鹅|刺猬|龙猫|豚鼠|荷兰猪|蜥蜴|蛇|宠物"
 PLACES = (
     "北京|上海|天津|重庆|河北|山西|辽宁|吉林|黑龙江|江苏|浙江|安徽|福建|江西|山东|河南|湖北|湖南|广东|海南|四川|贵州|云南|陕西|甘肃|青海|台湾|内蒙古|广西|西藏|宁夏|新疆|香港|澳门"
@@ -37,9 +42,7 @@ PLACES = (
     "|太原|徐州|珠海|中山|台北|三亚|海口|兰州|拉萨|乌鲁木齐|桂林|洛阳|扬州|绍兴|烟台|威海|东京|纽约|伦敦|巴黎|新加坡|首尔|大阪|柏林"
 )
 """Places that are known for certain as such: by them a place is told from a name."""
-PROFILE_WORDS = (
-    "电话|手机号|手机|邮箱|车牌|血型|星座|生肖|身高|体重|鞋码|专业|爱好|英文名|小名|昵称|微信|学号|座右铭"
-)
+PROFILE_WORDS = "电话|手机号|手机|邮箱|车牌|血型|星座|生肖|身高|体重|鞋码|专业|爱好|英文名|小名|昵称|外号|绰号|网名|笔名|艺名|微信|学号|座右铭"
 """Attributes that are asked for and told by their own names."""
 _SAME = {
     "老爸": "爸爸", "父亲": "爸爸", "爸": "爸爸", "老妈": "妈妈", "母亲": "妈妈", "妈": "妈妈", "哥": "哥哥", "姐": "姐姐", "弟": "弟弟",
@@ -48,7 +51,9 @@ _SAME = {
     "狗狗": "狗", "金毛": "狗", "柯基": "狗", "泰迪": "狗", "哈士奇": "狗", "拉布拉多": "狗", "好朋友": "朋友",
 }  # fmt: skip
 _POINTS = re.compile(r"[\s，。！？、,.!?~～「」『』“”\"']+")
-_CALLED_BY_NAMES = frozenset(f"{PETS}|{OTHERS}".split("|"))
+_SEVERAL_KIN = "儿子|女儿|孩子|宝宝|孙子|孙女|外孙女|外孙|哥哥|姐姐|弟弟|妹妹|表哥|表姐|表弟|表妹|堂哥|堂姐|堂弟|堂妹|舅舅|叔叔|阿姨|姑姑|侄子|侄女|外甥女|外甥|兄弟|姐妹"
+_SEVERAL_NAMED = frozenset(f"{PETS}|{_SEVERAL_KIN}".split("|"))
+_SEVERAL = frozenset(OTHERS.split("|"))
 _VERB = re.compile(r"^(?:吃|喝|看|听|玩|去|打|踢|做|读|养|学|to )")
 
 
@@ -84,6 +89,12 @@ class Fact:
     starts_ms: int | None = None
     """When an appointment begins, by the wall clock: milliseconds since 1970."""
     ends_ms: int | None = None
+    said: str = ""
+    """The words of the turn that told it, "" when there is none: the fact was set by hand, or the turn is gone."""
+    speaker: str = ""
+    """Who said them, when that is known."""
+    told_ms: int | None = None
+    """When they were said: UTC milliseconds."""
 
     @property
     def match_text(self) -> str:
@@ -103,5 +114,6 @@ def match_key(value: str) -> str:
 
 
 def is_single(subject: str, attribute: str) -> bool:
-    """Whether a new value ends the old one. There may be several cats, each with its name."""
-    return attribute not in MULTI and not (attribute == NAME and subject in _CALLED_BY_NAMES)
+    """Whether a new value ends the old one. There may be several cats, each with its name, and several colleagues."""
+    several = subject in _SEVERAL or (attribute == NAME and subject in _SEVERAL_NAMED)
+    return attribute not in MULTI and not several

@@ -18,7 +18,7 @@ from xiaozhi_persona.memory.corrections import (
     stated_last,
 )
 from xiaozhi_persona.memory.fact_rules import MAX_CHARS, find_facts
-from xiaozhi_persona.memory.fact_types import OPPOSITES, Finding, is_single, match_key
+from xiaozhi_persona.memory.fact_types import ANY, LASTING, OPPOSITES, Finding, is_single, match_key
 from xiaozhi_persona.memory.fact_types import Fact as Fact
 from xiaozhi_persona.text.measures import normalized
 
@@ -30,7 +30,12 @@ UNKNOWN_MS = 0
 """valid_from of a fact of which only its end is known."""
 _MUCH_SURER = 0.15  # a fact this much less certain does not end another one
 _MAX_VALUE_CHARS = 500
-_COLUMNS = "id, subject, attribute, value, valid_from_ms, valid_to_ms, source, confidence, pinned, starts_ms, ends_ms"
+_COLUMNS = (
+    "fact.id, subject, attribute, value, valid_from_ms, valid_to_ms, source, confidence, pinned, starts_ms, ends_ms,"
+    " coalesce(turn.text, ''), coalesce(turn.speaker, ''), turn.at_ms"
+)
+_FACTS = "fact left join turn on turn.id = fact.source"
+_NEAR = 12  # the facts of one turn are numbered one after the other
 
 
 def learn(db: sqlite3.Connection, turn: diary.Entry) -> int:
@@ -126,8 +131,9 @@ def _was(
 
 def _end(db: sqlite3.Connection, finding: Finding, at_ms: int) -> int:
     """Close the facts of this value; of an appointment, those of its day. An empty value means any."""
+    of = "attribute = ?" if finding.attribute != ANY else f"? = '{ANY}' and attribute not in {LASTING}"
     rows = db.execute(
-        "select id, match_key, starts_ms, ends_ms from fact where subject = ? and attribute = ?"
+        f"select id, match_key, starts_ms, ends_ms from fact where subject = ? and {of}"
         " and valid_from_ms <= ? and (valid_to_ms is null or valid_to_ms > ?)",
         (finding.subject, finding.attribute, at_ms, at_ms),
     ).fetchall()
@@ -288,8 +294,8 @@ def end_former(db: sqlite3.Connection) -> None:
 def current(db: sqlite3.Connection, at_ms: int) -> list[Fact]:
     """Return the facts that hold at a time, the pinned and the newest first."""
     rows = db.execute(
-        f"select {_COLUMNS} from fact where valid_from_ms <= ? and (valid_to_ms is null or valid_to_ms > ?)"
-        " order by pinned desc, valid_from_ms desc, id desc",
+        f"select {_COLUMNS} from {_FACTS} where valid_from_ms <= ? and (valid_to_ms is null or valid_to_ms > ?)"
+        " order by pinned desc, valid_from_ms desc, fact.id desc",
         (at_ms, at_ms),
     )
     return [_fact(row) for row in rows]
@@ -297,7 +303,7 @@ def current(db: sqlite3.Connection, at_ms: int) -> list[Fact]:
 
 def everything(db: sqlite3.Connection) -> list[Fact]:
     """Return all facts, also those that no longer hold, by subject and attribute, oldest first."""
-    rows = db.execute(f"select {_COLUMNS} from fact order by subject, attribute, valid_from_ms, id")
+    rows = db.execute(f"select {_COLUMNS} from {_FACTS} order by subject, attribute, valid_from_ms, fact.id")
     return [_fact(row) for row in rows]
 
 
@@ -321,8 +327,8 @@ def find(
         )
         values += attributes
     rows = db.execute(
-        f"select {_COLUMNS} from fact where {' and '.join(where)}"
-        " order by pinned desc, valid_from_ms desc, id desc limit 100",
+        f"select {_COLUMNS} from {_FACTS} where {' and '.join(where)}"
+        " order by pinned desc, valid_from_ms desc, fact.id desc limit 100",
         values,
     )
     return [_fact(row) for row in rows]
@@ -331,8 +337,8 @@ def find(
 def appointments(db: sqlite3.Connection, start: datetime, end: datetime) -> list[Fact]:
     """Return the appointments that overlap a local range, the earliest first."""
     rows = db.execute(
-        f"select {_COLUMNS} from fact where starts_ms is not null and starts_ms < ? and ends_ms > ?"
-        " and valid_to_ms is null order by starts_ms, id limit 40",
+        f"select {_COLUMNS} from {_FACTS} where starts_ms is not null and starts_ms < ? and ends_ms > ?"
+        " and valid_to_ms is null order by starts_ms, fact.id limit 40",
         (diary.to_local_ms(end), diary.to_local_ms(start)),
     )
     return [_fact(row) for row in rows]
@@ -347,12 +353,22 @@ def mentioned(db: sqlite3.Connection, question: str, at_ms: int) -> list[Fact]:
         part = parts[start : start + 300]
         marks = ",".join("?" * len(part))
         rows = db.execute(
-            f"select {_COLUMNS} from fact where match_key in ({marks}) and valid_from_ms <= ?"
+            f"select {_COLUMNS} from {_FACTS} where match_key in ({marks}) and valid_from_ms <= ?"
             " and (valid_to_ms is null or valid_to_ms > ?) limit 10",
             [*part, at_ms, at_ms],
         )
         found += [_fact(row) for row in rows]
     return found
+
+
+def over_beside(db: sqlite3.Connection, fact: Fact) -> list[Fact]:
+    """Return what the same words told and holds no longer: whoever reads them has to know that."""
+    rows = db.execute(
+        f"select {_COLUMNS} from {_FACTS} where fact.id between ? and ? and source = ? and fact.id != ?"
+        " and valid_to_ms is not null order by fact.id",
+        (fact.id - _NEAR, fact.id + _NEAR, fact.source, fact.id),
+    )
+    return [_fact(row) for row in rows] if fact.said else []
 
 
 def _fact(row: Sequence[object]) -> Fact:

@@ -180,15 +180,15 @@ class _Search:
         return [fact for start, end in days for fact in facts.appointments(self._db, start, end)]
 
     def _show_facts(self, found: Sequence[Fact]) -> None:
-        lines: list[str] = []
+        lines: dict[str, None] = {}
         left = self._left() // 2
         for fact in {fact.id: fact for fact in found}.values():
-            line = fact_line(fact, self._offset_min)
-            cost = estimated_tokens(line)
-            if cost > left or len(lines) == _MAX_FACTS:
+            line = fact_line(fact, self._offset_min, facts.over_beside(self._db, fact))
+            cost = 0 if line in lines else estimated_tokens(line)  # one sentence may tell several
+            if cost > left or len(self._draft.facts) == _MAX_FACTS:
                 continue
             left -= cost
-            lines.append(line)
+            lines[line] = None
             self._draft.facts.append(fact)
         if lines:
             self._add("\n".join(lines))

@@ -175,7 +175,7 @@ def test_what_was_corrected_is_in_the_history_but_was_never_so(tmp_path: Path, c
     with memory(tmp_path) as store:
         conversation(store, ("2025-08-20 10:00", "我住在北京", "好"), ("2025-08-20 10:01", correction, "好"))
         assert len(facts.everything(store.writer)) == 2
-        assert "北京" not in ask(store, "我以前住哪").text
+        assert "我住在北京" not in ask(store, "我以前住哪").text
         assert "上海" in ask(store, "我住哪").text
         (fact,) = [fact for fact in facts.everything(store.writer) if fact.value == "上海"]
         assert fact.confidence == facts.CORRECTED

@@ -300,5 +300,5 @@ def test_the_speaker_is_the_subject_when_he_is_known(tmp_path: Path) -> None:
             ("我", "虾"),
         }
         asked = ask(store, "我对什么过敏", at("2025-08-20 17:00")).text
-        assert "“小红对花生过敏”" in asked
-        assert "“我对虾过敏”" in asked
+        assert "2025-08-20 小红：“我对花生过敏”" in asked
+        assert "2025-08-20 用户：“我对虾过敏”" in asked

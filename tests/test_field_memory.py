@@ -1,0 +1,86 @@
+"""What people really say: which facts hold after it. The cases lie in data/field_memory.yaml."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from memory_kit import NOW, ask, conversation, memory, turn
+
+from xiaozhi_persona.memory import diary, facts
+
+CASES = yaml.safe_load((Path(__file__).parent / "data" / "field_memory.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, id=str(case["said"])) for cases in CASES.values() for case in cases],
+)
+def test_what_holds_after_it_was_said(tmp_path: Path, case: dict[str, Any]) -> None:
+    said = [case["said"]] if isinstance(case["said"], str) else case["said"]
+    with memory(tmp_path) as store:
+        for day, text in enumerate(said):
+            store.append([turn(text, NOW - timedelta(days=len(said) - day))])
+        holds = facts.current(store.writer, diary.to_ms(NOW))
+        ended = [fact for fact in facts.everything(store.writer) if fact.valid_to_ms is not None]
+    assert sorted(map(_words, holds)) == sorted(case["holds"])
+    assert sorted(map(_words, ended)) == sorted(case.get("ended", []))
+
+
+def _words(fact: facts.Fact) -> str:
+    return f"{fact.subject} {fact.attribute} {fact.value}"
+
+
+@pytest.mark.parametrize(
+    ("said", "question"),
+    [
+        ("我有个同学，对花生过敏", "我同学对什么过敏"),
+        ("I am allergic to peanuts", "What am I allergic to"),
+        ("我女儿叫朵朵，她对牛奶过敏", "我女儿叫什么"),
+        ("誕生日は5月5日です", "我生日是哪天"),
+        ("听说了吗，我搬到上海去了", "我住在哪"),
+    ],
+)
+def test_what_is_recalled_is_the_sentence_as_it_was_said(tmp_path: Path, said: str, question: str) -> None:
+    with memory(tmp_path) as store:
+        conversation(store, ("2025-08-18 10:00", said, ""))
+        found = ask(store, question)
+    assert found.facts
+    assert found.text == f"- 2025-08-18 用户：“{said}”"
+
+
+def test_a_sentence_that_told_several_things_stands_there_once_and_says_which_of_them_are_over(
+    tmp_path: Path,
+) -> None:
+    with memory(tmp_path) as store:
+        conversation(
+            store,
+            ("2024-03-01 10:00", "我叫李雷，住在北京，在腾讯上班", ""),
+            ("2025-08-01 10:00", "我搬到上海了", ""),
+        )
+        name = ask(store, "我叫什么，在哪工作").text
+        home = ask(store, "我住在哪").text
+        before = ask(store, "我以前住哪").text.splitlines()
+    assert (
+        name
+        == "- 2024-03-01 用户：“我叫李雷，住在北京，在腾讯上班”（其中“北京”是以前的事，到 2025-08-01 为止）"
+    )
+    assert home.splitlines()[0] == "- 2025-08-01 用户：“我搬到上海了”"
+    assert (
+        before[0] == "- 2024-03-01 用户：“我叫李雷，住在北京，在腾讯上班”（是以前的事，到 2025-08-01 为止）"
+    )
+
+
+def test_what_was_set_by_hand_or_corrected_is_named_and_quotes_only_what_was_said(tmp_path: Path) -> None:
+    with memory(tmp_path) as store:
+        conversation(
+            store, ("2025-08-18 10:00", "我住在北京", "好"), ("2025-08-18 10:01", "不对，是上海", "")
+        )
+        assert ask(store, "我住在哪").text == "- 2025-08-18 用户的住处：上海（用户改口说：“不对，是上海”）"
+        (fact,) = facts.current(store.writer, diary.to_ms(NOW))
+        with store.transaction() as db:
+            facts.correct(db, fact.id, "杭州", diary.to_ms(NOW))
+        assert ask(store, "我住在哪").text == "- 2025-08-20 用户的住处：杭州"
