@@ -9,6 +9,7 @@ from xiaozhi_persona.memory.fact_types import (
     ALLERGY,
     BIRTHDAY,
     CALLED,
+    DIET,
     DISLIKES,
     HOME,
     JOB,
@@ -38,7 +39,9 @@ _KIN = {
 }  # fmt: skip
 _ADVERB = r"(?:really |also |still |just |now |actually |currently )*"
 _THING = r"(?!(?:you|it|this|that|these|those|them|him|her|me|us|to be|when|how|what|where|who|the way|my|your)\b)(.{2,30}?)"
-_PLACE = r"(?!(?:an?|the|my|your|his|her|this|that|fear|hope|peace|here|there)\b)([a-z][a-z .,'-]{1,30}?)"
+_PLACE = (
+    r"(?!(?:an?|the|my|your|his|her|this|that|fear|constant|hope|peace|here|there)\b)([a-z][a-z .,'-]{1,30}?)"
+)
 _NO_MORE = r"(?: any ?more| any longer| now)?"
 _NO_JOB = (
     "(?:listener|lover|player|believer|beginner|winner|loser|member|customer|user|owner|stranger|sister|brother|father|mother"
@@ -52,10 +55,13 @@ _PATTERNS = [
         (rf"i(?: am|'m) {_ADVERB}(?:not|no longer) allergic to {_THING}{_NO_MORE}", ALLERGY, "not"),
         (rf"i(?: am|'m) {_ADVERB}allergic to {_THING}", ALLERGY, "is"),
         (rf"i(?:'ve| have)? {_ADVERB}(?:live in|(?:have )?moved (?:back )?to) {_PLACE}", HOME, "is"),
+        (rf"i(?:'ve| have)? {_ADVERB}moved from [a-z ,'-]{{2,30}} to {_PLACE}", HOME, "is"),
         (rf"i {_ADVERB}(?:no longer live|(?:do not|don't) {_ADVERB}live) in {_PLACE}{_NO_MORE}", HOME, "not"),
         (rf"i used to live in {_PLACE}", HOME, "was"),
         (r"my birthday is (?:on )?(.{3,30})", BIRTHDAY, "is"),
         (r"i(?: am|'m) (\d{1,3})(?: years old)?", AGE, "is"),
+        (rf"i(?: am|'m) {_ADVERB}(?:an? )?(vegetarian|vegan)", DIET, "is"),
+        (rf"i(?: am|'m) {_ADVERB}(?:not|no longer) (?:an? )?(vegetarian|vegan){_NO_MORE}", DIET, "not"),
         (rf"i {_ADVERB}no longer (?:like|love|enjoy) {_THING}", LIKES, "not"),
         (rf"i {_ADVERB}(?:do not|don't) {_ADVERB}(?:like|love|enjoy) {_THING} any ?more", LIKES, "not"),
         (
@@ -98,6 +104,11 @@ _VALUE_ENDS = pattern(
 """Where the value is over, though the clause goes on."""
 _WITH = pattern(r" (?:with|for|near|next to|and) .*", re.IGNORECASE | re.DOTALL)
 _OF_ONESELF = pattern(r"i\b|i'm|my\b|call|please", re.IGNORECASE)
+_OF_KIN = pattern(
+    rf"my ({'|'.join(_KIN)}) (?:is allergic to {_THING}|lives in {_PLACE}|(?:really )?(?:likes|loves) {_THING})",
+    re.IGNORECASE,
+)
+_AND_I = pattern(r"^(i\b.*?) and (?=(?:work|live|like|love|hate) )", re.IGNORECASE)
 _AND = pattern(r",? (?:and|but) (?=(?:i|my|he|she|it)\b)", re.IGNORECASE)
 _WHEN = pattern(
     r" (?:last (?:week|month|year)|(?:a|two|three|\d+) (?:days?|weeks?|months?|years?) ago|yesterday|recently|now|today)$",
@@ -113,7 +124,7 @@ _NAMED = pattern(
 def find_english(clause: str) -> list[Finding]:
     """Return the facts that an English clause tells."""
     found: list[Finding] = []
-    for part in _AND.split(clause):
+    for part in _AND.split(_AND_I.sub(r"\1 and I ", clause)):
         plain = _WHEN.sub("", part.strip(" ."))
         age = (
             _AGE.fullmatch(plain)
@@ -138,6 +149,12 @@ def _in_part(clause: str) -> list[Finding]:
         subject = subject_of(_KIN[word])
         pet = [Finding(SELF, PET, subject)] if word in _PETS else []
         return [*pet, Finding(subject, NAME, named[3])]
+    of_kin = _OF_KIN.fullmatch(clause)
+    if of_kin:
+        attribute, value = next(
+            (what, one) for what, one in zip((ALLERGY, HOME, LIKES), of_kin.groups()[1:], strict=True) if one
+        )
+        return [Finding(subject_of(_KIN[of_kin[1].lower()]), attribute, value)]
     for words, attribute, tense in _PATTERNS:
         match = words.fullmatch(clause)
         if match:

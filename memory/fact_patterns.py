@@ -20,13 +20,13 @@ SUPPOSED = pattern(
 )
 """What a clause with one of these says is not so, or only said by others."""
 CONDITION = pattern(
-    rf"如果|假如|(?<![主重不])要是|要不是|假设|假使|倘若|万一|的话|假装|扮演|装作|想象|幻想|玩.{{0,4}}游戏|过家家|比方|{followed('等我', '(?:了|以后|之后|时候?)$')}|只要|除非|翻译(?:一下|成|这)|造句|台词|歌词|绕口令|笑话|剧本|梦[见到里]|(?:小说|电影|游戏|故事|歌|书|电视|剧|漫画|动画|动漫)[里中]|讲.{{0,4}}故事|写.{{0,3}}[首篇]|读到|跟我[念读说]"
+    rf"如果|假如|(?<![主重不])要是|要不是|假设|假使|倘若|万一|的话|假装|扮演|装作|想象|幻想|玩.{{0,4}}游戏|过家家|比方|{followed('等我', '(?:了|以后|之后|时候?)$')}|只要|除非|翻译(?:一下|成|这)|造句|台词|歌词|绕口令|笑话|剧本|梦[见到里中]|做梦|[做场个的]梦$|(?:小说|电影|游戏|故事|歌|书|电视|剧|漫画|动画|动漫)[里中]|讲.{{0,4}}故事|写.{{0,3}}[首篇]|读到|跟我[念读说]"
     r"|\b(?:if|suppose|imagine|pretend\w*|wish|unless|dream(?:ed|t)?|joke|lyrics|translate)\b|もし|夢で",
     re.IGNORECASE,
 )
 """The whole sentence after one of these is only supposed."""
 OTHERS_WORDS = pattern(
-    rf"^(?!我(?!们?家?的?(?:{KIN}|{OTHERS}))).*(?<![老实来话该以再理白么如心得])(?:说|说道|写道|唱道|喊道?|回答|问我?|念)[:：]?$"
+    rf"^(?!我(?!们?家?的?(?:{KIN}|{OTHERS}))).*(?<![老实来话该以再理白么如心得])(?:说|说道|写道|唱道|喊道?|回答|问我?|念|[让叫要](?:我们?|大家)?(?:写|念|读|背|抄))[:：]?$"
 )
 """After this clause somebody else speaks."""
 TAKEN_BACK = pattern(
@@ -63,14 +63,14 @@ BAD_NAME = pattern(
     rf"|[吗了过]$|一声|一下|^(?:{KIN})|.[去来帮给让把别买吃].|起床|回家|过来|过去|不叫|不是"
 )
 BAD_PLACE = pattern(
-    rf"^(?:院|校|宿|酒店|宾馆|旅馆|[你他她它这那哪]|得|不|着|进|过|了|在|的|{N}+(?:楼|层|晚|天|个|年))|不了|不惯|时候|隔壁|房间|客厅|之间"
+    rf"^(?:院|校|宿|新家|酒店|宾馆|旅馆|[你他她它这那哪]|得|不|着|进|过|了|在|的|{N}+(?:楼|层|晚|天|个|年))|不了|不惯|时候|隔壁|房间|客厅|之间"
 )
 BAD_PEOPLE = pattern(
     r"^(?:一个|个|好|坏|大|女|男|老|病|机器|主持|负责|成年|年轻|外国|当地|中年|普通|正常|聪明|什么|[你我他她它这那]|自己|过来|明白|当事|监护|发起|打工|候选|合伙|创始|代理|经纪"
     r"|介绍|联系|残疾|局|圈|行|内行|外行|素食|单身|有钱|没|不|诚实|善良|懂|急性子|慢性子|生意|年|新|唯一|第)|的|(?:爱|喜欢|家|主义)$"
 )
 BAD_THING = pattern(
-    r"^(?:[你他她它这那]|上(?![海班学课网])|不|没|过|着|的|了|什么|得|死|极(?!光|限)|才|自己|[是也白]|太(?!极|阳|空)|那么|这么|多(?!肉)|饱|完|下去|到)|^(?:吃|喝|看|听|玩|去|做|早|晚)$|喜欢|不爱|讨厌|但"
+    r"^(?:[你我他她它这那]|[一某有][个位名种部首本件家]|任何|上(?![海班学课网])|不|没|过|着|的|了|什么|得|死|极(?!光|限)|才|自己|[是也白]|太(?!极|阳|空)|那么|这么|多(?!肉)|饱|完|下去|到)|^(?:吃|喝|看|听|玩|去|做|早|晚)$|喜欢|不爱|讨厌|但"
 )
 MEAL = pattern("^(?:吃|喝)?(?:早|午|晚|中)?(?:饭|餐|早饭|晚饭|午饭|宵夜|夜宵|药|东西|水|亏|苦|醋|惊)了?$")
 SINCE = pattern(rf"(?<!{N[:-1]}半]){N[:-1]}半]+多?(?:年|个月|天|周|个星期).*", re.DOTALL)
@@ -79,7 +79,14 @@ _ONE_PHRASE = pattern(
     "的|^(?:在|和|跟|与|给|把|对|从|用|为|去|到|陪|帮|教|让|带|比)|[一二两三四五六七八九十几]起"
 )
 """Several things with one of these hang together: 西班牙的文化和音乐, 在海边和山里散步."""
-_MORE_THAN = pattern("(?:多过|胜过|多于|大过|远超|超过|而不是|不是|甚于).*", re.DOTALL)
+_TITLE = pattern("(?:看|听|读|玩)?《[^》]{1,20}》(?![》、和与跟的里中])")
+_KIND_OF = pattern(
+    "(?<=.)这(?:[一几两三]?(?:部|首|个|名|种|位|张|支|本|款|类|座|家|些|只|道|档)|样的).*", re.DOTALL
+)
+POINTED_AT = pattern(
+    "[他她它](?:的|们|演|唱|写|画|拍)|^[看听吃喝玩去读]?(?:里面|其中|这|那|后面|前面|上面|刚才)|^[^《]*》|《[^》]*$|这类|那种|这种|那些|这些"
+)
+_MORE_THAN = pattern("(?<![《惜可])(?:多过|胜过|多于|大过|远超|超过|而不是|不是|甚于).*", re.DOTALL)
 _MAX_THING_CHARS = 20
 _OF = pattern(r"(?<=.)(?:的了?|了)$")
 
@@ -103,9 +110,16 @@ def adding_to(rules: Rules) -> Callable[[str], Callable[[Rule], Rule]]:
 
 
 def things(value: str) -> Iterator[str]:
-    """Yield the things of 苹果、香蕉和橙子, without those that are none."""
-    value = _MORE_THAN.sub("", value)
+    """Yield the things of 苹果、香蕉和橙子, without those that are none, or that only those who were there understand."""
+    value = _MORE_THAN.sub("", _KIND_OF.sub("", value.strip()))
+    title = _TITLE.match(value)
+    value = title[0] if title else value
     for part in [value] if _ONE_PHRASE.search(value.rstrip(TAIL)[:-1]) else _BETWEEN.split(value):
         thing = _OF.sub("", part.strip(" ").rstrip(TAIL))
-        if thing and not BAD_THING.search(thing) and len(thing) <= _MAX_THING_CHARS:
+        if (
+            thing
+            and not BAD_THING.search(thing)
+            and not POINTED_AT.search(thing)
+            and len(thing) <= _MAX_THING_CHARS
+        ):
             yield thing

@@ -30,6 +30,7 @@ from xiaozhi_persona.memory.fact_patterns import (
     TAIL,
     TAKEN_BACK,
 )
+from xiaozhi_persona.memory.fact_rules_life import passed_away
 from xiaozhi_persona.memory.fact_subjects import Speaking
 from xiaozhi_persona.memory.fact_types import (
     HOME,
@@ -95,6 +96,7 @@ def find_facts(text: str, at: datetime, speaker: str = "") -> list[Finding]:
         elif clause and len(clause) <= _MAX_CLAUSE_CHARS:
             found = (
                 _in_clause(clause, speaking)
+                or passed_away(clause)
                 or find_japanese(clause)
                 or find_appointment(clause, at)
                 or find_english(clause)

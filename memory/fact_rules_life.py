@@ -16,6 +16,7 @@ from xiaozhi_persona.memory.fact_types import (
     OTHERS,
     PET,
     PETS,
+    PLACES,
     PROFILE_WORDS,
     SCHOOL,
     SELF,
@@ -32,13 +33,19 @@ _NO_PET = re.compile("^[年天月过的不]|热狗|玩具|毛绒|机器|电子|�
 _NO_WORKPLACE = re.compile(
     "^(?:[一某两几][个家所间]|家|公司|单位|这|那|学校|外面|认真|努力|好好|拼命|专心|安心|加班|忙|远程|偷偷|一直|线上|地铁|路上|楼)|[地着边]$"
 )
+_PARTNERS = ("女朋友", "男朋友", "老公", "老婆", "未婚妻", "未婚夫")
 _CHANGED = {
     "手机": ("手机号", "手机", "电话"), "电话": ("手机号", "手机", "电话"), "号": ("手机号", "手机", "电话"), "微信": ("微信",),
     "邮箱": ("邮箱",), "车牌": ("车牌",), "工作": (WORKPLACE,), "学校": (SCHOOL,),
 }  # fmt: skip
+_GONE = "去世|过世|病逝|离世|死|走丢|跑丢|丢|不在|没|送人|去喵星|去汪星"
+_NAMED_GONE = pattern(
+    rf"(?!我(?!们?家))(?:我们?家?的?)?(?P<v>[\u4e00-\u9fff]{{2,5}}?)(?:上周|上个?月|昨天|前天|今天|去年|刚刚?|已经)?(?:{_GONE})了"
+)
 _IN_DIGITS = frozenset(("电话", "手机号", "邮箱", "车牌", "身高", "体重", "鞋码", "微信", "学号"))
 _DIGITS = re.compile(f"{N}|[A-Za-z]")
 _PETS = pattern(PETS)
+_PLACE = pattern(f"(?:{PLACES})[市省]?")
 _NO_JOB = re.compile("^[你他她打过了]|[不梦的]|是|时候|[会成党团队人动学球伤病教社]员$|大师$|宗师$|一员$")
 
 
@@ -60,11 +67,12 @@ def _pet(match: re.Match[str], who: str) -> list[Finding]:
 
 
 @_rule(
-    rf"我(?:们家|家里?)?还?有了?{N}*(?:个|位|名)?(?P<v>{KIN})(?:的?名?字?叫做?{NAMED.replace('<v>', '<n>')})?"
+    rf"我(?:们家|家里?)?还?有了?{N}*(?:个|位|名)?(?P<v>{KIN})(?:了|的?名?字?叫做?{NAMED.replace('<v>', '<n>')})?"
 )
 def _family(match: re.Match[str], who: str) -> list[Finding]:
     kin = subject_of(match["v"])
-    return [Finding(SELF, FAMILY, kin)] + ([Finding(kin, NAME, match["n"])] if match["n"] else [])
+    single = [Finding(SELF, MARRIAGE, "单身", "not")] if kin in _PARTNERS else []
+    return [*single, Finding(SELF, FAMILY, kin)] + ([Finding(kin, NAME, match["n"])] if match["n"] else [])
 
 
 @_rule(rf"我有{N}*(?:个|位|名)?(?P<who>{OTHERS})(?:的?名?字?叫做?){NAMED}")
@@ -72,13 +80,17 @@ def _friend(match: re.Match[str], who: str) -> list[Finding]:
     return [Finding(subject_of(match["who"]), NAME, match["v"])]
 
 
-@_rule(
-    rf"我(?:们?家里?)?的?(?P<who>{PETS}|{KIN})(?:[^，的叫说]{{0,6}}?)(?:去世|过世|病逝|离世|死|走丢|跑丢|丢|不在|没|送人|去了喵星|去了汪星)了"
-)
+@_rule(rf"我(?:们?家里?)?的?(?P<who>{PETS}|{KIN})(?:[^，的叫说]{{0,6}}?)(?:{_GONE})了")
 def _gone(match: re.Match[str], who: str) -> list[Finding]:
     gone = subject_of(match["who"])
     kept_as = [Finding(SELF, kind, gone, "not") for kind in (PET, FAMILY)]
     return [*kept_as, Finding(gone, ANY, "", "not")]
+
+
+def passed_away(clause: str) -> list[Finding]:
+    """Return what ends with whoever has a name, should it be known whose it is."""
+    match = _NAMED_GONE.fullmatch(clause) if clause.endswith("了") and not clause.endswith("没了") else None
+    return [Finding(match["v"], ANY, "", "not")] if match else []
 
 
 @_rule("我(?:们|(?:和|跟|与).{1,8}?)?(?:已经|上周|上个?月|昨天|前天|今天|最近|刚|去年)?(?:分手|散伙)了")
@@ -110,7 +122,12 @@ def _marriage(match: re.Match[str], who: str) -> list[Finding]:
     return [*over, Finding(who, MARRIAGE, match["v"])]
 
 
-@_rule(rf"{SUBJECT}{ADVERBS}(?P<v>辞职|离职|失业|被裁|退休)了")
+@_rule(rf"{SUBJECT}{ADVERBS}跳槽(?:到|去)了?(?P<p>[^的了]{{2,16}}?)(?:上班|工作)?了?")
+def _changed_jobs(match: re.Match[str], who: str) -> list[Finding]:
+    return [] if _NO_WORKPLACE.search(match["p"]) else [Finding(who, WORKPLACE, match["p"])]
+
+
+@_rule(rf"{SUBJECT}{ADVERBS}(?:从.{{2,12}})?(?P<v>辞职|离职|失业|被裁|退休)了")
 def _quit(match: re.Match[str], who: str) -> list[Finding]:
     gone = [Finding(who, WORKPLACE, "", "not"), Finding(who, JOB, "", "not")]
     return [*gone, Finding(who, JOB, "退休")] if match["v"] == "退休" else gone
@@ -121,7 +138,7 @@ def _quit(match: re.Match[str], who: str) -> list[Finding]:
     rf"(?P<how>上班|工作|任职|实习|就职|上学|读书|念书|读大学|读研|(?:当|做)(?P<v>{JOBS}))了?"
 )
 def _workplace(match: re.Match[str], who: str) -> list[Finding]:
-    if _NO_WORKPLACE.search(match["p"]):
+    if _NO_WORKPLACE.search(match["p"]) or _PLACE.fullmatch(match["p"]):
         return []
     study = not {"学", "书", "研"}.isdisjoint(match["how"])
     found = [Finding(who, SCHOOL if study and not match["v"] else WORKPLACE, match["p"])]

@@ -59,6 +59,11 @@ def _renamed(match: re.Match[str], who: str) -> list[Finding]:
     return [Finding(whom, NAME, "", "not")] + ([Finding(whom, NAME, match["v"])] if match["v"] else [])
 
 
+@_rule(rf"我把我?家?里?的?(?P<who>{PETS}|{KIN})的?名字?(?:改|换)(?:成|为|叫)了?{NAMED}")
+def _renamed_to(match: re.Match[str], who: str) -> list[Finding]:
+    return _renamed(match, who)
+
+
 @_rule(rf"{SUBJECT}不叫{NAMED}了?")
 def _not_name(match: re.Match[str], who: str) -> list[Finding]:
     return [Finding(who, NAME, match["v"].rstrip("了"), "not")]
@@ -84,6 +89,11 @@ def _moved(match: re.Match[str], who: str) -> list[Finding]:
     return [Finding(who, HOME, match["old"], "was"), Finding(who, HOME, match["v"])]
 
 
+@_rule(rf"{SUBJECT}{ADVERBS}(?:从.{{2,12}})?搬(?:走|离)了")
+def _moved_away(match: re.Match[str], who: str) -> list[Finding]:
+    return [Finding(who, HOME, "", "not")]
+
+
 @_rule(rf"{SUBJECT}{ADVERBS}不再?住(?:在)?{PLACE}了?")
 @_rule(rf"{SUBJECT}{ADVERBS}不再?在{PLACE}住了")
 def _left(match: re.Match[str], who: str) -> list[Finding]:
@@ -98,7 +108,7 @@ def _once_lived(match: re.Match[str], who: str) -> list[Finding]:
 
 @_rule(
     rf"{SUBJECT}{ADVERBS}(?:是)?(?:住在|住到|搬家?到|搬去|搬来|搬回|定居在?|移居到?|的?家住在?|的?家在|住)了?"
-    rf"{PLACE}(?:了|去|来|住|这边|那边|定居|生活|附近|工作|上班|上学|读书|念书|发展|打工|做生意|创业|养老)*"
+    rf"{PLACE}(?:了|去|来|住|这边|那边|定居|生活|工作|上班|上学|读书|念书|发展|打工|做生意|创业|养老)*"
 )
 def _home(match: re.Match[str], who: str) -> list[Finding]:
     place = _STAYED.sub("", SINCE.sub("", match["v"]))
@@ -113,6 +123,11 @@ def _hometown(match: re.Match[str], who: str) -> list[Finding]:
 @_rule(rf"{SUBJECT}(?:其实)?是(?P<v>[\u4e00-\u9fff]{{2,8}})人")
 def _from(match: re.Match[str], who: str) -> list[Finding]:
     return [] if BAD_PEOPLE.search(match["v"]) else [Finding(who, HOMETOWN, match["v"])]
+
+
+@_rule(rf"{SUBJECT}的?生日不是{DATE}")
+def _not_birthday(match: re.Match[str], who: str) -> list[Finding]:
+    return [Finding(who, BIRTHDAY, match["v"], "not")]
 
 
 @_rule(rf"{SUBJECT}的?生日(?:就?是|在)?(?:每年)?的?{DATE}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from xiaozhi_persona.memory.fact_patterns import ADVERBS, MEAL, SUBJECT, Rules, adding_to, things
+from xiaozhi_persona.memory.fact_patterns import ADVERBS, MEAL, POINTED_AT, SUBJECT, Rules, adding_to, things
 from xiaozhi_persona.memory.fact_types import ALLERGY, AVOIDS, DIET, DISLIKES, LIKES, Finding
 from xiaozhi_persona.memory.patterns import Words
 
@@ -15,6 +15,7 @@ _EATEN = re.compile("一?[吃喝碰](?=.)")
 _WHEN_EATEN = Words("都|就|也|会")
 _NOT_SURE = Words("好像|应该|可能|似乎|其实|现在|已经|也|都")
 _AND_NOT = re.compile("(?:也|又)?(?:不|从不)(?:能|会)?[吃喝抽碰]")
+_SO = re.compile("了$")
 _NO_FAVOURITE = re.compile("[不你他她它这那]")
 _NO_ALLERGEN = re.compile(
     "^点|不|没|皮肤|鼻子|眼睛|[脸手脚身嘴]|季节|经常|容易|老是|总是?|又|突然|严重|最近|今天|昨天|每年|每次|从小|还|已经|一直|好像|可能|有点|.天$"
@@ -54,23 +55,34 @@ def _diet(match: re.Match[str], who: str) -> list[Finding]:
     rf"{SUBJECT}{ADVERBS}(?:喜欢|爱)(?P<do>[吃喝看听玩])的(?P<a>[^是不人]{{0,4}}?)(?:就是|还是|是)(?P<v>.{{1,20}})"
 )
 def _does_best(match: re.Match[str], who: str) -> list[Finding]:
-    return [] if _NO_FAVOURITE.match(match["v"]) else [Finding(who, LIKES, match["do"] + match["v"])]
+    if _NO_FAVOURITE.match(match["v"]):
+        return []
+    return [Finding(who, LIKES, thing) for thing in things(match["do"] + match["v"])]
 
 
 @_rule(
-    rf"{SUBJECT}{ADVERBS}(?P<how>喜欢|爱|讨厌|怕|想去)的(?P<a>[^是不]{{1,8}}?)(?:就是|是|叫)(?P<v>.{{1,20}})"
+    rf"{SUBJECT}{ADVERBS}(?P<how>喜欢|爱|讨厌|怕|想去)的(?P<a>[^是不]{{0,8}}?)(?:还|就|可能|应该|当然|肯定|要数|一直|始终|永远)?(?:是|叫)(?P<v>.{{1,20}})"
 )
 def _favourite(match: re.Match[str], who: str) -> list[Finding]:
     if _NO_FAVOURITE.match(match["v"]):
         return []
     how = {"爱": "喜欢"}.get(match["how"], match["how"])
-    return [Finding(who, f"{how}的{match['a']}", match["v"])]
+    if match["a"]:
+        value = _SO.sub("", match["v"])
+        return [] if POINTED_AT.search(value) else [Finding(who, f"{how}的{match['a']}", value)]
+    attribute = {"怕": DISLIKES, "讨厌": DISLIKES, "喜欢": LIKES}.get(how)
+    return [Finding(who, attribute, thing) for thing in things(match["v"])] if attribute else []
 
 
 @_rule(rf"{SUBJECT}{ADVERBS}(?:不能?|不会|从不|从来不|戒了?)(?:吃|喝|抽)?(?<=[吃喝抽了戒])(?P<v>.{{1,20}})")
 def _avoids(match: re.Match[str], who: str) -> list[Finding]:
     told = _AND_NOT.split(match["v"])
     return [Finding(who, AVOIDS, one) for part in told for one in things(part) if not MEAL.search(one)]
+
+
+@_rule(rf"{SUBJECT}{ADVERBS}(?<=现在)(?:能|可以|又|也|开始|会)*[吃喝](?P<v>.{{1,12}}?)了")
+def _eats_again(match: re.Match[str], who: str) -> list[Finding]:
+    return [Finding(who, AVOIDS, thing, "not") for thing in things(match["v"])]
 
 
 @_rule(rf"{SUBJECT}{ADVERBS}(?:再也不|不再|不再那么)(?:喜欢|爱)(?P<v>.{{1,24}})")

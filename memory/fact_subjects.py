@@ -13,6 +13,7 @@ from xiaozhi_persona.memory.fact_types import (
     ALLERGY,
     APPOINTMENT,
     AVOIDS,
+    BIRTHDAY,
     DISLIKES,
     FAMILY,
     KIN,
@@ -51,7 +52,9 @@ _SAYS_NOTHING_ELSE = Words(
 )
 _OF_A_THING = frozenset((LIKES, DISLIKES, AVOIDS, ALLERGY, WORKPLACE, SCHOOL, APPOINTMENT))
 _NAMES_IT = pattern("(?:名字|现在|就|是|它|他|她)*(?:叫|姓|名叫)")
-_ONE_OF_THEM = pattern("(?:其中|另外?|还有)*一(?:只|条|个|头|位)(?:就?叫|名叫|是叫)(?P<n>.+)")
+_ONE_OF_THEM = pattern(
+    "(?:其中|另外?|还有)*(?:一(?:只|条|个|头|位)|[大小公母]的|老[大二三四五])(?:就?叫|名叫|是叫)(?P<n>.+)"
+)
 _OF_BEINGS = pattern(
     rf"(?P<one>{KIN}|{PETS})(?:的?名?字?叫|[一二三四五六七八九十两\d]{{1,3}}岁|今年|是|喜欢|对)"
 )
@@ -64,6 +67,7 @@ class Speaking:
         self.subject = ""
         """What a clause begins with that leaves its subject out: 我, 我的猫; "" when nobody knows."""
         self._thing = False  # whether the last clause of 我 named a thing, whose name could follow
+        self._birthday = False  # whether the last clause was about a birthday
         self._beings: set[str] = set()
 
     def nobody(self) -> None:
@@ -82,6 +86,8 @@ class Speaking:
         one = _ONE_OF_THEM.fullmatch(clause) if self._beings else None
         if one:
             return f"{self.subject}叫{one['n']}"
+        if self._birthday and clause.startswith(("是", "应该是")):
+            return f"{self.subject}的生日{clause}"
         if self.subject == OWN and (clause[0] in "它他她" or (self._thing and _NAMES_IT.match(clause))):
             return ""
         return self.subject + _ITS.sub("", clause)
@@ -90,6 +96,7 @@ class Speaking:
         """Take note of a clause and the facts that it told."""
         self._beings |= {being for f in found if f.attribute in (PET, FAMILY) for being in _last(f.value)}
         self._thing = any(finding.attribute in _OF_A_THING for finding in found)
+        self._birthday = any(finding.attribute == BIRTHDAY for finding in found)
         self.subject = self._after(clause, found)
 
     def _after(self, clause: str, found: Sequence[Finding]) -> str:
@@ -129,7 +136,8 @@ def _introduced(clause: str) -> str | None:
         if _SELF_DESCRIBED.search(before):
             continue
         being = _BEINGS.search(counted["n"].rstrip(TAIL))
-        own = before.startswith("我") and being
+        subject = _SUBJECT.match(before)
+        own = being and subject and not subject["other"]
         if (
             own
             and being

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from xiaozhi_persona.memory import diary
@@ -18,7 +19,18 @@ from xiaozhi_persona.memory.corrections import (
     stated_last,
 )
 from xiaozhi_persona.memory.fact_rules import MAX_CHARS, find_facts
-from xiaozhi_persona.memory.fact_types import ANY, LASTING, OPPOSITES, Finding, is_single, match_key
+from xiaozhi_persona.memory.fact_types import (
+    ANY,
+    FAMILY,
+    LASTING,
+    NAME,
+    OPPOSITES,
+    PET,
+    SELF,
+    Finding,
+    is_single,
+    match_key,
+)
 from xiaozhi_persona.memory.fact_types import Fact as Fact
 from xiaozhi_persona.text.measures import normalized
 
@@ -131,6 +143,8 @@ def _was(
 
 def _end(db: sqlite3.Connection, finding: Finding, at_ms: int) -> int:
     """Close the facts of this value; of an appointment, those of its day. An empty value means any."""
+    if finding.attribute == ANY and not finding.value:
+        finding = _of_whom_is_named(db, finding, at_ms)
     of = "attribute = ?" if finding.attribute != ANY else f"? = '{ANY}' and attribute not in {LASTING}"
     rows = db.execute(
         f"select id, match_key, starts_ms, ends_ms from fact where subject = ? and {of}"
@@ -148,6 +162,19 @@ def _end(db: sqlite3.Connection, finding: Finding, at_ms: int) -> int:
     for row in rows:
         db.execute("update fact set valid_to_ms = ?, closed_by = null where id = ?", (at_ms, row[0]))
     return len(rows)
+
+
+def _of_whom_is_named(db: sqlite3.Connection, finding: Finding, at_ms: int) -> Finding:
+    """Return an end that is told by a name, 旺财去世了, as the end of whoever has it; it is no pet any more then."""
+    row = db.execute(
+        "select subject from fact where attribute = ? and value = ? and subject != ? and valid_to_ms is null",
+        (NAME, finding.subject, SELF),
+    ).fetchone()
+    if row is None:
+        return finding
+    for kind in (PET, FAMILY):
+        _end(db, Finding(SELF, kind, row[0], "not"), at_ms)
+    return replace(finding, subject=row[0])
 
 
 def _insert(
