@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from xiaozhi_persona.memory.fact_types import APPOINTMENT, KIN, OTHERS, SELF, Finding
+from xiaozhi_persona.memory.facts.kinds import APPOINTMENT, KIN, OTHERS, SELF, Finding
 from xiaozhi_persona.memory.future_words import FutureRange, find_future
 from xiaozhi_persona.memory.patterns import followed, pattern
 

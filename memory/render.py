@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from xiaozhi_persona.memory.diary import DAY_MS, Entry, from_local_ms
-from xiaozhi_persona.memory.fact_types import KIN, NOTE, OTHERS, PETS, PROFILE, SELF, Fact
-from xiaozhi_persona.memory.facts import CORRECTED, UNKNOWN_MS
+from xiaozhi_persona.memory.facts.kinds import KIN, NOTE, OTHERS, PETS, PROFILE, SELF, Fact
+from xiaozhi_persona.memory.facts.writing import CORRECTED, UNKNOWN_MS
 from xiaozhi_persona.text.measures import estimated_tokens
 
 MAX_LINE_CHARS = 160

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from xiaozhi_persona.memory import diary, facts
-from xiaozhi_persona.memory.fact_questions import facts_asked
-from xiaozhi_persona.memory.fact_rules import find_facts
-from xiaozhi_persona.memory.fact_types import KIN, NOTE, PETS, SELF, Finding, match_key
+from xiaozhi_persona.memory import diary
+from xiaozhi_persona.memory.facts import reading, writing
+from xiaozhi_persona.memory.facts.kinds import KIN, NOTE, PETS, SELF, Finding, match_key
+from xiaozhi_persona.memory.facts.questions import facts_asked
+from xiaozhi_persona.memory.facts.rules import find_facts
 from xiaozhi_persona.memory.forget import Marked, forget_marked, mark_facts, mark_mention, mark_range
 from xiaozhi_persona.memory.patterns import Words, pattern
 from xiaozhi_persona.memory.store import OwnerStore
@@ -173,7 +174,7 @@ def note(store: OwnerStore, what: str, now: datetime, *, before: str = "") -> bo
     found = find_facts(what, at.replace(tzinfo=None)) or [Finding(SELF, NOTE, what)]
     with store.transaction() as db:
         for finding in found:
-            facts.keep(db, finding, diary.to_ms(at), source, confidence=facts.CORRECTED, pinned=True)
+            writing.keep(db, finding, diary.to_ms(at), source, confidence=writing.CORRECTED, pinned=True)
     return True
 
 
@@ -230,7 +231,7 @@ def _facts_named(store: OwnerStore, what: str, now_ms: int) -> list[int]:
         return []
     found = []
     for subject in asked.subjects or (SELF,):
-        found += facts.find(store.writer, subject, asked.attributes, 0, now_ms)
+        found += reading.find(store.writer, subject, asked.attributes, 0, now_ms)
     told = match_key(what)
     named = [fact for fact in found if match_key(fact.value) in told]
     return [fact.id for fact in named or found] if asked.attributes else []

@@ -10,7 +10,9 @@ import pytest
 import yaml
 from memory_kit import NOW, ask, conversation, memory, turn
 
-from xiaozhi_persona.memory import diary, facts
+from xiaozhi_persona.memory import diary, schema
+from xiaozhi_persona.memory.facts import reading, writing
+from xiaozhi_persona.memory.facts.kinds import Fact, Finding
 
 CASES = yaml.safe_load((Path(__file__).parent / "data" / "field_memory.yaml").read_text(encoding="utf-8"))
 
@@ -24,13 +26,13 @@ def test_what_holds_after_it_was_said(tmp_path: Path, case: dict[str, Any]) -> N
     with memory(tmp_path) as store:
         for day, text in enumerate(said):
             store.append([turn(text, NOW - timedelta(days=len(said) - day))])
-        holds = facts.current(store.writer, diary.to_ms(NOW))
-        ended = [fact for fact in facts.everything(store.writer) if fact.valid_to_ms is not None]
+        holds = reading.current(store.writer, diary.to_ms(NOW))
+        ended = [fact for fact in reading.everything(store.writer) if fact.valid_to_ms is not None]
     assert sorted(map(_words, holds)) == sorted(case["holds"])
     assert sorted(map(_words, ended)) == sorted(case.get("ended", []))
 
 
-def _words(fact: facts.Fact) -> str:
+def _words(fact: Fact) -> str:
     return f"{fact.subject} {fact.attribute} {fact.value}"
 
 
@@ -80,7 +82,44 @@ def test_what_was_set_by_hand_or_corrected_is_named_and_quotes_only_what_was_sai
             store, ("2025-08-18 10:00", "我住在北京", "好"), ("2025-08-18 10:01", "不对，是上海", "")
         )
         assert ask(store, "我住在哪").text == "- 2025-08-18 用户的住处：上海（用户改口说：“不对，是上海”）"
-        (fact,) = facts.current(store.writer, diary.to_ms(NOW))
+        (fact,) = reading.current(store.writer, diary.to_ms(NOW))
         with store.transaction() as db:
-            facts.correct(db, fact.id, "杭州", diary.to_ms(NOW))
+            writing.correct(db, fact.id, "杭州", diary.to_ms(NOW))
         assert ask(store, "我住在哪").text == "- 2025-08-20 用户的住处：杭州"
+
+
+def test_a_joke_of_the_next_turn_takes_back_the_turn_before(tmp_path: Path) -> None:
+    with memory(tmp_path) as store:
+        conversation(
+            store,
+            ("2025-08-18 10:00", "我住在杭州", "好"),
+            ("2025-08-19 10:00", "我搬到月球了", "真的？"),
+            ("2025-08-19 10:01", "哈哈，逗你玩的", ""),
+        )
+        assert [fact.value for fact in reading.current(store.writer, diary.to_ms(NOW))] == ["杭州"]
+
+
+def test_facts_that_other_rules_found_are_read_anew_and_what_was_set_by_hand_stays(tmp_path: Path) -> None:
+    with memory(tmp_path) as store:
+        conversation(
+            store,
+            ("2025-08-01 10:00", "我住在杭州", ""),
+            ("2025-08-02 10:00", "我有个同学，住在北京", ""),
+            ("2025-08-03 10:00", "我对花生过敏", ""),
+        )
+        turns = {entry.text: entry for entry in diary.everything(store.writer)}
+        (peanuts,) = [fact for fact in reading.everything(store.writer) if fact.value == "花生"]
+        with store.transaction() as db:
+            wrong = Finding("我", "住处", "北京")
+            other = turns["我有个同学，住在北京"]
+            db.execute("delete from fact where subject = '同学'")
+            assert writing.keep(db, wrong, other.at_ms, other.id)
+            writing.correct(db, peanuts.id, "核桃", diary.to_ms(NOW))
+            db.execute("delete from meta where key = ?", (schema.FACTS_VERSION,))
+    with memory(tmp_path) as store:
+        assert store.index_state == "reread"
+        assert store.rebuild() == 3
+        holds = {_words(fact) for fact in reading.current(store.writer, diary.to_ms(NOW))}
+    assert holds == {"我 住处 杭州", "同学 住处 北京", "我 过敏 核桃"}
+    with memory(tmp_path) as store:
+        assert store.index_state == "ok"

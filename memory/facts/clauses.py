@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from xiaozhi_persona.memory.fact_types import KIN, OTHERS, PETS, Finding
+from xiaozhi_persona.memory.facts.kinds import KIN, OTHERS, PETS, Finding
 from xiaozhi_persona.memory.patterns import followed, pattern
 
 CLAUSE = pattern(r"([^，,。!！?？;；\n]+)([，,。!！?？;；\n]?)")

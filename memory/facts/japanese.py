@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xiaozhi_persona.memory.fact_types import (
+from xiaozhi_persona.memory.facts.kinds import (
     AGE,
     ALLERGY,
     BIRTHDAY,

@@ -10,10 +10,9 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 
-from xiaozhi_persona.memory import fact_rules_life, fact_rules_person, fact_rules_tastes
 from xiaozhi_persona.memory.appointments import find_appointment
-from xiaozhi_persona.memory.english_facts import find_english
-from xiaozhi_persona.memory.fact_patterns import (
+from xiaozhi_persona.memory.facts import rules_life, rules_person, rules_tastes
+from xiaozhi_persona.memory.facts.clauses import (
     ASKED_BACK,
     CLAUSE,
     CONDITION,
@@ -30,9 +29,9 @@ from xiaozhi_persona.memory.fact_patterns import (
     TAIL,
     TAKEN_BACK,
 )
-from xiaozhi_persona.memory.fact_rules_life import passed_away
-from xiaozhi_persona.memory.fact_subjects import Speaking
-from xiaozhi_persona.memory.fact_types import (
+from xiaozhi_persona.memory.facts.english import find_english
+from xiaozhi_persona.memory.facts.japanese import find_japanese
+from xiaozhi_persona.memory.facts.kinds import (
     HOME,
     JOB,
     SCHOOL,
@@ -42,7 +41,8 @@ from xiaozhi_persona.memory.fact_types import (
     is_single,
     subject_of,
 )
-from xiaozhi_persona.memory.japanese_facts import find_japanese
+from xiaozhi_persona.memory.facts.rules_life import passed_away
+from xiaozhi_persona.memory.facts.subjects import Speaking
 from xiaozhi_persona.memory.patterns import pattern
 
 MAX_CHARS = 600
@@ -63,6 +63,7 @@ _THEN = re.compile(f".*(?:{ONE_TIME})", re.DOTALL)
 _BEGAN_THEN = re.compile("搬|移居|定居|换|开始|起|成为|[当做到]了")
 _BEGINNINGS = frozenset("我俺本给帮叫喊称你以可就都要")
 """With one of these begins whatever a rule matches."""
+_LAUGHTER = re.compile("^[哈嘻呵嘿]{1,10}[，,。！!～~ ]+")
 _IS = re.compile("^(?P<who>我的?[^是]{0,4}?)就?是")
 _STATES = frozenset({HOME, WORKPLACE, SCHOOL, JOB})
 """What 去年 says of these was so last year, and is not said of now; 去年养了一只猫 still holds."""
@@ -110,7 +111,8 @@ def find_facts(text: str, at: datetime, speaker: str = "") -> list[Finding]:
 
 def takes_back(text: str) -> bool:
     """Whether a whole text makes a joke of what was said before it."""
-    return bool(TAKEN_BACK.fullmatch(text.strip()[:40].rstrip(f"。！!{TAIL}")))
+    plain = _LAUGHTER.sub("", text.strip()[:40]).rstrip(f"。！!{TAIL}")
+    return bool(TAKEN_BACK.fullmatch(plain))
 
 
 def _last_of_each(findings: list[Finding]) -> list[Finding]:
@@ -156,7 +158,7 @@ def _in_clause(clause: str, speaking: Speaking) -> list[Finding]:
 def _by_rule(text: str) -> list[Finding]:
     if text[:1] not in _BEGINNINGS:
         return []
-    for clause, rule in chain(fact_rules_person.RULES, fact_rules_tastes.RULES, fact_rules_life.RULES):
+    for clause, rule in chain(rules_person.RULES, rules_tastes.RULES, rules_life.RULES):
         match = clause.fullmatch(text)
         if match:
             other = match.groupdict().get("other")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from xiaozhi_persona.memory.fact_types import (
+from xiaozhi_persona.memory.facts.kinds import (
     AGE,
     ALLERGY,
     APPOINTMENT,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from xiaozhi_persona.memory.diary import Entry, from_local_ms
-from xiaozhi_persona.memory.fact_patterns import (
+from xiaozhi_persona.memory.facts.clauses import (
     BAD_NAME,
     BAD_PLACE,
     CONDITION,
@@ -21,8 +21,7 @@ from xiaozhi_persona.memory.fact_patterns import (
     N,
     things,
 )
-from xiaozhi_persona.memory.fact_rules import find_facts
-from xiaozhi_persona.memory.fact_types import (
+from xiaozhi_persona.memory.facts.kinds import (
     AGE,
     ALLERGY,
     AVOIDS,
@@ -46,11 +45,12 @@ from xiaozhi_persona.memory.fact_types import (
     Finding,
     match_key,
 )
+from xiaozhi_persona.memory.facts.rules import find_facts
 from xiaozhi_persona.memory.future_words import FutureRange, find_future
 from xiaozhi_persona.memory.patterns import pattern
 
 TURNS_LOOKED_BACK = 8
-_CONVERSATION_MS = 600_000
+CONVERSATION_MS = 600_000
 _MAX_CHARS = 60
 _WRONG = "(?:不+对|不不+(?![不对])|错了|(?:我|刚才|刚刚)*(?:说|讲|记|弄|搞)错了?|不是(?=[，,。 ]))"
 _OPENING = rf"(?:(?:{_WRONG}|哦|噢|啊|哎呀?|等等|等一下|抱歉|对不起|其实)[，,。！!\s]*)*"
@@ -141,7 +141,7 @@ def stated_last(
     value is named, the user has just told it, or has just been told it: 你住在北京. When it is not, exactly one fact of
     the user's last two turns has to fit.
     """
-    before = [entry for entry in before if 0 <= turn.at_ms - entry.at_ms <= _CONVERSATION_MS]
+    before = [entry for entry in before if 0 <= turn.at_ms - entry.at_ms <= CONVERSATION_MS]
     stated = [entry for entry in before if entry.who == "user" and entry.speaker == turn.speaker][-2:]
     newest_first = sorted(known, key=lambda fact: (fact.valid_from_ms, fact.id), reverse=True)
     fitting = [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from xiaozhi_persona.memory.fact_patterns import ADVERBS, MEAL, POINTED_AT, SUBJECT, Rules, adding_to, things
-from xiaozhi_persona.memory.fact_types import ALLERGY, AVOIDS, DIET, DISLIKES, LIKES, Finding
+from xiaozhi_persona.memory.facts.clauses import ADVERBS, MEAL, POINTED_AT, SUBJECT, Rules, adding_to, things
+from xiaozhi_persona.memory.facts.kinds import ALLERGY, AVOIDS, DIET, DISLIKES, LIKES, Finding
 from xiaozhi_persona.memory.patterns import Words
 
 RULES: Rules = []

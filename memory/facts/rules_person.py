@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from xiaozhi_persona.memory.fact_patterns import (
+from xiaozhi_persona.memory.facts.clauses import (
     ADVERBS,
     BAD_NAME,
     BAD_PEOPLE,
@@ -18,7 +18,7 @@ from xiaozhi_persona.memory.fact_patterns import (
     Rules,
     adding_to,
 )
-from xiaozhi_persona.memory.fact_types import (
+from xiaozhi_persona.memory.facts.kinds import (
     AGE,
     BIRTHDAY,
     CALLED,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from xiaozhi_persona.memory.fact_patterns import ADVERBS, JOBS, NAMED, SUBJECT, N, Rules, adding_to
-from xiaozhi_persona.memory.fact_types import (
+from xiaozhi_persona.memory.facts.clauses import ADVERBS, JOBS, NAMED, SUBJECT, N, Rules, adding_to
+from xiaozhi_persona.memory.facts.kinds import (
     ANY,
     FAMILY,
     JOB,

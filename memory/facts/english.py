@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from xiaozhi_persona.memory.fact_types import (
+from xiaozhi_persona.memory.facts.kinds import (
     AGE,
     ALLERGY,
     BIRTHDAY,

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from xiaozhi_persona.memory.fact_patterns import SUBJECT, TAIL
-from xiaozhi_persona.memory.fact_types import (
+from xiaozhi_persona.memory.facts.clauses import SUBJECT, TAIL
+from xiaozhi_persona.memory.facts.kinds import (
     ALLERGY,
     APPOINTMENT,
     AVOIDS,
