@@ -24,6 +24,8 @@ _OF_THE_WORLD = pattern(
     "|世纪|等$|等等$|为止|推出|首播|首演|巡演|那时|当时|上回|上次|那年"
 )
 """What goes on whether somebody is there or not; it is a plan only of whoever says 我."""
+_TO_YOU = pattern("[你您]|告诉|表白|敢|我说|说了|说我|大家|([\u4e00-\u9fff])不\\1")
+_TO_REMIND = pattern("提醒|记得|别忘|[让叫]我|约")
 _OF_US = pattern("我|咱|俺")
 _AN_ADDRESS = pattern(
     r"[路街巷里院楼室弄道村区栋座层胡同][0-9零一二三四五六七八九十百]{1,5}号|(?:19|20)\d\d年.{0,3}\d{1,2}月"
@@ -65,6 +67,8 @@ def find_appointment(clause: str, now: datetime) -> list[Finding]:
     ranges = find_future(clause, now)
     if not ranges or _NOT_OURS.search(clause) or _AN_ADDRESS.search(clause):
         return []
+    if _TO_YOU.search(clause) and not _TO_REMIND.search(clause):
+        return []
     ours = _OF_US.search(clause)
     if not ours and (_OF_THE_WORLD.search(clause) or not _begins_with(clause, ranges[0].text)):
         return []
@@ -80,6 +84,8 @@ def find_appointment(clause: str, now: datetime) -> list[Finding]:
     if _DONE.search(rest) and not _STILL_AHEAD.search(rest):
         return []
     value = _LEAD.sub("", rest)
+    if not ours and not _INTENT.search(rest) and not _PLAN.search(value[:6]):
+        return []
     ahead = [when for when in times if _lies_ahead(when, now, bool(_INTENT.search(rest)))]
     return [
         Finding(SELF, APPOINTMENT, value, "is", when.start, when.end) for when in ahead if len(value) >= 2

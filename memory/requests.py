@@ -16,6 +16,7 @@ from xiaozhi_persona.memory.facts import reading, writing
 from xiaozhi_persona.memory.facts.kinds import NOTE, PROFILE, SELF, Fact, Finding
 from xiaozhi_persona.memory.facts.questions import facts_asked
 from xiaozhi_persona.memory.facts.rules import find_facts
+from xiaozhi_persona.memory.facts.writing import CORRECTED
 from xiaozhi_persona.memory.forget import Marked, mark_facts, told_by
 from xiaozhi_persona.memory.future_words import find_future
 from xiaozhi_persona.memory.recall import Draft
@@ -142,13 +143,20 @@ def choose(store: OwnerStore, what: str, now: datetime, asking: Sequence[str] = 
 
 
 def _fact(fact: Fact, offset_min: int) -> str:
-    return f"f{fact.id} {fact_line(fact, offset_min)[2:]}"
+    line = fact_line(fact, offset_min)[2:]
+    if not fact.said or fact.starts_ms is not None or fact.confidence >= CORRECTED:  # the line names it
+        return f"f{fact.id} {line}"
+    value = quoted(fact.value, max_chars=_EXAMPLE_CHARS)[1:-1]
+    return f"f{fact.id} {quoted(fact.attribute)[1:-1]}：{value}，{line}"
 
 
 def _examples(gone: list[Fact], turns: list[Entry]) -> tuple[str, ...]:
     told = [turn.text for turn in turns if turn.who == "user"] or [turn.text for turn in turns]
-    texts = [f"{fact.attribute}：{fact.value}" for fact in gone] + told
-    return tuple(quoted(text, max_chars=_EXAMPLE_CHARS) for text in texts[:_MAX_EXAMPLES])
+    named = [f"{fact.attribute}：{fact.value}" for fact in gone if not fact.said]
+    shown = [quoted(text, max_chars=_EXAMPLE_CHARS)[1:-1] for text in named]
+    said = [fact.said for fact in gone if fact.said] + told
+    shown += [quoted(text, max_chars=_EXAMPLE_CHARS) for text in said]
+    return tuple(dict.fromkeys(shown))[:_MAX_EXAMPLES]
 
 
 def _mark_ids(store: OwnerStore, ids: str) -> Marked:

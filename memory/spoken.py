@@ -171,7 +171,9 @@ def note(store: OwnerStore, what: str, now: datetime, *, before: str = "") -> bo
         if not last:
             return False
         what, source = last[0].text, last[0].id
-    found = find_facts(what, at.replace(tzinfo=None)) or [Finding(SELF, NOTE, what)]
+    found = find_facts(what, at.replace(tzinfo=None))
+    if all(finding.tense == "not" for finding in found):
+        found = [*found, Finding(SELF, NOTE, what)]
     with store.transaction() as db:
         for finding in found:
             writing.keep(db, finding, diary.to_ms(at), source, confidence=writing.CORRECTED, pinned=True)

@@ -10,39 +10,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from xiaozhi_persona.memory.diary import Entry, from_local_ms
-from xiaozhi_persona.memory.facts.clauses import (
-    BAD_NAME,
-    BAD_PLACE,
-    CONDITION,
-    DATE,
-    JOBS,
-    QUESTION,
-    TAIL,
-    N,
-    things,
-)
+from xiaozhi_persona.memory.facts.clauses import BAD_NAME, BAD_PLACE, CONDITION, QUESTION, TAIL, things
 from xiaozhi_persona.memory.facts.kinds import (
-    AGE,
-    ALLERGY,
-    AVOIDS,
-    BIRTHDAY,
+    BY_NAME,
     CALLED,
-    DISLIKES,
-    FAMILY,
-    FRIEND,
+    DATE,
     HOME,
     HOMETOWN,
-    JOB,
+    JOBS,
     KIN,
-    LIKES,
+    KINDS,
     NAME,
-    PET,
     PETS,
     PLACES,
-    SCHOOL,
-    WORKPLACE,
     Fact,
     Finding,
+    N,
     match_key,
 )
 from xiaozhi_persona.memory.facts.rules import find_facts
@@ -80,17 +63,7 @@ _DATE_WORDS = pattern("[年月日号岁点]")
 _NUMERAL = pattern(N)
 _PLACE_ENDS = pattern("[市省区县镇乡村州岛湾港城路街巷里园国]$|[A-Za-z]$")
 _NAMES = pattern(r"[\u4e00-\u9fff·]{2,5}|[A-Za-z][A-Za-z .'-]{0,30}")
-_SHAPES = {
-    BIRTHDAY: pattern(DATE),
-    AGE: pattern(f"{N}{{1,3}}岁半?"),
-    JOB: pattern(rf"[\u4e00-\u9fff]{{0,6}}?(?:{JOBS})"),
-    PET: pattern(rf"[\u4e00-\u9fff]{{0,4}}(?:{PETS})"),
-    FAMILY: pattern(KIN),
-    "星座": pattern("..座"),
-    "血型": pattern("[ABOabo]{1,2}型?"),
-    "生肖": pattern("属?[鼠牛虎兔龙蛇马羊猴鸡狗猪]"),
-}
-_THINGS = frozenset({LIKES, DISLIKES, AVOIDS, ALLERGY, WORKPLACE, SCHOOL, "专业", "爱好"})
+_SHAPES = {kind.name: pattern(kind.shape) for kind in KINDS if kind.shape}
 
 
 @dataclass(frozen=True)
@@ -207,10 +180,12 @@ def _may_be(attribute: str, old: str, right: str, sure: bool) -> bool:
         return (is_place or sure or bool(_PLACE_ENDS.search(right))) and not BAD_PLACE.search(right)
     if is_place and not _KNOWN_PLACE.fullmatch(old):
         return False
-    if attribute in (NAME, CALLED, FRIEND):
+    if attribute in (NAME, CALLED):
         other = _KNOWN_BEING.fullmatch(right)
         return bool(_NAMES.fullmatch(right)) and not other and not BAD_NAME.search(right)
-    return (attribute in _THINGS or attribute.startswith("喜欢的")) and list(things(right)) == [right]
+    kind = BY_NAME.get(attribute)
+    is_thing = kind.is_thing if kind else attribute.startswith("喜欢的")
+    return is_thing and list(things(right)) == [right]
 
 
 def _appointment(fact: Fact, wrong: str, right: str, now: datetime) -> Finding | None:

@@ -1,4 +1,4 @@
-"""What kinds of facts there are about a person: their names, and which of them have one value at a time."""
+"""What kinds of facts there are about a person: one row for each, and the words that they are told by."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from xiaozhi_persona.memory.patterns import followed
 from xiaozhi_persona.text.measures import normalized
 
 RULES_VERSION = "2"
@@ -16,20 +17,16 @@ SELF = "我"
 
 NAME, CALLED, SURNAME = "名字", "称呼", "姓"
 HOME, HOMETOWN = "住处", "家乡"
-DIET = "饮食"
 BIRTHDAY, AGE = "生日", "年龄"
-LIKES, DISLIKES, AVOIDS, ALLERGY = "喜欢", "不喜欢", "不吃", "过敏"
-FAMILY, FRIEND, PET, MARRIAGE = "家人", "朋友", "宠物", "婚姻"
+LIKES, DISLIKES, AVOIDS, ALLERGY, DIET = "喜欢", "不喜欢", "不吃", "过敏", "饮食"
+FAMILY, PET, MARRIAGE = "家人", "宠物", "婚姻"
 JOB, WORKPLACE, SCHOOL = "职业", "工作单位", "学校"
 APPOINTMENT, NOTE, PROFILE = "安排", "备忘", "档案"
+HOBBY, MAJOR, SIGN, BLOOD, ZODIAC = "爱好", "专业", "星座", "血型", "生肖"
 ANY = "*"
 """As an attribute: all that is known of somebody, but for what stays so for ever."""
 LASTING = (NAME, SURNAME, HOMETOWN, BIRTHDAY)
 """Whoever has died still has these."""
-MULTI = frozenset({LIKES, DISLIKES, AVOIDS, ALLERGY, FAMILY, FRIEND, PET, APPOINTMENT, NOTE, PROFILE, "爱好"})
-"""Attributes that have several values at once. All others have one: a new value ends the old one."""
-OPPOSITES = {LIKES: (DISLIKES, AVOIDS), DISLIKES: (LIKES,), AVOIDS: (LIKES,)}
-"""What something newly said ends elsewhere."""
 
 KIN = (
     "爸爸|妈妈|老爸|老妈|父亲|母亲|爷爷|奶奶|外公|外婆|姥姥|姥爷|公公|婆婆|岳父|岳母|哥哥|姐姐|弟弟|妹妹|表哥|表姐|表弟|表妹|堂哥|堂姐|堂弟|堂妹"
@@ -46,6 +43,12 @@ PLACES = (
 """Places that are known for certain as such: by them a place is told from a name."""
 PROFILE_WORDS = "电话|手机号|手机|邮箱|车牌|血型|星座|生肖|身高|体重|鞋码|专业|爱好|英文名|小名|昵称|外号|绰号|网名|笔名|艺名|微信|学号|座右铭"
 """Attributes that are asked for and told by their own names."""
+N = "[\\d零一二三四五六七八九十两几]"
+DATE = rf"(?P<v>(?:农历|阴历|阳历|公历)?(?:\d{{2,4}}年)?{N}{{1,3}}月{N}{{1,3}}[日号]?)"
+JOBS = (
+    "医生|护士|老师|教师|教练|学生|工程师|程序员|设计师|律师|会计|厨师|司机|警察|军人|记者|作家|画家|歌手|演员|导演|编辑|翻译|农民|工人|公务员|经理|老板"
+    "|教授|博士|研究员|销售|客服|快递员|店长|秘书|助理|主播|理发师|摄影师|飞行员|消防员|保安|保姆|家庭主妇|药剂师|咨询师|建筑师|架构师|产品经理|[\u4e00-\u9fff]{1,4}[师员]"
+)
 _SAME = {
     "老爸": "爸爸", "父亲": "爸爸", "爸": "爸爸", "老妈": "妈妈", "母亲": "妈妈", "妈": "妈妈", "哥": "哥哥", "姐": "姐姐", "弟": "弟弟",
     "妹": "妹妹", "丈夫": "老公", "先生": "老公", "妻子": "老婆", "太太": "老婆", "男友": "男朋友", "女友": "女朋友", "姥姥": "外婆",
@@ -57,6 +60,81 @@ _SEVERAL_KIN = "儿子|女儿|孩子|宝宝|孙子|孙女|外孙女|外孙|哥�
 _SEVERAL_NAMED = frozenset(f"{PETS}|{_SEVERAL_KIN}".split("|"))
 _SEVERAL = frozenset(OTHERS.split("|"))
 _VERB = re.compile(r"^(?:吃|喝|看|听|玩|去|打|踢|做|读|养|学|to )")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of fact: how it is kept, asked for, and what its values look like. The rules say what tells it."""
+
+    name: str
+    several: bool = False
+    """Whether it has several values at once. Else a new value ends the old one."""
+    asks: str = ""
+    """What is searched for in a question, in every language; "" where only its own name asks for it."""
+    also: tuple[str, ...] = ()
+    """What else helps to answer such a question; * stands for any ending."""
+    shape: str = ""
+    """What a whole value looks like; "" where nobody knows."""
+    is_thing: bool = False
+    """Whether its values are things like others."""
+    ends: tuple[str, ...] = ()
+    """Of which kinds the same value ends."""
+
+
+KINDS = (
+    Kind(
+        NAME,
+        asks="叫什么|叫啥|名字|是谁|叫我|称呼|记得我$|记得我吗|认识我|名前|my name|who am i|called",
+        also=(CALLED,),
+    ),
+    Kind(CALLED),
+    Kind(SURNAME, asks="姓什么|贵姓|姓啥|surname", also=(NAME,)),
+    Kind(HOME, asks="住(?!院)|家在|地址|搬|哪个城市|live"),
+    Kind(HOMETOWN, asks=f"老家|家乡|籍贯|哪里人|哪儿人|出身|{followed('where', ' from')}"),
+    Kind(BIRTHDAY, asks="生日|出生|几号生|birthday", shape=DATE),
+    Kind(AGE, asks="多大|几岁|年龄|年纪|何歳|how old", also=(BIRTHDAY,), shape=f"{N}{{1,3}}岁半?"),
+    # Before what it holds: 不喜欢 is no question of 喜欢.
+    Kind(DISLIKES, True, "不喜欢|讨厌|不爱|最烦|嫌い|hate|dislike", (AVOIDS,), is_thing=True, ends=(LIKES,)),
+    Kind(
+        LIKES,
+        True,
+        "喜欢|爱吃|爱喝|爱看|爱听|爱玩|爱好|最爱|偏好|口味|好き|favou?rite|like|love",
+        ("喜欢的*", HOBBY),
+        is_thing=True,
+        ends=(DISLIKES, AVOIDS),
+    ),
+    Kind(
+        AVOIDS,
+        True,
+        "忌口|不吃|不能吃|吃什么|能吃|点菜|做饭|点什么菜|\\beat\\b",
+        (ALLERGY, DIET, LIKES, DISLIKES),
+        is_thing=True,
+        ends=(LIKES,),
+    ),
+    Kind(ALLERGY, True, "过敏|アレルギー|allerg", is_thing=True),
+    Kind(DIET, asks="吃素|素食|饮食|vegetarian|vegan"),
+    Kind(FAMILY, True, "家人|家里有|几口人|亲人|孩子|family", shape=KIN),
+    Kind(PET, True, "宠物|养了?什么|养的|养过|\\bpets?\\b", shape=rf"[\u4e00-\u9fff]{{0,4}}(?:{PETS})"),
+    Kind(MARRIAGE, asks="结婚|单身|离婚|married"),
+    Kind(
+        JOB,
+        asks="工作|上班|职业|公司|做什么的|干什么的|单位|\\bjob\\b|\\bwork\\b",
+        also=(WORKPLACE,),
+        shape=rf"[\u4e00-\u9fff]{{0,6}}?(?:{JOBS})",
+    ),
+    Kind(WORKPLACE, is_thing=True),
+    Kind(SCHOOL, asks="学校|上学|大学|school", is_thing=True),
+    Kind(APPOINTMENT, True, "安排|日程|有什么事|有啥事|什么计划|要做什么|约了|appointment|schedule"),
+    Kind(HOBBY, True, is_thing=True),
+    Kind(MAJOR, is_thing=True),
+    Kind(SIGN, shape="..座"),
+    Kind(BLOOD, shape="[ABOabo]{1,2}型?"),
+    Kind(ZODIAC, shape="属?[鼠牛虎兔龙蛇马羊猴鸡狗猪]"),
+    Kind(NOTE, True),
+    Kind(PROFILE, True),
+)
+"""In the order in which a question is searched for them. Others are asked for and told by their own names."""
+BY_NAME = {kind.name: kind for kind in KINDS}
 
 
 @dataclass(frozen=True)
@@ -118,4 +196,5 @@ def match_key(value: str) -> str:
 def is_single(subject: str, attribute: str) -> bool:
     """Whether a new value ends the old one. There may be several cats, each with its name, and several colleagues."""
     several = subject in _SEVERAL or (attribute == NAME and subject in _SEVERAL_NAMED)
-    return attribute not in MULTI and not several
+    kind = BY_NAME.get(attribute)
+    return not (kind and kind.several) and not several

@@ -63,6 +63,7 @@ _THEN = re.compile(f".*(?:{ONE_TIME})", re.DOTALL)
 _BEGAN_THEN = re.compile("搬|移居|定居|换|开始|起|成为|[当做到]了")
 _BEGINNINGS = frozenset("我俺本给帮叫喊称你以可就都要")
 """With one of these begins whatever a rule matches."""
+_PAUSE = re.compile("(?<=[\u4e00-\u9fff]) +(?=[\u4e00-\u9fff])")
 _LAUGHTER = re.compile("^[哈嘻呵嘿]{1,10}[，,。！!～~ ]+")
 _IS = re.compile("^(?P<who>我的?[^是]{0,4}?)就?是")
 _STATES = frozenset({HOME, WORKPLACE, SCHOOL, JOB})
@@ -80,7 +81,9 @@ def find_facts(text: str, at: datetime, speaker: str = "") -> list[Finding]:
     not_ours = False  # until the sentence ends: somebody else speaks, or it is only supposed
     speaking = Speaking()
     text = _ENGLISH_STOP.sub("。", QUOTATION.sub(_unquoted, text[:MAX_CHARS]))
-    for said, mark in CLAUSE.findall(_LISTED.sub(r"\g<a>、\g<b>", _JOINING.sub("，", text))):
+    for said, mark in CLAUSE.findall(
+        _LISTED.sub(r"\g<a>、\g<b>", _JOINING.sub("，", _PAUSE.sub("，", text)))
+    ):
         raw = FOUND_OUT.sub("", LEAD.sub("", said.strip()))
         clause = raw.rstrip(TAIL).strip()
         if CONDITION.search(clause) or OTHERS_WORDS.search(clause):
@@ -99,13 +102,14 @@ def find_facts(text: str, at: datetime, speaker: str = "") -> list[Finding]:
                 _in_clause(clause, speaking)
                 or passed_away(clause)
                 or find_japanese(clause)
-                or find_appointment(clause, at)
+                or ([] if speaking.of_another(clause) else find_appointment(clause, at))
                 or find_english(clause)
             )
             speaking.heard(clause, found)
             findings += found
         if mark in _SENTENCE_ENDS:
             not_ours, before, sentence = False, sentence, len(findings)
+            speaking.end_sentence()
     return [_as_spoken(finding, speaker) for finding in _last_of_each(findings)]
 
 

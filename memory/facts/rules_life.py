@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
-from xiaozhi_persona.memory.facts.clauses import ADVERBS, JOBS, NAMED, SUBJECT, N, Rules, adding_to
+from xiaozhi_persona.memory.facts.clauses import ADVERBS, NAMED, SUBJECT, Rules, adding_to
 from xiaozhi_persona.memory.facts.kinds import (
     ANY,
     FAMILY,
     JOB,
+    JOBS,
     KIN,
     LASTING,
     MARRIAGE,
@@ -22,6 +23,7 @@ from xiaozhi_persona.memory.facts.kinds import (
     SELF,
     WORKPLACE,
     Finding,
+    N,
     subject_of,
 )
 from xiaozhi_persona.memory.patterns import pattern
@@ -90,7 +92,7 @@ def _gone(match: re.Match[str], who: str) -> list[Finding]:
 def passed_away(clause: str) -> list[Finding]:
     """Return what ends with whoever has a name, should it be known whose it is."""
     match = _NAMED_GONE.fullmatch(clause) if clause.endswith("了") and not clause.endswith("没了") else None
-    return [Finding(match["v"], ANY, "", "not")] if match else []
+    return [Finding(match["v"], ANY, match["v"], "not")] if match else []
 
 
 @_rule("我(?:们|(?:和|跟|与).{1,8}?)?(?:已经|上周|上个?月|昨天|前天|今天|最近|刚|去年)?(?:分手|散伙)了")

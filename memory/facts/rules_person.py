@@ -9,12 +9,10 @@ from xiaozhi_persona.memory.facts.clauses import (
     BAD_NAME,
     BAD_PEOPLE,
     BAD_PLACE,
-    DATE,
     NAMED,
     PLACE,
     SINCE,
     SUBJECT,
-    N,
     Rules,
     adding_to,
 )
@@ -22,6 +20,7 @@ from xiaozhi_persona.memory.facts.kinds import (
     AGE,
     BIRTHDAY,
     CALLED,
+    DATE,
     HOME,
     HOMETOWN,
     KIN,
@@ -30,6 +29,7 @@ from xiaozhi_persona.memory.facts.kinds import (
     SELF,
     SURNAME,
     Finding,
+    N,
     subject_of,
 )
 from xiaozhi_persona.memory.patterns import pattern
@@ -37,8 +37,8 @@ from xiaozhi_persona.memory.patterns import pattern
 RULES: Rules = []
 _rule = adding_to(RULES)
 
-_STAYED = pattern("(?:已经|都)?(?:住|待|呆|生活|工作|定居)了?$")
-_NOT_CALLED = re.compile("起|来|去|做|回家|^[走等吃干看说听买写出睡别怎快打先再滚]|名字")
+_STAYED = pattern("(?:已经|都)?(?:住|待|呆|生活|工作|定居)了?$|(?:这么|那么|好|很|挺)久.*|半天$")
+_NOT_CALLED = re.compile("起|来|去|做|回家|^[走等吃喝干看说听买写出睡别怎快打先再滚玩唱跳帮给叫]|名字")
 
 
 @_rule(
@@ -70,7 +70,7 @@ def _not_name(match: re.Match[str], who: str) -> list[Finding]:
 
 
 @_rule(
-    r"(?:你们?)?(?:以后|可以|就|都|要)*(?:叫|喊|称呼)我(?:为|作)?(?P<v>[\u4e00-\u9fff·]{1,6}?|[A-Za-z][A-Za-z .'-]{0,30}?)(?:就行|就好|就可以|好了)?"
+    r"(?:你们?)?(?:以后|可以|就|都|要)*(?:叫|喊|称呼)我(?:为|作)?(?P<v>[\u4e00-\u9fff·]{1,6}?|[A-Za-z][A-Za-z .'-]{0,30}?)(?:就行了?|就好了?|就可以了?|好了)?"
 )
 def _called(match: re.Match[str], who: str) -> list[Finding]:
     name = match["v"]

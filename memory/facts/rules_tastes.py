@@ -15,6 +15,7 @@ _EATEN = re.compile("一?[吃喝碰](?=.)")
 _WHEN_EATEN = Words("都|就|也|会")
 _NOT_SURE = Words("好像|应该|可能|似乎|其实|现在|已经|也|都")
 _AND_NOT = re.compile("(?:也|又)?(?:不|从不)(?:能|会)?[吃喝抽碰]")
+_MORE_OR_LESS = Words("还|就|可能|应该|当然|肯定|要数|一直|始终|永远|大概")
 _SO = re.compile("了$")
 _NO_FAVOURITE = re.compile("[不你他她它这那]")
 _NO_ALLERGEN = re.compile(
@@ -67,9 +68,10 @@ def _favourite(match: re.Match[str], who: str) -> list[Finding]:
     if _NO_FAVOURITE.match(match["v"]):
         return []
     how = {"爱": "喜欢"}.get(match["how"], match["how"])
-    if match["a"]:
+    named = match["a"][: _MORE_OR_LESS.tail(match["a"])]
+    if named:
         value = _SO.sub("", match["v"])
-        return [] if POINTED_AT.search(value) else [Finding(who, f"{how}的{match['a']}", value)]
+        return [] if POINTED_AT.search(value) else [Finding(who, f"{how}的{named}", value)]
     attribute = {"怕": DISLIKES, "讨厌": DISLIKES, "喜欢": LIKES}.get(how)
     return [Finding(who, attribute, thing) for thing in things(match["v"])] if attribute else []
 

@@ -68,11 +68,20 @@ class Speaking:
         """What a clause begins with that leaves its subject out: 我, 我的猫; "" when nobody knows."""
         self._thing = False  # whether the last clause of 我 named a thing, whose name could follow
         self._birthday = False  # whether the last clause was about a birthday
+        self._another = False  # whether the sentence speaks of somebody else
         self._beings: set[str] = set()
 
     def nobody(self) -> None:
         """What comes next has to say of whom it speaks."""
         self.subject = ""
+
+    def end_sentence(self) -> None:
+        """Forget of whom else the sentence spoke; what it introduced may still be what the next one speaks of."""
+        self._another = False
+
+    def of_another(self, clause: str) -> bool:
+        """Whether a clause that names nobody goes on about somebody else than the owner."""
+        return self._another and not _OURS.search(clause)
 
     def completed(self, clause: str) -> str:
         """Return a clause with the subject that it leaves out, "" when it has its own or nobody knows."""
@@ -96,6 +105,9 @@ class Speaking:
         """Take note of a clause and the facts that it told."""
         self._beings |= {being for f in found if f.attribute in (PET, FAMILY) for being in _last(f.value)}
         self._thing = any(finding.attribute in _OF_A_THING for finding in found)
+        own = _SUBJECT.match(clause)
+        if own:
+            self._another = bool(own["other"])
         self._birthday = any(finding.attribute == BIRTHDAY for finding in found)
         self.subject = self._after(clause, found)
 
@@ -126,6 +138,7 @@ class Speaking:
         return self.subject if _SAYS_NOTHING_ELSE.make_up(clause) else ""
 
 
+_OURS = re.compile("[我俺咱]")
 _ITS = re.compile("^[它他她](?:的)?")
 
 

@@ -22,10 +22,10 @@ from xiaozhi_persona.memory.facts.corrections import (
 )
 from xiaozhi_persona.memory.facts.kinds import (
     ANY,
+    BY_NAME,
     FAMILY,
     LASTING,
     NAME,
-    OPPOSITES,
     PET,
     SELF,
     Finding,
@@ -100,7 +100,7 @@ def keep(
     key = key_of(finding)
     if finding.tense == "was":
         return _was(db, finding, key, at_ms, source, confidence)
-    for attribute in OPPOSITES.get(finding.attribute, ()):
+    for attribute in BY_NAME[finding.attribute].ends if finding.attribute in BY_NAME else ():
         _end(db, Finding(finding.subject, attribute, finding.value, "not"), at_ms)
     single = is_single(finding.subject, finding.attribute)
     rows = db.execute(
@@ -148,7 +148,7 @@ def _was(
 
 def _end(db: sqlite3.Connection, finding: Finding, at_ms: int) -> int:
     """Close the facts of this value; of an appointment, those of its day. An empty value means any."""
-    if finding.attribute == ANY and not finding.value:
+    if finding.attribute == ANY and finding.value:
         finding = _of_whom_is_named(db, finding, at_ms)
     of = "attribute = ?" if finding.attribute != ANY else f"? = '{ANY}' and attribute not in {LASTING}"
     rows = db.execute(
@@ -176,10 +176,10 @@ def _of_whom_is_named(db: sqlite3.Connection, finding: Finding, at_ms: int) -> F
         (NAME, finding.subject, SELF),
     ).fetchone()
     if row is None:
-        return finding
+        return replace(finding, subject="", value="")  # nobody has that name: nothing ends
     for kind in (PET, FAMILY):
         _end(db, Finding(SELF, kind, row[0], "not"), at_ms)
-    return replace(finding, subject=row[0])
+    return replace(finding, subject=row[0], value="")
 
 
 def _insert(
