@@ -13,6 +13,8 @@ from memory_kit import NOW, ask, conversation, memory, turn
 from xiaozhi_persona.memory import diary, schema
 from xiaozhi_persona.memory.facts import reading, writing
 from xiaozhi_persona.memory.facts.kinds import Fact, Finding
+from xiaozhi_persona.providers.llm.offline import reply
+from xiaozhi_persona.spine import Message
 
 CASES = yaml.safe_load((Path(__file__).parent / "data" / "field_memory.yaml").read_text(encoding="utf-8"))
 
@@ -123,3 +125,40 @@ def test_facts_that_other_rules_found_are_read_anew_and_what_was_set_by_hand_sta
     assert holds == {"我 住处 杭州", "同学 住处 北京", "我 过敏 核桃"}
     with memory(tmp_path) as store:
         assert store.index_state == "ok"
+
+
+@pytest.mark.parametrize(
+    ("said", "question", "answer"),
+    [
+        (["我对虾过敏", "我有个同学，对花生过敏"], "我对什么过敏", "你对虾过敏"),
+        (["我叫李雷，住在北京", "我搬到上海去了"], "我住在哪里", "你住在上海"),
+        (["我叫李雷，住在北京", "我搬到上海去了"], "我叫什么名字", "你叫李雷"),
+        (["我住在北京", "不对，是上海"], "我住在哪里", "你住在上海"),
+        (["我梦见我叫小强", "我叫李雷"], "我叫什么名字", "你叫李雷"),
+    ],
+)
+def test_the_offline_model_answers_by_the_rules_of_the_memory(
+    tmp_path: Path, said: list[str], question: str, answer: str
+) -> None:
+    with memory(tmp_path) as store:
+        for minute, text in enumerate(said):
+            store.append([turn(text, NOW - timedelta(days=1, minutes=len(said) - minute))])
+        recalled = ask(store, question).text
+    system = f"现在是{NOW:%Y-%m-%d %H:%M}\n<memory>\n{recalled}\n</memory>"
+    assert answer in reply([Message("system", system), Message("user", question)])
+
+
+@pytest.mark.parametrize(
+    ("text", "question", "wrong"),
+    [
+        ("如果我住在北京就好了", "我住在哪里", "我记得，你住在"),
+        ("我梦见我叫小强", "我叫什么名字", "我记得，你叫"),
+        ("我妈妈说我喜欢吃鱼", "我喜欢吃什么", "我记得，你喜欢"),
+        ("我有个同学，对花生过敏", "我对什么过敏", "你对花生过敏"),
+    ],
+)
+def test_the_offline_model_takes_for_a_fact_only_what_the_memory_does(
+    text: str, question: str, wrong: str
+) -> None:
+    heard = [Message("user", text), Message("assistant", "好。"), Message("user", question)]
+    assert wrong not in reply(heard)

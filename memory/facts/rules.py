@@ -145,7 +145,9 @@ def _as_spoken(finding: Finding, speaker: str) -> Finding:
 
 def _in_clause(clause: str, speaking: Speaking) -> list[Finding]:
     whole = speaking.completed(clause)
-    texts = [clause] + ([whole, _IS.sub(r"\g<who>", whole)] if whole else [])
+    texts = [clause]
+    if whole:
+        texts += dict.fromkeys((whole, _IS.sub(r"\g<who>", whole)))
     for text in texts:
         if found := _by_rule(text):
             return found
