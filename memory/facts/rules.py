@@ -64,6 +64,12 @@ _BEGAN_THEN = re.compile("搬|移居|定居|换|开始|起|成为|[当做到]了
 _BEGINNINGS = frozenset("我俺本给帮叫喊称你以可就都要")
 """With one of these begins whatever a rule matches."""
 _PAUSE = re.compile("(?<=[\u4e00-\u9fff]) +(?=[\u4e00-\u9fff])")
+_TAKEN_BACK_LATER = pattern(
+    "(?:(?:我|刚才|那)*(?:都|只|就|是|跟你|和你)*(?:逗你(?:玩)?|骗你|开(?:个|的)?玩笑|说着玩|闹着玩|说笑)(?:的|呢|啦|而已|哈)+了?"
+    "|我(?:刚才)?(?:是|都是|就是)?(?:瞎说|胡说|乱说|瞎编|编)的?|(?:i(?:'m| was| am) )?(?:just |only )(?:kidding|joking)|jk)[。！!～~.]*",
+    re.IGNORECASE,
+)
+"""Of the turn before; 骗人 and 开玩笑吧 are said to whoever answered."""
 _LAUGHTER = re.compile("^[哈嘻呵嘿]{1,10}[，,。！!～~ ]+")
 _IS = re.compile("^(?P<who>我的?[^是]{0,4}?)就?是")
 _STATES = frozenset({HOME, WORKPLACE, SCHOOL, JOB})
@@ -115,8 +121,7 @@ def find_facts(text: str, at: datetime, speaker: str = "") -> list[Finding]:
 
 def takes_back(text: str) -> bool:
     """Whether a whole text makes a joke of what was said before it."""
-    plain = _LAUGHTER.sub("", text.strip()[:40]).rstrip(f"。！!{TAIL}")
-    return bool(TAKEN_BACK.fullmatch(plain))
+    return bool(_TAKEN_BACK_LATER.fullmatch(_LAUGHTER.sub("", text.strip()[:40])))
 
 
 def _last_of_each(findings: list[Finding]) -> list[Finding]:

@@ -40,9 +40,10 @@ _CHANGED = {
     "手机": ("手机号", "手机", "电话"), "电话": ("手机号", "手机", "电话"), "号": ("手机号", "手机", "电话"), "微信": ("微信",),
     "邮箱": ("邮箱",), "车牌": ("车牌",), "工作": (WORKPLACE,), "学校": (SCHOOL,),
 }  # fmt: skip
+_WHEN = "在?(?:上周|上个?月|昨天|前天|今天|去年|前年|今年|前几年|前几天|几年前|刚刚?|已经|也|都|就|突然|不幸|因病|生病|老)"
 _GONE = "去世|过世|病逝|离世|死|走丢|跑丢|丢|不在|没|送人|去喵星|去汪星"
 _NAMED_GONE = pattern(
-    rf"(?!我(?!们?家))(?:我们?家?的?)?(?P<v>[\u4e00-\u9fff]{{2,5}}?)(?:上周|上个?月|昨天|前天|今天|去年|刚刚?|已经)?(?:{_GONE})了"
+    rf"(?!我(?!们?家))(?:我们?家?的?)?(?P<v>[\u4e00-\u9fff]{{2,5}}?)(?:{_WHEN})?(?:{_GONE})了"
 )
 _IN_DIGITS = frozenset(("电话", "手机号", "邮箱", "车牌", "身高", "体重", "鞋码", "微信", "学号"))
 _DIGITS = re.compile(f"{N}|[A-Za-z]")
@@ -82,7 +83,7 @@ def _friend(match: re.Match[str], who: str) -> list[Finding]:
     return [Finding(subject_of(match["who"]), NAME, match["v"])]
 
 
-@_rule(rf"我(?:们?家里?)?的?(?P<who>{PETS}|{KIN})(?:[^，的叫说]{{0,6}}?)(?:{_GONE})了")
+@_rule(rf"我(?:们?家里?)?的?(?P<who>{PETS}|{KIN})(?:{_WHEN})?(?:{_WHEN})?(?:{_GONE})了")
 def _gone(match: re.Match[str], who: str) -> list[Finding]:
     gone = subject_of(match["who"])
     kept_as = [Finding(SELF, kind, gone, "not") for kind in (PET, FAMILY)]
@@ -95,7 +96,7 @@ def passed_away(clause: str) -> list[Finding]:
     return [Finding(match["v"], ANY, match["v"], "not")] if match else []
 
 
-@_rule("我(?:们|(?:和|跟|与).{1,8}?)?(?:已经|上周|上个?月|昨天|前天|今天|最近|刚|去年)?(?:分手|散伙)了")
+@_rule("我(?:们|(?:和|跟|与)[^你说]{1,8}?)?(?:已经|上周|上个?月|昨天|前天|今天|最近|刚|去年)?(?:分手|散伙)了")
 def _parted(match: re.Match[str], who: str) -> list[Finding]:
     return _without(("女朋友", "男朋友"))
 
