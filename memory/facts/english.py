@@ -38,7 +38,7 @@ _KIN = {
     "dad": "爸爸", "brother": "兄弟", "sister": "姐妹", "girlfriend": "女朋友", "boyfriend": "男朋友", **_PETS,
 }  # fmt: skip
 _ADVERB = r"(?:really |also |still |just |now |actually |currently )*"
-_THING = r"(?!(?:you|it|this|that|these|those|them|him|her|me|us|to be|when|how|what|where|who|the way|my|your)\b)(.{2,30}?)"
+_THING = r"(?!(?:you|it|this|that|these|those|them|him|her|me|us|to be|when|how|what|where|who|the|my|your|all|i|i'm|what)\b)(.{2,30}?)"
 _PLACE = (
     r"(?!(?:an?|the|my|your|his|her|this|that|fear|constant|hope|peace|here|there)\b)([a-z][a-z .,'-]{1,30}?)"
 )
@@ -65,7 +65,7 @@ _PATTERNS = [
         (rf"i {_ADVERB}no longer (?:like|love|enjoy) {_THING}", LIKES, "not"),
         (rf"i {_ADVERB}(?:do not|don't) {_ADVERB}(?:like|love|enjoy) {_THING} any ?more", LIKES, "not"),
         (
-            rf"i {_ADVERB}(?:no longer|(?:do not|don't)) {_ADVERB}(?:hate|dislike|mind) {_THING}{_NO_MORE}",
+            rf"i {_ADVERB}(?:no longer|(?:do not|don't)) {_ADVERB}(?:hate|dislike) {_THING}{_NO_MORE}",
             DISLIKES,
             "not",
         ),
@@ -102,13 +102,19 @@ _VALUE_ENDS = pattern(
     re.IGNORECASE | re.DOTALL,
 )
 """Where the value is over, though the clause goes on."""
+_TOO = pattern(r"(?: (?:too|also|as well|so much|very much|a lot|the most))$", re.IGNORECASE)
+_POINTED_AT = pattern(
+    r"\b(?:them|him|her|their|his|these|those|this|that|it|its|there|you|your)\b|[.;:]|'s\b|^not\b|^to$",
+    re.IGNORECASE,
+)
+"""Only those who were there know what it is."""
 _WITH = pattern(r" (?:with|for|near|next to|and) .*", re.IGNORECASE | re.DOTALL)
 _OF_ONESELF = pattern(r"i\b|i'm|my\b|call|please", re.IGNORECASE)
 _OF_KIN = pattern(
     rf"my ({'|'.join(_KIN)}) (?:is allergic to {_THING}|lives in {_PLACE}|(?:really )?(?:likes|loves) {_THING})",
     re.IGNORECASE,
 )
-_AND_I = pattern(r"^(i\b.*?) and (?=(?:work|live|like|love|hate) )", re.IGNORECASE)
+_AND_I = pattern(r"^(i\b.*?) and (?=(?:work|live) )", re.IGNORECASE)
 _AND = pattern(r",? (?:and|but) (?=(?:i|my|he|she|it)\b)", re.IGNORECASE)
 _WHEN = pattern(
     r" (?:last (?:week|month|year)|(?:a|two|three|\d+) (?:days?|weeks?|months?|years?) ago|yesterday|recently|now|today)$",
@@ -158,6 +164,8 @@ def _in_part(clause: str) -> list[Finding]:
     for words, attribute, tense in _PATTERNS:
         match = words.fullmatch(clause)
         if match:
-            value = _WITH.sub("", match[1]) if attribute == HOME else match[1]
+            value = _WITH.sub("", match[1]) if attribute == HOME else _TOO.sub("", match[1])
+            if attribute in (LIKES, DISLIKES) and _POINTED_AT.search(value):
+                return []
             return [Finding(SELF, attribute, value.strip(" ,"), tense)]  # type: ignore[arg-type]
     return []
