@@ -108,6 +108,8 @@ def test_facts_that_other_rules_found_are_read_anew_and_what_was_set_by_hand_sta
             ("2025-08-01 10:00", "我住在杭州", ""),
             ("2025-08-02 10:00", "我有个同学，住在北京", ""),
             ("2025-08-03 10:00", "我对花生过敏", ""),
+            ("2025-08-04 10:00", "我叫奥特曼", ""),
+            ("2025-08-04 10:01", "我开玩笑的", ""),
         )
         turns = {entry.text: entry for entry in diary.everything(store.writer)}
         (peanuts,) = [fact for fact in reading.everything(store.writer) if fact.value == "花生"]
@@ -116,11 +118,13 @@ def test_facts_that_other_rules_found_are_read_anew_and_what_was_set_by_hand_sta
             other = turns["我有个同学，住在北京"]
             db.execute("delete from fact where subject = '同学'")
             assert writing.keep(db, wrong, other.at_ms, other.id)
+            joke = turns["我叫奥特曼"]
+            assert writing.keep(db, Finding("我", "名字", "奥特曼"), joke.at_ms, joke.id)
             writing.correct(db, peanuts.id, "核桃", diary.to_ms(NOW))
             db.execute("delete from meta where key = ?", (schema.FACTS_VERSION,))
     with memory(tmp_path) as store:
         assert store.index_state == "reread"
-        assert store.rebuild() == 3
+        assert store.rebuild() == 5
         holds = {_words(fact) for fact in reading.current(store.writer, diary.to_ms(NOW))}
     assert holds == {"我 住处 杭州", "同学 住处 北京", "我 过敏 核桃"}
     with memory(tmp_path) as store:

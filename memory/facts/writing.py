@@ -71,7 +71,7 @@ def learn(db: sqlite3.Connection, turn: diary.Entry) -> int:
 
 def _take_back(db: sqlite3.Connection, joke: diary.Entry) -> int:
     """Drop what the user's turn before told, which a turn makes a joke of. Returns how many facts these were."""
-    said = [entry for entry in diary.latest(db, 4) if entry.who == "user" and entry.id != joke.id][-1:]
+    said = [entry for entry in _turns_before(db, joke, 3) if entry.who == "user"][-1:]
     if not said or not 0 <= joke.at_ms - said[0].at_ms <= CONVERSATION_MS:
         return 0
     told = db.execute("select id from fact where source = ? order by id desc", (said[0].id,)).fetchall()
@@ -82,7 +82,15 @@ def _before(db: sqlite3.Connection, turn: diary.Entry, head: str) -> list[diary.
     """Return what a correction may be of: the `head` of its own turn, else what was said before the turn."""
     if head:
         return [diary.Entry(turn.id, turn.who, head, turn.at_ms, turn.offset_min, turn.speaker)]
-    return [entry for entry in diary.latest(db, TURNS_LOOKED_BACK) if entry.id != turn.id]
+    return _turns_before(db, turn, TURNS_LOOKED_BACK - 1)
+
+
+def _turns_before(db: sqlite3.Connection, turn: diary.Entry, count: int) -> list[diary.Entry]:
+    """Return what was written before a turn, which is the last one unless it is read again, oldest first."""
+    if not turn.seq:
+        return [entry for entry in diary.latest(db, count + 1) if entry.id != turn.id]
+    found = diary.by_seq(db, range(max(1, turn.seq - count), turn.seq))
+    return [found[seq] for seq in sorted(found)]
 
 
 def keep(
