@@ -21,7 +21,7 @@ from xiaozhi_persona.audio.wav import read_wav
 from xiaozhi_persona.bridge.client.connection import DeviceConnection
 from xiaozhi_persona.bridge.parts import Parts
 from xiaozhi_persona.bridge.server import Bridge
-from xiaozhi_persona.bridge.turn import TurnTimeline
+from xiaozhi_persona.bridge.speaking import TurnTimeline
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
 from xiaozhi_persona.providers.speech.choices import EmotionChoices
 from xiaozhi_persona.providers.vad.detector import VoiceActivityDetector, load_vad_model

@@ -27,7 +27,7 @@ from xiaozhi_persona.bridge.client.connection import DeviceConnection
 from xiaozhi_persona.bridge.messages import Listen
 from xiaozhi_persona.bridge.parts import build_parts
 from xiaozhi_persona.bridge.server import Bridge
-from xiaozhi_persona.bridge.turn import TurnTimeline
+from xiaozhi_persona.bridge.speaking import TurnTimeline
 from xiaozhi_persona.errors import ServiceError
 from xiaozhi_persona.settings import Settings
 

@@ -24,11 +24,11 @@ from fakes.tiny_funasr import export, make_hearing, make_sensevoice
 from hostkit import VERSIONS
 from hostkit.real import importable, unpack
 
-from xiaozhi_persona.providers.host.doors import DOORS
+from xiaozhi_persona.installer.door_files import door_text
+from xiaozhi_persona.providers.host.doors import RECOGNIZER
 
-DOOR = next(door for door in DOORS if door.kind == "ASR")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-HOST = "fun_local"
+HOST = next(iter(RECOGNIZER.same_keys))
 
 
 def measure(section: dict[str, Any], utterances: int) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def measure(section: dict[str, Any], utterances: int) -> dict[str, Any]:
         server = Path(folder) / "xiaozhi-server"
         unpack(server, VERSIONS[-1])
         (server / "data/.config.yaml").write_text("log:\n  log_level: ERROR\n", encoding="utf-8")
-        (server / DOOR.path).write_text(DOOR.text(), encoding="utf-8")
+        (server / RECOGNIZER.path).write_text(door_text(RECOGNIZER), encoding="utf-8")
         environment = {key: value for key, value in os.environ.items() if key not in THREADS}
         environment["PYTHONPATH"] = str(importable(Path(folder) / "site"))
         script = Path(__file__).with_name("one_recognizer.py").resolve()
@@ -70,7 +70,7 @@ def main() -> None:
             onnx_model = str(export(torch_model, Path(folder) / "onnx", quantize=True))
         else:
             torch_model, onnx_model = make_hearing(Path(folder) / "model"), ""
-        ours = {"type": "persona_funasr", "timeout_s": 60.0, "device": "cpu"}
+        ours = {"type": RECOGNIZER.type, "timeout_s": 60.0, "device": "cpu"}
         sections = {
             HOST: {"type": HOST, "model_dir": str(torch_model), "output_dir": "tmp/"},
             "ours, funasr": {**ours, "engine": "funasr", "model_dir": str(torch_model)},

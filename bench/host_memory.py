@@ -24,9 +24,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from hostkit import VERSIONS, Llm, Request, host
 
+from xiaozhi_persona.installer.door_files import door_text
 from xiaozhi_persona.memory.diary import DAY_MS
 from xiaozhi_persona.memory.store import OwnerStore, owner_folder
-from xiaozhi_persona.providers.host.doors import DOORS
+from xiaozhi_persona.providers.host.doors import DEFAULT_VOICE, DOORS, MEMORY
 
 DEVICE = "aa:bb:cc:00:00:01"
 QUESTIONS = (
@@ -36,18 +37,18 @@ QUESTIONS = (
     "我和小王吃火锅是什么时候",
     "我的座右铭是什么",
 )
-KINDS = ("nomem", "mem_local_short", "persona_memory")
+KINDS = ("nomem", "mem_local_short", MEMORY.type)
 
 
 async def measure(kind: str, turns: int, history: int, devices: int, folder: Path) -> dict[str, Any]:
     """Return the time of each turn in ms, and the RSS that `devices` connections add, in MB."""
     section = {"type": kind, "llm": "HostkitLlm"}
     config = {"selected_module": {"Memory": "Bench"}, "Memory": {"Bench": section}}
-    files = {str(door.path): door.text() for door in DOORS}
-    tts = {"type": "gpt_sovits_v2_stream", "url": "http://127.0.0.1:9/tts"}
+    files = {str(door.path): door_text(door) for door in DOORS}
+    tts = {"type": DEFAULT_VOICE.type, "url": "http://127.0.0.1:9/tts"}
 
     def remember(server: Path) -> None:
-        if kind == "persona_memory":
+        if kind == MEMORY.type:
             store = OwnerStore(owner_folder(server / "data/xiaozhi-persona/memory", DEVICE), DEVICE)
             with contextlib.closing(store):
                 until_now_ms = (datetime.now(ZONE) - END) // timedelta(days=1) * DAY_MS

@@ -21,9 +21,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from fakes.sovits_server import FakeSovits
 from hostkit import VERSIONS, Llm, Request, host
 
-from xiaozhi_persona.providers.host.doors import DOORS
+from xiaozhi_persona.installer.door_files import door_text
+from xiaozhi_persona.providers.host.doors import DEFAULT_VOICE, DOORS
 
-BUILT_IN, OURS = "gpt_sovits_v2", "gpt_sovits_v2_stream"
+BUILT_IN, OURS = next(iter(DEFAULT_VOICE.same_keys)), DEFAULT_VOICE.type
 DIGITS = "零一二三四五六七八九"
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
@@ -42,7 +43,7 @@ async def measure(kind: str, turns: int, rtf: float, folder: Path) -> dict[str, 
     async with FakeSovits(rtf=rtf) as sovits:
         section = {"type": kind, "url": f"{sovits.url}/tts", "text_lang": "zh", "ref_audio_path": "ref.wav"}
         section |= {"prompt_text": "测试", "prompt_lang": "zh", "streaming_mode": False}
-        files = {str(door.path): door.text() for door in DOORS}
+        files = {str(door.path): door_text(door) for door in DOORS}
         llm = Llm(reply, piece_chars=2, first_s=0.2, piece_s=0.03)
         starting = host(VERSIONS[-1], folder, tts=section, files=files, llm=llm)
         async with starting as server, server.connect() as device:

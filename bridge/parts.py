@@ -99,7 +99,7 @@ async def build_parts(settings: Settings) -> Parts:
             chat_model=chat_model,
             synthesizer=synthesizer,
             memory=memory,
-            described=_describe(settings, vad.name, recognizer.name + ears.result(), synthesizer),
+            described=_describe(settings, vad.name, recognizer, ears.result(), synthesizer),
             voice_trouble=voice.result(),
             closers=[stack.pop_all().aclose],
         )
@@ -128,18 +128,12 @@ async def _load_voice(synthesizer: Synthesizer) -> str:
 
 
 def _describe(
-    settings: Settings, vad: str, recognizer: str, synthesizer: Synthesizer
+    settings: Settings, vad: str, recognizer: Recognizer, trouble: str, synthesizer: Synthesizer
 ) -> list[tuple[str, str, str]]:
     own = tr("你设置的")
     return [
         (tr("端点检测"), vad, own if settings.vad.model else ""),
-        (
-            tr("语音识别"),
-            recognizer,
-            own
-            if not settings.asr.has_embedded_model
-            else tr("asr.model 设为 iic/SenseVoiceSmall-onnx，或你的文件夹"),
-        ),
+        (tr("语音识别"), recognizer.name + trouble, recognizer.advice or own),
         (
             (tr("对话模型"), settings.llm.model or settings.llm.base_url, own)
             if settings.llm.base_url

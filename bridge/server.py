@@ -24,7 +24,7 @@ from xiaozhi_persona.bridge.ota import Ota
 from xiaozhi_persona.bridge.own_names import OwnNames
 from xiaozhi_persona.bridge.parts import Parts
 from xiaozhi_persona.bridge.session import Session
-from xiaozhi_persona.bridge.turn import TurnTimeline
+from xiaozhi_persona.bridge.speaking import TurnTimeline
 from xiaozhi_persona.bridge.visit import Visit
 from xiaozhi_persona.errors import PersonaError, SettingsError
 from xiaozhi_persona.language import tr

@@ -14,8 +14,9 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from xiaozhi_persona.audio.opus import OpusDecoder, OpusError
+from xiaozhi_persona.bridge.answering import MAX_TYPED_CHARACTERS, Answering
 from xiaozhi_persona.bridge.binary import VERSIONS, unpack, version_of
-from xiaozhi_persona.bridge.clock import ConversationClock
+from xiaozhi_persona.bridge.current import CurrentConversation
 from xiaozhi_persona.bridge.link import Link
 from xiaozhi_persona.bridge.messages import (
     CONNECTED_AGAIN,
@@ -33,7 +34,7 @@ from xiaozhi_persona.bridge.messages import (
     decode_device_message,
 )
 from xiaozhi_persona.bridge.parts import Parts
-from xiaozhi_persona.bridge.turn import MAX_TYPED_CHARACTERS, Turn, TurnTimeline
+from xiaozhi_persona.bridge.speaking import TurnTimeline
 from xiaozhi_persona.bridge.visit import Visit
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.language import tr
@@ -84,7 +85,7 @@ class Session:
         self._link = Link(websocket, visit.device_id, settings.session.stop_margin_ms)
         self.log = self._link.log
         self._greeted = asyncio.Event()
-        self._clock = ConversationClock()
+        self._conversation = CurrentConversation()
         self._mode: ListenMode | None = None  # None: the microphone is closed
         self._mode_since_s = self._unasked_sound_at_s = -math.inf
         self._typed: asyncio.Task[None] | None = None  # a text that may yet turn out to be a wake word
@@ -96,7 +97,7 @@ class Session:
         self._hears_anew = False  # whether listening began anew since the turn began
         self._heard: Samples = np.zeros(0, np.int16)  # the utterance of the running turn
         self._held: list[Samples] = []  # what was said while the button is held
-        self._turn: Turn | None = None
+        self._turn: Answering | None = None
         self._turn_task: asyncio.Task[None] | None = None
         self._active_at_s = time.monotonic()
         self._leaving: asyncio.Task[None] | None = None  # set when the device has connected again
@@ -127,6 +128,7 @@ class Session:
             await cancel_and_wait(watch)
             await self._drop_typed()
             await self._cancel_turn()
+            await self._conversation.aclose()
             if self._opening:
                 await cancel_and_wait(self._opening)
             if self._leaving:
@@ -175,7 +177,7 @@ class Session:
 
     @property
     def _speaking(self) -> bool:
-        return self._turn is not None and self._turn.speaking
+        return self._turn is not None and self._turn.speaker.speaking
 
     async def _receive(self, frame: str | bytes) -> None:
         if isinstance(frame, bytes):
@@ -256,7 +258,7 @@ class Session:
             # The button is pressed for a new question. The device has left its speaking state by itself, and
             # a `tts stop` would end py-xiaozhi's listening. But where press and `tts start` crossed, the device
             # has gone on from listening to speaking, and without a stop it would stay there.
-            if self._turn and self._turn.speaking and self._turn.speaks_for_s() < _CROSSING_S:
+            if self._turn and self._speaking and self._turn.speaker.speaks_for_s() < _CROSSING_S:
                 await self._stop_turn(quietly=True)
             await self._cancel_turn()
         elif mode == self._mode and self._endpointer.speaking:
@@ -346,15 +348,21 @@ class Session:
         await self._stop_turn(quietly=True)
         self._hears_anew = False
         owner, parts = await self._visit.speak()
+        conversation, tools = await self._conversation.with_memory(owner, parts.memory)
         if self._leaving:
             return
-        self._turn = turn = Turn(
-            self._link, owner, parts, self._settings, self._clock, tells_unheard=pressed_s >= SHORT_PRESS_S
+        self._turn = turn = Answering(
+            self._link,
+            conversation,
+            tools,
+            parts,
+            self._settings,
+            tells_unheard=pressed_s >= SHORT_PRESS_S,
         )
         self._turn_task = asyncio.create_task(turn.run(heard), name=f"turn-{turn.timeline.turn_id}")
         self._turn_task.add_done_callback(lambda _: self._turn_ended(turn))
 
-    def _turn_ended(self, turn: Turn) -> None:
+    def _turn_ended(self, turn: Answering) -> None:
         self._active_at_s = time.monotonic()
         self.log.info("%s", turn.timeline)
         self._on_turn(turn.timeline)
@@ -367,7 +375,7 @@ class Session:
         was_speaking = self._speaking
         if self._turn and self._turn_task:
             self._turn_task.cancel()
-            self._turn.speaking = False  # before we wait: the turn must not send its own stop as well
+            self._turn.speaker.speaking = False  # before we wait: the turn must not send its own stop as well
         if was_speaking or not quietly:
             await self._link.send(Tts("stop"))
         await self._cancel_turn()

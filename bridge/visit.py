@@ -93,7 +93,7 @@ class Visit:
 
 
 class _Phrase:
-    """A chat model that says a phrase, and then what another one has to say, if there is one."""
+    """A chat model that says a phrase once, and then what another one has to say, if there is one."""
 
     def __init__(self, phrase: str, then: ChatModel | None = None) -> None:
         self._phrase = phrase
@@ -102,7 +102,8 @@ class _Phrase:
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()
     ) -> AsyncGenerator[ChatDelta, None]:
-        yield ChatDelta(self._phrase)
+        phrase, self._phrase = self._phrase, ""
+        yield ChatDelta(phrase)
         if self._then:
             async with contextlib.aclosing(self._then.stream(messages, tools)) as deltas:
                 async for delta in deltas:

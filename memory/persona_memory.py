@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.memory import diary, forget, spoken
+from xiaozhi_persona.memory.consent import Consents
 from xiaozhi_persona.memory.recall import MAX_QUESTION_CHARACTERS, Draft
 from xiaozhi_persona.memory.recent import RecentMemory
 from xiaozhi_persona.memory.small_talk import is_small_talk
@@ -34,7 +35,6 @@ _CONVERSATION_MINUTES = 30
 """After a start, the last conversation goes on when it is not older than this."""
 _WRITE_DEADLINE_S = 2.0
 _COMMAND_DEADLINE_S = 10.0
-_ANSWER_WITHIN = timedelta(minutes=1)
 _TAG = re.compile("【[^】]{1,12}】")
 _NOTHING = forget.Marked()
 
@@ -65,6 +65,8 @@ class PersonaMemory:
         `role_of` tells the name of the role that an owner's device plays, and its lore book. `on_forget` clears
         what others keep of the conversations, such as spoken sentences.
         """
+        self.consents = Consents()
+        """What waits for a yes."""
         self._settings = settings
         self._role_of = role_of
         self._on_forget = on_forget
@@ -72,7 +74,6 @@ class PersonaMemory:
         self._recent = RecentMemory(recent_turns, recent_chars)
         self._threads = DiaryThreads(folder, retention_days=settings.retention_days)
         self._opening: dict[str, _Opening] = {}
-        self._asked: dict[str, tuple[spoken.Command, datetime]] = {}  # what waits for a yes, by device
         self._closed = False
 
     def owner_id(self, owner: Owner) -> str:
@@ -145,14 +146,9 @@ class PersonaMemory:
         back whether to forget so much waits for a yes in the text that comes next from the same device.
         """
         command = spoken.parse_command(text)
-        asked = self._asked.pop(owner.id, None)
-        if (
-            asked
-            and command is None
-            and spoken.is_yes(text)
-            and timedelta() <= now - asked[1] <= _ANSWER_WITHIN
-        ):
-            command, now = asked
+        asked = self.consents.take(owner, spoken.Command, now)
+        if asked and command is None and spoken.is_yes(text):
+            command, now = asked.what, asked.at
         if command is None or self._closed:
             return ""
         try:
@@ -172,10 +168,7 @@ class PersonaMemory:
         if forgotten:
             await self._forgotten(owner)
         if asks:
-            for device, (_, asked_at) in list(self._asked.items()):
-                if now - asked_at > _ANSWER_WITHIN:
-                    del self._asked[device]
-            self._asked[owner.id] = replace(command, sure=True), now
+            self.consents.ask(owner, replace(command, sure=True), now)
         return answer
 
     def sorry(self, trouble: PersonaError, *, notes: bool = False) -> str:
@@ -187,8 +180,8 @@ class PersonaMemory:
         return sorry_for(trouble, notes=notes)
 
     def ask_no_more(self, owner: Owner) -> None:
-        """Note that what `obey` asks back was not heard: a yes that comes next is for something else."""
-        self._asked.pop(owner.id, None)
+        """Note that what was asked back was not heard: a yes that comes next is for something else."""
+        self.consents.drop(owner)
 
     async def look_up(
         self,

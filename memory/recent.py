@@ -34,6 +34,9 @@ class RecentMemory:
         """Begin the conversation of an owner with turns that were said before."""
         self._keep(owner, turns)
 
+    def ask_no_more(self, owner: Owner) -> None:
+        """Nothing is asked back here."""
+
     def forget(self, whose: Callable[[Owner], bool]) -> None:
         """Drop what was said by these owners; their conversations go on empty."""
         for owner_id, turns in self._turns.items():

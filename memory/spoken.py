@@ -1,13 +1,13 @@
-"""What an owner says to the memory itself: remember this, forget that, this is off the record."""
+"""What an owner says to the memory itself is done: remember this, forget that, this is off the record."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from xiaozhi_persona.memory import diary
+from xiaozhi_persona.memory.commands import Command, is_yes, parse_command
 from xiaozhi_persona.memory.facts import reading, writing
 from xiaozhi_persona.memory.facts.kinds import KIN, NOTE, PETS, SELF, Finding, match_key
 from xiaozhi_persona.memory.facts.questions import facts_asked
@@ -17,49 +17,21 @@ from xiaozhi_persona.memory.patterns import Words, pattern
 from xiaozhi_persona.memory.store import OwnerStore
 from xiaozhi_persona.memory.time_words import find_ranges
 
+__all__ = [
+    "MAX_UNASKED",
+    "Command",
+    "Done",
+    "carry_out",
+    "is_yes",
+    "last_said",
+    "mark",
+    "note",
+    "parse_command",
+]
+
 MAX_UNASKED = 5
 """More turns than this are forgotten only after asking back."""
 _MAX_CHARS = 100
-_ASKING = pattern(r"什么|怎么|为什么|吗|[?？]|能不能|有没有|是不是")
-_PLEASE = Words("小智|请|帮我|给我|麻烦|你|现在|那")
-"""What may stand before a command; the expressions for commands begin after it."""
-_OFF = pattern(
-    r"(?:接下来|这一?段|下面|后面|这些|刚才|以下|这件事|这个|这句)?(?:的话|的内容|说的|的)?(?:我说的)?(?:都|就|先|你)*(?:不要|别|不用|不许|别再|不要再)"
-    r"(?:记|记住|记录|记下来?|录)(?:下来|了|下)?|(?:this is )?off the record|do(?: not|n't) remember this",
-    re.IGNORECASE,
-)
-_ON = pattern(
-    r"(?:可以|继续|恢复|重新|接着|又可以|开始)(?:开始)?(?:记|记住|记录|记下来|录)(?:了|吧|下来|录)*|(?:back )?on the record|you can remember again",
-    re.IGNORECASE,
-)
-_REMEMBER = pattern(
-    r"要?(?:记住|记一下|记下来|记下|记好|(?<=帮我)记|remember(?: that)?)[了着]?[:：,， ]*(?P<what>[^:：,， ].+)",
-    re.IGNORECASE,
-)
-_FORGET = pattern(
-    r"把(?P<a>.+)(?:忘掉|忘了|忘记|删掉|删了|删除|清除|清空|抹掉)"
-    r"|(?P<sure>确定|确认)?(?:忘掉|忘记|删掉|删除|清除|清空|抹掉|(?:please )?forget\b)(?: about\b)?(?P<b>.+)",
-    re.IGNORECASE,
-)
-_EVERY = Words("都|全部|全|统统")
-_WELL = pattern("(?:吧|好了|好不好)$")
-_PAUSES = pattern(r"[，,\s]+")
-_NOT_MEANT = pattern("[我他她].{0,4}忘|别忘|不要忘|差点忘")
-_ALL = pattern(
-    "(?:所有|全部|一切|整个|你的)(?:的)?(?:记忆|事情?|内容|记录|聊天|谈话|东西)?|记忆|everything",
-    re.IGNORECASE,
-)
-_NEVER_MIND = pattern(r"(?:please )?forget (?:about )?it", re.IGNORECASE)
-# What a device keeps: to delete it is no business of the memory.
-_OF_THE_DEVICE = pattern(
-    "(?:闹钟|闹铃|日程|日历|提醒|定时器?|计时器?|倒计时|歌曲?|歌单|音乐|专辑|播放列表|文件夹?|照片|相片|图片|视频|录音|短信|邮件|联系人"
-    r"|通话记录|浏览记录|缓存|应用|软件|程序|\b(?:alarm|timer|reminder|calendar|song|music|playlist|file|folder|photo|picture|video|email)s?)$",
-    re.IGNORECASE,
-)
-_YES = pattern(
-    r"(?:[嗯哦啊][，,\s]*)*(?:(?:对|对的|对啊|是|是的|是啊|没错|好|好的|好啊|我?(?:很|非常)?确定|确认|yes|yeah|sure|ok)[，,。！!.\s]*)+",
-    re.IGNORECASE,
-)
 _OF_TIME = Words(
     "，|,|、|和|跟|与|及|到|的|我|我们|咱|咱们|你|都|那|这|段|些|所有|一切|全部|整个|时候|时间|里|所|说|讲|聊|谈|提|记|做|发生|过|了|话"
     "|事|事情|事儿|东西|记忆|内容|聊天|谈话|对话|记录"
@@ -71,7 +43,10 @@ _OF_TIME_IN_ENGLISH = pattern(
 _SAID_OF = pattern(
     "^(?:我们?|咱们?|你)*(?:(?:说|讲|聊|谈|提)[过到起了的]+|(?:关于|有关|和|跟|与|about ))+(?=.{2})"
 )
-_THIS = pattern("(?:这件事情?|这事儿?|这个|这句话?|刚才那句话?|this|it|that)", re.IGNORECASE)
+_THIS = pattern(
+    "(?:これ|それ|あれ|今の話?|さっきの(?:話|こと)?|这件事情?|这事儿?|这个|这句话?|刚才那句话?|this|it|that)",
+    re.IGNORECASE,
+)
 _ABOUT = pattern(
     "(?:关于|有关|和)?(?P<name>.{1,20}?)(?:有关)?的?(?:所有|全部|一切)?的?(?:事情?|话|记忆|内容|这件事|记录|聊天|谈话|对话)"
 )
@@ -82,17 +57,6 @@ _OF_OURS = pattern("我|my|i ", re.IGNORECASE)
 _NOBODY = pattern("[你我他她它的了是在那这事话啥谁人]")
 
 
-@dataclass(frozen=True)
-class Command:
-    """What the owner wants of the memory."""
-
-    kind: Literal["off", "on", "remember", "forget", "forget_all", "ask_forget_all"]
-    what: str = ""
-    """The words that say what to remember or to forget."""
-    sure: bool = False
-    """Whether to forget it, however much it is."""
-
-
 class Done(NamedTuple):
     """What a command came to."""
 
@@ -100,40 +64,6 @@ class Done(NamedTuple):
     forgotten: bool = False
     asks: bool = False
     """Whether the answer asks back, and nothing was done yet: a yes is to be followed by the command, `sure`."""
-
-
-def parse_command(text: str) -> Command | None:
-    """Return what a text tells the memory to do, None for anything else."""
-    plain = text.strip().rstrip("。！!~～.")
-    if not plain or len(plain) > _MAX_CHARS or _ASKING.search(plain):
-        return None
-    bare = _PAUSES.sub("", plain)
-    if _NOT_MEANT.match(bare):
-        return None
-    begins = ((bare, _PLEASE.lead(bare)), (plain, _PLEASE.lead(plain)))
-    if any(_OFF.fullmatch(words, start) for words, start in begins):
-        return Command("off")
-    if any(_ON.fullmatch(words, start) for words, start in begins):
-        return Command("on")
-    match = _REMEMBER.fullmatch(*begins[1])
-    if match:
-        return Command("remember", match["what"].strip())
-    words, start = begins[1] if bare.isascii() else begins[0]
-    match = _FORGET.fullmatch(_WELL.sub("", words), start)
-    if not match or _NEVER_MIND.fullmatch(plain):
-        return None
-    what = (match["b"] or match["a"][: _EVERY.tail(match["a"], least=1)]).strip()
-    sure = bool(match["sure"]) or "确定" in bare
-    if _ALL.fullmatch(what):
-        return Command("forget_all" if sure else "ask_forget_all")
-    if not what or (_OF_THE_DEVICE.search(what) and not _ABOUT_IT.match(what)):
-        return None
-    return Command("forget", what, sure)
-
-
-def is_yes(text: str) -> bool:
-    """Whether a text plainly agrees."""
-    return bool(_YES.fullmatch(text.strip()))
 
 
 def carry_out(store: OwnerStore, command: Command, now: datetime) -> Done:

@@ -81,6 +81,9 @@ class RoleSheet(_Part):
     mask: str = Field("", description="用户是谁")
     examples: list[str] = Field([], description="说话的样子")
     openings: list[str] = Field([], description="开场白")
+    waiting: list[str] = Field(
+        ["稍等，我看看。"], description="工具要办一会儿时先说的话，每句一轮最多说一次；[] 为不说"
+    )
     prompt: str = Field("", description="其他要求，原样写进提示词")
     language: str = Field("", description="说的语言，如 zh、中英混合；留空用 gpt_sovits 的默认")
     reference_language: str = Field("", description="参考音频的语言，如 ja；留空时看文字")
@@ -97,6 +100,9 @@ class RoleSheet(_Part):
     default_emotion: str = Field("", description="没有感情时用哪种感情")
     emotions: dict[str, OwnEmotion] = Field(
         {}, description="别名和自己的感情，如 {得瑟: 骄傲, 傲娇: {face: confident}}"
+    )
+    stage_directions: Literal["skip", "speak"] = Field(
+        "skip", description="动作描写，如 *叹气*、（歪头）：skip 不念，speak 念出来"
     )
     references: dict[str, list[ClipEntry]] = Field({}, description="参考音频，按感情；refs/感情/ 里的不必写")
     server_dir: str = Field("", description="这个角色包在 GPT-SoVITS 机器上的文件夹，如 D:\\voices\\x")

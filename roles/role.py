@@ -18,7 +18,7 @@ from xiaozhi_persona.roles.references import RoleClip, find_clips, server_path
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Recollection, Reference, Voice
 from xiaozhi_persona.text.emotions import LABELS, Emotion, EmotionNames, built_in_names
-from xiaozhi_persona.text.reply import sentences_of
+from xiaozhi_persona.text.reply import pieces_of
 
 PACKS = Path(__file__).resolve().parent / "packs"
 """The bundled packs."""
@@ -26,7 +26,7 @@ PACKS = Path(__file__).resolve().parent / "packs"
 _WEEKDAYS = "一二三四五六日"
 _SPOKEN = "你的话会被念出来：用口语，每次一到三句，不用 Markdown、列表、网址和表情符号。"
 _PLACEHOLDER = re.compile(r"\{\{\s*(char|user)\s*\}\}", re.IGNORECASE)
-_FILLED = ("description", "personality", "mask", "examples", "openings", "prompt")
+_FILLED = ("description", "personality", "mask", "examples", "openings", "waiting", "prompt")
 
 
 _T = TypeVar("_T")
@@ -51,7 +51,7 @@ class Role:
     def emotion_names(self) -> EmotionNames:
         """The words that this role takes as emotion tags."""
         own = {clip.name: clip.emotion for clip in self.clips if clip.emotion}
-        return _names(self.folder, self.sheet).extended(own)
+        return _names(self.folder, self.sheet).extended(own, self.sheet.stage_directions == "skip")
 
     @cached_property
     def tags(self) -> tuple[str, ...]:
@@ -109,12 +109,16 @@ class Role:
         """What it may say first, with its emotion tags."""
         return tuple(self.sheet.openings)
 
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """What it may say when an answer takes a while, with its emotion tags."""
+        return tuple(self.sheet.waiting)
+
     @cached_property
     def fixed_sentences(self) -> frozenset[str]:
-        """The sentences of the openings, cut as they are spoken."""
-        return frozenset(
-            text for opening in self.openings for text in sentences_of(opening, self.emotion_names)
-        )
+        """The sentences of the openings and of what it says meanwhile, cut as they are spoken."""
+        phrases = (*self.openings, *self.waiting)
+        return frozenset(text for phrase in phrases for text in pieces_of(phrase, self.emotion_names))
 
     @cached_property
     def lore_files(self) -> tuple[Path, ...]:

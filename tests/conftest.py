@@ -58,7 +58,9 @@ def _own_logging() -> Iterator[None]:
 async def _no_leaked_tasks() -> AsyncIterator[None]:
     before = asyncio.all_tasks()
     yield
-    for _ in range(3):  # what has just been cancelled ends in the loop's next rounds
+    for _ in range(
+        10
+    ):  # what was cancelled, or left to the loop as httpx leaves its generators, ends in its next rounds
         await asyncio.sleep(0)
     left = [
         task.get_name()

@@ -10,6 +10,7 @@ from typing import Any
 
 from hostkit import HostUnderTest, host
 
+from xiaozhi_persona.installer.door_files import door_text
 from xiaozhi_persona.providers.host import loop
 from xiaozhi_persona.providers.host.doors import DOORS
 
@@ -19,7 +20,7 @@ _OURS = "xiaozhi_persona.providers.host."
 @contextlib.asynccontextmanager
 async def host_with_doors(version: str, folder: Path, **settings: Any) -> AsyncIterator[HostUnderTest]:
     """Start a host (see hostkit) with all our doors installed."""
-    files = {str(door.path): door.text() for door in DOORS} | settings.pop("files", {})
+    files = {str(door.path): door_text(door) for door in DOORS} | settings.pop("files", {})
     try:
         async with host(version, folder, files=files, **settings) as server:
             yield server

@@ -8,7 +8,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from fakes.openai_speech_server import FakeOpenAiSpeech
 from fakes.sovits_server import FakeSovits
+from fakes.xtts_server import FakeXtts
 
 from xiaozhi_persona.providers.tts.engine import engine_of
 from xiaozhi_persona.providers.tts.synthesizer import Synthesizer
@@ -88,6 +90,8 @@ _SOVITS: Mapping[Trouble, str] = {
     "hang_midway": "hang_midway",
 }
 
+_HTTP: Mapping[Trouble, str] = {**_SOVITS, "silence": "silence"}
+
 KINDS = {
     "espeak": Kind("espeak"),
     "gpt_sovits v2": Kind("gpt_sovits", FakeSovits, lambda url: {"servers": [url]}, _SOVITS),
@@ -97,4 +101,17 @@ KINDS = {
         lambda url: {"servers": [url]},
         _SOVITS,
     ),
+    "openai_speech": Kind(
+        "openai_speech",
+        FakeOpenAiSpeech,
+        lambda url: {"base_url": url, "voice": "nova", "cloning": True, "response_format": "pcm"},
+        _HTTP,
+    ),
+    "openai_speech, coqui": Kind(
+        "openai_speech",
+        lambda: FakeOpenAiSpeech(coqui=True),
+        lambda url: {"base_url": url, "api": "coqui", "voice": "nova", "cloning": True},
+        _HTTP,
+    ),
+    "xtts": Kind("xtts", FakeXtts, lambda url: {"base_url": url, "voice": "nova"}, _HTTP),
 }

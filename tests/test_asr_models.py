@@ -23,7 +23,6 @@ from fakes.model_hub import ModelHub
 from xiaozhi_persona.errors import PackageMissing, ServiceUnavailable, SettingsError
 from xiaozhi_persona.providers.asr import model_hub
 from xiaozhi_persona.providers.asr.engine import open_recognizer
-from xiaozhi_persona.providers.asr.funasr_server import FunasrServerRecognizer
 from xiaozhi_persona.providers.asr.model_hub import fetch, find_model
 from xiaozhi_persona.providers.asr.onnx_models import TINY_MODEL, load_onnx_model, look_at
 from xiaozhi_persona.providers.asr.recognizer import ModelRecognizer, lacks_memory
@@ -409,23 +408,6 @@ async def test_a_downloaded_model_recognizes(hub: ModelHub, tmp_path: Path) -> N
     await recognizer.load()
     await recognizer.aclose()
     assert (tmp_path / "data" / "models" / "hf" / "iic--Tiny-onnx" / "model_quant.onnx").is_file()
-
-
-def test_each_engine_is_opened_by_its_name() -> None:
-    assert isinstance(open_recognizer(Settings()), ModelRecognizer)
-    assert "自带" in open_recognizer(Settings()).name
-    server = {"engine": "funasr_server", "server_url": "ws://127.0.0.1:1"}
-    assert isinstance(open_recognizer(Settings.model_validate({"asr": server})), FunasrServerRecognizer)
-    torch = open_recognizer(Settings.model_validate({"asr": {"engine": "funasr"}}))
-    assert isinstance(torch, ModelRecognizer) and "SenseVoiceSmall" in torch.name
-
-
-async def test_without_funasr_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "funasr", None)
-    recognizer = open_recognizer(Settings.model_validate({"asr": {"engine": "funasr"}}))
-    with pytest.raises(PackageMissing, match=r"funasr.*funasr_onnx"):
-        await recognizer.load()
-    await recognizer.aclose()
 
 
 def test_the_same_hot_word_counts_once(onnx: FakeFunasrOnnx, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from fakes.funasr_server import FunasrServer, Kind, Mode
-from fakes.parts import silence, speech
+from fakes.funasr_server import FunasrServer, Kind
+from fakes.parts import speech
 from websockets.asyncio.server import ServerConnection, serve
 
 from xiaozhi_persona.errors import PersonaError, ServiceTimeout, ServiceUnavailable, SettingsError
@@ -203,11 +203,6 @@ async def test_no_text_is_no_text(server: FunasrServer, connecting: Connecting, 
     assert await connecting(server.url).transcribe(speech(1.0)) == Transcript("")
 
 
-async def test_silence_is_not_sent(server: FunasrServer, connecting: Connecting) -> None:
-    assert await connecting(server.url).transcribe(silence(3.0)) == Transcript("")
-    assert not server.connections
-
-
 async def test_what_is_no_answer_and_what_is_another_s_are_passed_over(
     server: FunasrServer, connecting: Connecting
 ) -> None:
@@ -332,20 +327,6 @@ async def test_a_server_that_dies_when_it_is_first_asked_is_asked_again(
         assert (await recognizer.transcribe(speech(1.0))).text == "你好，小智。"
 
 
-async def test_closing_leaves_no_connection_of_an_utterance_under_way(
-    server: FunasrServer, connecting: Connecting
-) -> None:
-    server.wait_s = 0.2
-    recognizer = connecting(server.url)
-    waiting = asyncio.ensure_future(recognizer.transcribe(speech(0.5)))
-    await asyncio.wait_for(server.arrived.wait(), 5)
-    await recognizer.aclose()
-    assert (await waiting).text == "你好，小智。"
-    await asyncio.wait_for(server.wait_empty(), 5)
-    await recognizer.load()
-    await asyncio.wait_for(server.wait_empty(), 5)
-
-
 async def test_closing_waits_for_all_hung_connections_at_once(
     server: FunasrServer, connecting: Connecting
 ) -> None:
@@ -368,26 +349,6 @@ async def test_a_connection_that_was_long_idle_is_not_trusted(
     assert server.connections == 2
 
 
-async def test_as_many_connections_as_workers_and_the_rest_waits(
-    server: FunasrServer, connecting: Connecting
-) -> None:
-    server.wait_s = 0.05
-    recognizer = connecting(server.url, workers=2)
-    transcripts = await asyncio.gather(*(recognizer.transcribe(speech(0.5)) for _ in range(6)))
-    assert {transcript.text for transcript in transcripts} == {"你好，小智。"}
-    assert server.at_once == 2
-
-
-async def test_a_queue_that_is_too_long_is_told_at_once(server: FunasrServer, connecting: Connecting) -> None:
-    server.wait_s = 0.1
-    recognizer = connecting(server.url, queue_utterances=2)
-    waiting = [asyncio.ensure_future(recognizer.transcribe(speech(0.5))) for _ in range(3)]
-    await asyncio.sleep(0)
-    with pytest.raises(ServiceUnavailable, match="太忙"):
-        await recognizer.transcribe(speech(0.5))
-    assert [(await one).text for one in waiting] == ["你好，小智。"] * 3
-
-
 async def test_a_proxy_of_the_environment_is_not_used(
     server: FunasrServer, connecting: Connecting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -401,18 +362,6 @@ async def test_a_proxy_of_the_environment_is_not_used(
 # What goes wrong.
 
 
-@pytest.mark.parametrize("mode", ["close_midway", "close_at_end"])
-async def test_a_server_that_hangs_up_in_an_utterance_is_told(
-    server: FunasrServer, connecting: Connecting, mode: Mode
-) -> None:
-    recognizer = connecting(server.url)
-    server.mode = mode
-    with pytest.raises(ServiceUnavailable, match="断开"):
-        await recognizer.transcribe(speech(2.0))
-    server.mode = "normal"
-    assert (await recognizer.transcribe(speech(0.5))).text == "你好，小智。"
-
-
 async def test_a_hang_up_on_a_kept_connection_is_tried_once_more(
     server: FunasrServer, connecting: Connecting
 ) -> None:
@@ -422,48 +371,11 @@ async def test_a_hang_up_on_a_kept_connection_is_tried_once_more(
     assert (await recognizer.transcribe(speech(2.0))).text == "你好，小智。"
 
 
-async def test_a_hung_server_is_given_up_and_its_late_answer_is_not_taken_for_another(
-    server: FunasrServer, connecting: Connecting
-) -> None:
-    recognizer = connecting(server.url, timeout_s=0.3)
-    await recognizer.load()
-    server.next_modes = ["hang"]
-    with pytest.raises(ServiceTimeout, match=r"asr\.timeout_s"):
-        await recognizer.transcribe(speech(1.0))
-    server.parts = ["再见。"]
-    server.resume.set()
-    assert (await recognizer.transcribe(speech(1.0))).text == "再见。"
-
-
-async def test_who_stops_waiting_ends_the_request(server: FunasrServer, connecting: Connecting) -> None:
-    server.mode = "hang"
-    recognizer = connecting(server.url)
-    waiting = asyncio.ensure_future(recognizer.transcribe(speech(1.0)))
-    await asyncio.wait_for(server.arrived.wait(), 5)
-    waiting.cancel()
-    await asyncio.wait({waiting})
-    server.resume.set()
-    server.mode = "normal"
-    assert (await recognizer.transcribe(speech(1.0))).text == "你好，小智。"
-    assert server.connections == 2
-
-
 async def test_a_slow_server_within_the_deadline_is_waited_for(
     server: FunasrServer, connecting: Connecting
 ) -> None:
     server.wait_s = 0.5
     assert (await connecting(server.url).transcribe(speech(1.0))).text == "你好，小智。"
-
-
-async def test_no_server_is_told_with_its_address(connecting: Connecting) -> None:
-    listener = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
-    port = listener.sockets[0].getsockname()[1]
-    listener.close()
-    await listener.wait_closed()
-    recognizer = connecting(f"ws://127.0.0.1:{port}")
-    for attempt in (recognizer.load(), recognizer.transcribe(speech(1.0))):
-        with pytest.raises(ServiceUnavailable, match=rf"{port}.*asr\.server_url"):
-            await attempt
 
 
 async def test_something_that_takes_connections_and_is_silent_is_given_up(connecting: Connecting) -> None:

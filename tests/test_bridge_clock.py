@@ -9,8 +9,8 @@ import pytest
 from fakes.bridge import messages, running
 from fakes.parts import FakeChatModel, FakeMemory, make_parts
 
-from xiaozhi_persona.bridge import clock
 from xiaozhi_persona.bridge.messages import Tts
+from xiaozhi_persona.memory import clock
 from xiaozhi_persona.spine import Owner, Turn
 
 

@@ -16,8 +16,8 @@ from fakes.bridge import Rig, make_settings, running
 from fakes.parts import FakeChatModel, FakeRecognizer, FakeSynthesizer, make_parts, speech
 from fakes.wire import Wire
 
-from xiaozhi_persona.bridge import clock
 from xiaozhi_persona.errors import ServiceBroken, ServiceTimeout, ServiceUnavailable
+from xiaozhi_persona.memory import clock
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
 from xiaozhi_persona.memory.store import OwnerStore
 from xiaozhi_persona.settings import MemorySettings, Settings

@@ -97,7 +97,7 @@ def test_a_whole_number_is_a_number(file: Path) -> None:
         ("rolle: default", ["没有 rolle 这一项，是不是 role？", "role、role_of_device、paths"]),
         ("bridge: {http_prot: 1}", ["没有 bridge.http_prot 这一项，是不是 http_port？"]),
         ("on: 1", ["这里可用的有：role"]),
-        ("base_url: http://x", ["没有 base_url 这一项，是不是 llm 里的 base_url？"]),
+        ("base_url: http://x", ["没有 base_url 这一项，是不是 openai_speech、xtts、llm 里的 base_url？"]),
         ("bridge: 5", ["bridge 的值 5", "“键: 值”"]),
         ("bridge: {http_port: x}", ["bridge.http_port 的值 'x'", "整数，1 到 65535"]),
         ("bridge: {http_port: '8003'}", ["bridge.http_port 的值 '8003'", "整数"]),

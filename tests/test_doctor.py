@@ -281,7 +281,7 @@ def test_the_machine_is_looked_at(run: Run) -> None:
     assert code == 0 and not err and found[-1]["errors"] == 0
     for what in ("Python", "libopus", "eSpeak", "数据文件夹", "角色 default"):
         assert status[what] == "ok", what
-    assert {"语音识别（FunASR）", "端点检测（VAD）", "GPT-SoVITS"} <= set(status)
+    assert {"语音识别", "端点检测（VAD）", "GPT-SoVITS"} <= set(status)
     assert all(check["step"] for check in found[:-1] if check["status"] != "ok")
 
 
@@ -293,10 +293,10 @@ def test_errors_end_with_1_and_the_rest_is_checked_all_the_same(run: Run, tmp_pa
     assert code == 1 and set(errors) == {
         "数据文件夹",
         "角色 nobody",
-        "语音识别（FunASR）",
+        "语音识别一句",
         "端点检测（VAD）",
     }
-    assert "xiaoyu" in errors["角色 nobody"]["step"] and "asr.model" in errors["语音识别（FunASR）"]["step"]
+    assert "xiaoyu" in errors["角色 nobody"]["step"] and "asr.model" in errors["语音识别一句"]["step"]
 
 
 def test_a_port_that_is_taken_is_told_with_its_setting(run: Run) -> None:

@@ -25,7 +25,8 @@ from xiaozhi_persona.commands.doctor import host_asr as doctor_host_asr
 from xiaozhi_persona.commands.doctor import host_python as doctor_host_python
 from xiaozhi_persona.commands.doctor.host import check_host
 from xiaozhi_persona.commands.doctor.host_python import check_python
-from xiaozhi_persona.installer.bases import SEND_AUDIO
+from xiaozhi_persona.installer.door_files import door_text
+from xiaozhi_persona.installer.host_contract import SEND_AUDIO
 from xiaozhi_persona.installer.install import apply, plan_install
 from xiaozhi_persona.installer.manifest import Tree
 from xiaozhi_persona.providers.asr.onnx_models import TINY_MODEL
@@ -135,6 +136,19 @@ async def test_the_type_for_the_other_api_is_told(
 
 
 @pytest.mark.usefixtures("_python_is_fine")
+async def test_the_engine_that_the_section_names_is_checked(host: InstalledHost) -> None:
+    async with FakeSovits() as server:
+        chosen = {"type": "persona_voice", "engine": "gpt_sovits"}
+        host.configure({**chosen, "servers": [server.url]})
+        assert await troubles(host) == [] and len(server.requests) >= 3
+        host.configure({**chosen, "servers": []})
+        assert any("地址" in check.found and check.status == "error" for check in await troubles(host))
+    host.configure({"type": "persona_voice", "engine": "nonsense"})
+    trouble = await only_trouble(host)
+    assert "PersonaVoice" in trouble.what and "nonsense" in trouble.found
+
+
+@pytest.mark.usefixtures("_python_is_fine")
 async def test_a_dead_server_is_told_and_so_is_who_speaks_then(host: InstalledHost) -> None:
     host.configure({"url": "http://127.0.0.1:1/tts"})
     server, spoken = await troubles(host)
@@ -155,7 +169,7 @@ async def test_no_address_at_all_is_told(host: InstalledHost) -> None:
         (lambda host: (host.folder / DOORS[0].path).unlink(), "没有", "install"),
         (lambda host: host.write(str(DOORS[0].path), "class TTSProvider: ..."), "不是本程序的", "--replace"),
         (
-            lambda host: host.write(str(DOORS[1].path), DOORS[1].text().replace(__version__, "0.0.1")),
+            lambda host: host.write(str(DOORS[1].path), door_text(DOORS[1]).replace(__version__, "0.0.1")),
             "别的版本",
             "install",
         ),
@@ -404,10 +418,10 @@ async def test_a_model_of_the_hosts_own_folder_is_used(host: InstalledHost) -> N
     "section, status, found, step",
     [
         ({"model_dir": "nowhere"}, "error", "nowhere", "ASR.Ears.model_dir"),
-        ({"model_dir": "models/SenseVoiceSmall"}, "warning", "还没有下载", "启动小智服务端"),
+        ({"model_dir": "models/SenseVoiceSmall"}, "warning", "还没有下载", "第一次用时会下载"),
         ({"model_dir": "data"}, "error", "不是 funasr_onnx 能用的文件夹", "ASR.Ears.model_dir"),
         ({"device": "gpu"}, "error", "device", "config.yaml"),
-        ({"device": "cuda:0"}, "error", "cuda:0", "device: cpu"),
+        ({"device": "cuda:0"}, "error", "cuda:0", "ASR.Ears.device 改成 cpu"),
         ({"engine": "funasr_server"}, "error", "server_url", ""),
         ({"engine": "funasr_server", "server_url": "ws://127.0.0.1:1"}, "error", "127.0.0.1:1", ""),
     ],
@@ -434,16 +448,18 @@ async def test_another_recognizer_is_no_trouble_but_one_without_its_section(host
 
 @pytest.mark.usefixtures("_python_is_fine")
 @pytest.mark.skipif(sys.platform == "win32", reason="a script cannot stand for python.exe there")
-@pytest.mark.parametrize("engine, package", [("funasr_onnx", "--python"), ("funasr", "pip install funasr")])
+@pytest.mark.parametrize(
+    "engine, step", [("funasr_onnx", "--python {python}"), ("funasr", "pip install 'funasr[knf]' torch")]
+)
 async def test_the_packages_that_the_hosts_python_lacks_are_told(
-    host: InstalledHost, engine: str, package: str
+    host: InstalledHost, engine: str, step: str
 ) -> None:
     lines = ["import importlib, runpy, sys", "sys.modules.update(onnxruntime=None, torch=None)"]
     python = python_that(
         host.folder, *lines, "runpy.run_module(sys.argv[2], run_name='__main__', alter_sys=True)"
     )
     trouble = next(check for check in await heard(host, python, engine=engine) if check.status == "error")
-    assert trouble.what == "语音识别的包" and package in trouble.step and str(python) in trouble.step
+    assert trouble.what == "语音识别的包" and step.format(python=python) in trouble.step
 
 
 @pytest.mark.usefixtures("_python_is_fine")

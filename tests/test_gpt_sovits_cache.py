@@ -9,9 +9,9 @@ import pytest
 from fakes.sovits_client import ANGRY, clip, say, synthesizer_at
 from fakes.sovits_server import FakeSovits
 
-from xiaozhi_persona.providers.tts.gpt_sovits import cache as cache_module
-from xiaozhi_persona.providers.tts.gpt_sovits.cache import SoundCache, sound_key
-from xiaozhi_persona.providers.tts.gpt_sovits.utterance import Utterance, Weights
+from xiaozhi_persona.providers.tts import sound_cache as cache_module
+from xiaozhi_persona.providers.tts.gpt_sovits.utterance import Utterance, Weights, utterance_key
+from xiaozhi_persona.providers.tts.sound_cache import SoundCache
 from xiaozhi_persona.spine import PcmChunk
 
 PLACE = ["http://a:9880"]
@@ -89,19 +89,21 @@ def test_everything_that_changes_the_sound_is_in_the_key() -> None:
         "weights": Weights("a.ckpt", ""),
     }
     assert set(changes) == {field.name for field in dataclasses.fields(Utterance)}
-    keys = {sound_key(dataclasses.replace(BASE, **{name: value}), PLACE) for name, value in changes.items()}  # type: ignore[arg-type]
-    keys |= {sound_key(BASE, PLACE), sound_key(BASE, ["http://b:9880"])}
+    keys = {
+        utterance_key(dataclasses.replace(BASE, **{name: value}), PLACE) for name, value in changes.items()
+    }  # type: ignore[arg-type]
+    keys |= {utterance_key(BASE, PLACE), utterance_key(BASE, ["http://b:9880"])}
     assert len(keys) == len(changes) + 2
-    assert sound_key(BASE, ["x", "y"]) == sound_key(BASE, ["y", "x"])
+    assert utterance_key(BASE, ["x", "y"]) == utterance_key(BASE, ["y", "x"])
 
 
 def test_another_recording_under_the_same_name_is_another_sound(tmp_path: Path) -> None:
     reference = tmp_path / "calm.wav"
     reference.write_bytes(b"one")
     utterance = dataclasses.replace(BASE, ref_audio_path=str(reference))
-    before = sound_key(utterance, PLACE)
+    before = utterance_key(utterance, PLACE)
     reference.write_bytes(b"another")
-    assert sound_key(utterance, PLACE) != before
+    assert utterance_key(utterance, PLACE) != before
 
 
 async def test_the_disk_is_bounded_and_the_longest_unused_goes_first(tmp_path: Path) -> None:

@@ -19,8 +19,9 @@ from xiaozhi_persona.errors import (
     ServiceTimeout,
     ServiceUnavailable,
 )
+from xiaozhi_persona.providers.tts.failures import CutOff, Silent, Stalled, Unreachable
 from xiaozhi_persona.providers.tts.gpt_sovits import synthesizer as synthesizer_module
-from xiaozhi_persona.providers.tts.gpt_sovits.failures import CutOff, Silent, Stalled, Unreachable, failure_of
+from xiaozhi_persona.providers.tts.gpt_sovits.failures import failure_of
 from xiaozhi_persona.spine import Clip
 
 FAULTS: list[Fault] = [fault for fault in get_args(Fault) if fault != "trickle"]

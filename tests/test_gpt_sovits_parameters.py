@@ -6,7 +6,6 @@ import pytest
 
 from xiaozhi_persona.errors import ServiceRejected, SettingsError
 from xiaozhi_persona.providers.tts.gpt_sovits.dialect import Dialect, described
-from xiaozhi_persona.providers.tts.gpt_sovits.length import is_plausible, longest_s, predicted_s
 from xiaozhi_persona.providers.tts.gpt_sovits.parameters import overlay, read_parameters
 from xiaozhi_persona.providers.tts.gpt_sovits.pool import addresses, base_url
 from xiaozhi_persona.providers.tts.gpt_sovits.utterance import (
@@ -17,6 +16,7 @@ from xiaozhi_persona.providers.tts.gpt_sovits.utterance import (
     v1_body,
     v2_body,
 )
+from xiaozhi_persona.providers.tts.length import is_plausible, longest_s, predicted_s
 from xiaozhi_persona.spine import Clip, Reference, Voice
 from xiaozhi_persona.voice_settings import GptSovitsSettings
 
@@ -323,3 +323,27 @@ def test_what_is_no_description_describes_nothing() -> None:
     for data in (None, [], {}, {"paths": []}, {"paths": {"/": {"get": None}}}, {"paths": {"/predict": {}}}):
         assert described(data) is None
     assert described({"paths": {"/tts": {}}}) == Dialect("v2", "/tts")
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "read_as"),
+    [
+        ("こんにちは、元気ですか。", "zh", "ja"),
+        ("안녕하세요.", "zh", "ko"),
+        ("How are you?", "zh", "en"),
+        ("今天用 Python 写。", "zh", "zh"),
+        ("今天很好。", "all_zh", "all_zh"),
+        ("明日は晴れです。", "all_ja", "all_ja"),
+        ("明天见。", "ja", "ja"),
+        ("明天见。", "en", "zh"),
+        ("食咗饭未？", "yue", "yue"),
+        ("How are you?", "auto", "auto"),
+        ("优の良品很好吃。", "zh", "zh"),
+        ("A 还是 B？", "zh", "zh"),
+        ("12345", "ja", "ja"),
+    ],
+)
+def test_a_sentence_is_read_in_the_language_of_its_script(text: str, language: str, read_as: str) -> None:
+    clip = Clip(voice=Voice(language=language), reference=Reference(path="a.wav", text="好。", language="zh"))
+    made = utterance_of(text, clip, GptSovitsSettings(), {})
+    assert (made.text_lang, made.prompt_lang) == (read_as, "zh")

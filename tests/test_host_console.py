@@ -14,7 +14,7 @@ from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.installer.console import MAX_PROMPT_CHARACTERS, fields_json, steps
 from xiaozhi_persona.installer.merge import PROMPT_FILE
 from xiaozhi_persona.providers.host.doors import DOORS, Door
-from xiaozhi_persona.providers.host.sections import asr_settings, door_settings
+from xiaozhi_persona.providers.host.sections import asr_settings, tts_settings
 from xiaozhi_persona.providers.host.tool_names import TOOL_NAMES
 from xiaozhi_persona.roles.role import Role, load_pack
 
@@ -60,8 +60,32 @@ def test_what_the_console_makes_of_it_is_what_the_door_reads(type: str, role: Ro
     """The console gives every field as text, blank where nothing was entered."""
     blank = {field["key"]: "" for field in json.loads(fields_json(door(type)))}
     (entry,) = (line for line in json_lines(steps(None, role, URL, [door(type)])) if isinstance(line, dict))
-    settings = door_settings(blank | entry, tmp_path)
+    settings = tts_settings(blank | entry, tmp_path, door(type))
     assert settings.role == "mei" and settings.gpt_sovits.servers[0].startswith("http://192.168.1.9:9880")
+
+
+def test_a_section_for_any_engine_has_the_keys_of_that_engines_settings(
+    role: Role, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    any_voice = door("persona_voice")
+    (entry,) = (line for line in json_lines(steps(None, role, URL, [any_voice])) if isinstance(line, dict))
+    blank = {field["key"]: "" for field in json.loads(fields_json(any_voice))}
+    settings = tts_settings(blank | entry, tmp_path, any_voice)
+    assert (settings.tts.engine, settings.role) == ("espeak", "mei")
+    texts = {"engine": "espeak", "rate_wpm": "200", "voice": "cmn", "output_dir": "tmp/", "text_lang": "zh"}
+    espeak = tts_settings(texts, tmp_path, any_voice).espeak
+    assert (espeak.rate_wpm, espeak.voice) == (200, "cmn")
+    assert "text_lang" in caplog.text and "output_dir" not in caplog.text and "engine" not in caplog.text
+    servers = {"engine": "gpt_sovits", "servers": "http://10.0.0.9:9880, http://10.0.0.8:9880", "api": "v1"}
+    sovits = tts_settings(servers, tmp_path, any_voice).gpt_sovits
+    assert sovits.servers == ["http://10.0.0.9:9880", "http://10.0.0.8:9880"] and sovits.api == "v1"
+    for wrong, told in (
+        ({"engine": "nonsense"}, "nonsense.*espeak、gpt_sovits"),
+        ({"rate_wpm": "fast"}, "TTS 设置里 rate_wpm .*config.yaml 的 espeak"),
+        ({"engine": ["espeak"]}, "没有这种语音合成"),
+    ):
+        with pytest.raises(SettingsError, match=told):
+            tts_settings(wrong, tmp_path, any_voice)
 
 
 @pytest.mark.parametrize("model", ["", "iic/SenseVoiceSmall-onnx"])
@@ -93,6 +117,15 @@ def test_what_the_console_sends_as_text_is_read(tmp_path: Path) -> None:
     for wrong, told in (({"workers": "two"}, "workers 的值 'two' 不行"), ({"device": "gpu"}, "cuda:0")):
         with pytest.raises(SettingsError, match=told):
             asr_settings(wrong, tmp_path)
+
+
+@pytest.mark.parametrize("door", [door for door in DOORS if door.same_keys], ids=lambda door: door.type)
+def test_who_has_a_model_of_the_hosts_own_with_the_same_keys_only_changes_its_supplier(
+    door: Door, role: Role
+) -> None:
+    found = [line for line in steps(None, role, URL, [door]) if "不必新增" in line]
+    assert [re.sub(r".*有能用的 (.+) 模型.*", r"\1", line) for line in found] == [*door.same_keys.values()]
+    assert all(("再填 角色" in line) == ("role" in door.fields) for line in found)
 
 
 def test_the_ids_of_models_are_such_as_the_console_takes(tmp_path: Path) -> None:

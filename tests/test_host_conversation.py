@@ -14,8 +14,8 @@ from memory_kit import held_back, memory, turn
 
 from xiaozhi_persona.memory import diary
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
-from xiaozhi_persona.providers.host.conversation import Conversation
-from xiaozhi_persona.providers.host.memory_requests import MemoryRequests
+from xiaozhi_persona.memory.tool_calls import MemoryTools
+from xiaozhi_persona.providers.host.conversation import HostConversation
 from xiaozhi_persona.settings import MemorySettings
 from xiaozhi_persona.spine import Owner
 from xiaozhi_persona.text.emotions import built_in_names
@@ -32,22 +32,22 @@ async def mind(tmp_path: Path) -> AsyncIterator[PersonaMemory]:
 
 
 @pytest_asyncio.fixture
-async def talk(mind: PersonaMemory) -> Conversation:
+async def talk(mind: PersonaMemory) -> HostConversation:
     return conversation(mind)
 
 
-def conversation(mind: PersonaMemory, **more: Any) -> Conversation:
+def conversation(mind: PersonaMemory, **more: Any) -> HostConversation:
     loop = asyncio.get_running_loop()
-    return Conversation(mind, Owner(DEVICE), loop, built_in_names(), ignored=frozenset({GOODBYE}), **more)
+    return HostConversation(mind, Owner(DEVICE), loop, built_in_names(), ignored=frozenset({GOODBYE}), **more)
 
 
-async def kept(talk: Conversation, folder: Path) -> list[str]:
+async def kept(talk: HostConversation, folder: Path) -> list[str]:
     await talk.finish()
     with memory(folder, DEVICE) as store:
         return [f"{said.who}: {said.text}" for said in diary.latest(store.reader, 100)]
 
 
-async def heard(talk: Conversation, *said: str) -> None:
+async def heard(talk: HostConversation, *said: str) -> None:
     """Put messages into the dialogue, each beginning with U or A for who has said it."""
     for line in said:
         talk.heard("user" if line[0] == "U" else "assistant", line[1:])
@@ -57,7 +57,7 @@ async def heard(talk: Conversation, *said: str) -> None:
 
 @pytest.mark.parametrize("method", ["obey", "begin"])
 async def test_a_slow_command_concerns_its_own_answer_and_no_other(
-    talk: Conversation, mind: PersonaMemory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+    talk: HostConversation, mind: PersonaMemory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     go_on = held_back(monkeypatch, mind, method)
     await heard(talk, "U忘掉小丽")
@@ -72,7 +72,7 @@ async def test_a_slow_command_concerns_its_own_answer_and_no_other(
 
 @pytest.mark.parametrize("given_up", [False, True])
 async def test_a_yes_is_for_what_was_heard_to_be_asked(
-    talk: Conversation, tmp_path: Path, given_up: bool
+    talk: HostConversation, tmp_path: Path, given_up: bool
 ) -> None:
     yesterday = datetime.now().astimezone().replace(hour=12) - timedelta(days=1)
     with memory(tmp_path, DEVICE) as store:
@@ -95,7 +95,7 @@ async def test_a_yes_is_for_what_was_heard_to_be_asked(
         [line for number in range(20) for line in (f"U放第{number}首歌",)],
     ],
 )
-async def test_words_are_kept_once(talk: Conversation, tmp_path: Path, said: list[str]) -> None:
+async def test_words_are_kept_once(talk: HostConversation, tmp_path: Path, said: list[str]) -> None:
     for line in said:
         if line[0] == "?":
             await talk.ask(line[1:])
@@ -106,7 +106,7 @@ async def test_words_are_kept_once(talk: Conversation, tmp_path: Path, said: lis
 
 
 async def test_words_without_a_question_come_before_those_with_one(
-    talk: Conversation, tmp_path: Path
+    talk: HostConversation, tmp_path: Path
 ) -> None:
     await heard(talk, "U放歌", "U你好呀")
     await talk.ask("你好呀")
@@ -117,7 +117,7 @@ async def test_words_without_a_question_come_before_those_with_one(
 @pytest.mark.parametrize("before", [1, 20])
 @pytest.mark.parametrize("late", [[], ["A好。"]])
 async def test_a_command_concerns_what_was_said_before_it_and_is_not_kept(
-    talk: Conversation, tmp_path: Path, before: int, late: list[str]
+    talk: HostConversation, tmp_path: Path, before: int, late: list[str]
 ) -> None:
     for number in range(before):
         await heard(talk, f"U密码是{number}号")
@@ -138,12 +138,12 @@ async def test_what_was_missed_while_a_tool_waits_is_not_forgotten(
     await talk.ask("密码是蓝莓")
     await heard(talk, "U把密码忘掉吧")
     await talk.ask("把密码忘掉吧")
-    tools = MemoryRequests(talk)
+    tools = MemoryTools(talk, mind)
     go_on = held_back(monkeypatch, mind, "remember")
     await heard(talk, "A好。")  # is being written, for which the tool waits
     asking = asyncio.ensure_future(tools.answer("forget", {"what": "密码"}, recall_s=1.0))
     await asyncio.sleep(0)
-    tools.missed()  # the host gave it up while it waited
+    tools.late("forget")  # the host gave it up while it waited
     go_on.set()
     assert "还没有忘" in (await asking).text
     await heard(talk, "U好的")
@@ -154,7 +154,7 @@ async def test_what_was_missed_while_a_tool_waits_is_not_forgotten(
 
 
 async def test_words_are_kept_though_the_recall_fails(
-    talk: Conversation, mind: PersonaMemory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    talk: HostConversation, mind: PersonaMemory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*args: Any) -> Any:
         raise ValueError("broken")
@@ -167,13 +167,13 @@ async def test_words_are_kept_though_the_recall_fails(
 
 
 async def test_a_tool_concerns_the_words_for_which_it_was_called(
-    talk: Conversation, mind: PersonaMemory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    talk: HostConversation, mind: PersonaMemory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await heard(talk, "U我的秘密是蓝莓，别记")
     await talk.ask("我的秘密是蓝莓，别记")
     go_on = held_back(monkeypatch, mind, "change")
     tool = asyncio.ensure_future(
-        MemoryRequests(talk).answer("off_record", {"recording": "resume"}, recall_s=1.0)
+        MemoryTools(talk, mind).answer("off_record", {"recording": "resume"}, recall_s=1.0)
     )
     await heard(talk, "A好，记着。", "U我喜欢苹果", "A记得啦。")
     go_on.set()
@@ -184,12 +184,12 @@ async def test_a_tool_concerns_the_words_for_which_it_was_called(
 
 
 async def test_words_are_forgotten_though_the_user_speaks_on(
-    talk: Conversation, mind: PersonaMemory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    talk: HostConversation, mind: PersonaMemory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await heard(talk, "U我的秘密是蓝莓")
     await talk.ask("我的秘密是蓝莓")
     go_on = held_back(monkeypatch, mind, "forget_turns")
-    unsaying = asyncio.ensure_future(talk.unsay(talk.exchange))
+    unsaying = asyncio.ensure_future(MemoryTools(talk, mind)._unsay(talk.exchange))
     await heard(talk, "U我喜欢苹果")
     go_on.set()
     await unsaying

@@ -20,7 +20,7 @@ _HOST = """
 import asyncio, sys, threading, time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from xiaozhi_persona.providers.host.conversation import Conversation
+from xiaozhi_persona.providers.host.conversation import HostConversation
 from xiaozhi_persona.providers.host.loop import at_close, background_loop, submit
 from xiaozhi_persona.providers.host.memories import shared_memory
 from xiaozhi_persona.settings import Settings
@@ -28,7 +28,7 @@ from xiaozhi_persona.spine import Owner
 from xiaozhi_persona.text.emotions import built_in_names
 
 shared = shared_memory(Settings().at(Path(sys.argv[1])))
-talk = Conversation(shared.memory, Owner(sys.argv[2]), background_loop(), built_in_names())
+talk = HostConversation(shared.memory, Owner(sys.argv[2]), background_loop(), built_in_names())
 background_loop().call_soon_threadsafe(shared.conversations.add, talk)
 submit(shared.memory.open(talk.owner)).result(10)
 """

@@ -18,7 +18,7 @@ from memory_kit import held_back, memory, turn
 from xiaozhi_persona.memory import diary
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
 from xiaozhi_persona.memory.threads import _warm_up
-from xiaozhi_persona.providers.host.conversation import Conversation
+from xiaozhi_persona.providers.host.conversation import HostConversation
 from xiaozhi_persona.providers.host.loop import background_loop
 from xiaozhi_persona.settings import MemorySettings
 from xiaozhi_persona.spine import Owner
@@ -229,7 +229,7 @@ async def test_ten_thousand_interleaved_turns_reach_their_owners(tmp_path: Path)
     owners = [Owner(f"aa:bb:cc:00:02:{number:02x}") for number in range(16)]
     shared = PersonaMemory(MemorySettings(), tmp_path)
     loop = asyncio.get_running_loop()
-    talks = [Conversation(shared, owner, loop, built_in_names()) for owner in owners for _ in range(2)]
+    talks = [HostConversation(shared, owner, loop, built_in_names()) for owner in owners for _ in range(2)]
     order = random.Random(5)
     for number in range(5000):
         talk = order.choice(talks)

@@ -19,15 +19,15 @@ from hostkit.device import Device, Reply
 from memory_kit import memory, turn
 from test_hostkit import FILES
 
+from xiaozhi_persona.installer.door_files import door_text
 from xiaozhi_persona.memory import diary, spoken
 from xiaozhi_persona.memory.facts import reading
 from xiaozhi_persona.providers.host.connection import has_memory_tools
-from xiaozhi_persona.providers.host.doors import DOORS
+from xiaozhi_persona.providers.host.doors import TOOLS
 from xiaozhi_persona.providers.host.tool_names import TOOL_FILE, TOOL_NAMES
 
 every_version = pytest.mark.parametrize("version", VERSIONS)
 newest = VERSIONS[-1]
-DOOR = next(door for door in DOORS if door.kind == "plugin")
 
 PATIENT = {"data/xiaozhi-persona/config.yaml": "paths: {data: .}\nmemory: {recall_deadline_ms: 2000}\n"}
 """This machine may be busy."""
@@ -49,7 +49,7 @@ async def with_tools(
         version, folder, tts=TTS, files=FILES | PATIENT, llm=llm, config=config, **more
     ) as server:
         if not server.real:  # this machine may be busy; the module is gone with its host
-            sys.modules[DOOR.implementation.rpartition(".")[0]]._BLOCKING_S = 5.0  # type: ignore[attr-defined]
+            sys.modules[TOOLS.implementation.rpartition(".")[0]]._BLOCKING_S = 5.0  # type: ignore[attr-defined]
         yield server
 
 
@@ -308,7 +308,7 @@ async def test_a_slow_memory_holds_no_host_up(
     async with with_tools(version, tmp_path, llm) as server:
         if server.real:
             pytest.skip("it looks into the process of the host")
-        tools = sys.modules[DOOR.implementation.rpartition(".")[0]]
+        tools = sys.modules[TOOLS.implementation.rpartition(".")[0]]
         tools._BLOCKING_S = tools._AWAITED_S = 0.05  # type: ignore[attr-defined]
         async with server.connect(ONE) as device:
             reply = await say(device, llm, "记住", call("note", content="我对芒果过敏"))
@@ -328,7 +328,7 @@ async def test_what_was_asked_back_too_late_is_asked_back_again(
     async with with_tools(version, tmp_path, llm, prepare=with_yesterday("小丽要搬家")) as server:
         if server.real:
             pytest.skip("it looks into the process of the host")
-        tools = sys.modules[DOOR.implementation.rpartition(".")[0]]
+        tools = sys.modules[TOOLS.implementation.rpartition(".")[0]]
         tools._BLOCKING_S = tools._AWAITED_S = 0.05  # type: ignore[attr-defined]
         async with server.connect(ONE) as device:
             reply = await say(device, llm, "忘掉小丽", call("forget", what="小丽"))
@@ -378,6 +378,6 @@ def test_a_host_without_our_package_starts_and_says_what_to_do(
 
     monkeypatch.setitem(sys.modules, "config", Config())  # type: ignore[arg-type]
     monkeypatch.setitem(sys.modules, "config.logger", Config())  # type: ignore[arg-type]
-    monkeypatch.setitem(sys.modules, DOOR.implementation.rpartition(".")[0], None)  # type: ignore[arg-type]
-    exec(compile(DOOR.text(), str(DOOR.path), "exec"), {"__name__": "plugins_func.functions.x"})
+    monkeypatch.setitem(sys.modules, TOOLS.implementation.rpartition(".")[0], None)  # type: ignore[arg-type]
+    exec(compile(door_text(TOOLS), str(TOOLS.path), "exec"), {"__name__": "plugins_func.functions.x"})
     assert len(lines) == 1 and "install" in lines[0] and TOOL_FILE in lines[0]

@@ -54,6 +54,40 @@ async def test_a_reply_is_streamed_with_its_feelings(version: str, tmp_path: Pat
 
 
 @every_version
+@pytest.mark.parametrize("is_in_section", [True, False], ids=["section", "config.yaml"])
+async def test_the_voice_of_any_engine_speaks_with_feelings(
+    version: str, is_in_section: bool, tmp_path: Path
+) -> None:
+    llm = Llm("【高兴】你回来啦！【悲伤】外面下雨了。")
+    section: dict[str, Any] = {"type": "persona_voice", "role": "xiaoyu", "output_dir": "tmp/"}
+    async with FakeSovits() as sovits:
+        chosen = {"engine": "gpt_sovits", "servers": sovits.url}  # one text, as the console sends a list
+        ours = f"tts: {{engine: gpt_sovits}}\ngpt_sovits: {{servers: [{sovits.url}]}}\n"
+        tts, files = (section | chosen, {}) if is_in_section else (section, {OURS: ours})
+        async with (
+            host_with_doors(version, tmp_path, tts=tts, llm=llm, files=files) as server,
+            server.connect() as device,
+        ):
+            reply = await device.say("我回来了")
+        references = [seen.body["ref_audio_path"] for seen in sovits.requests]
+    assert reply.stopped and reply.sentences == ["你回来啦！", "外面下雨了。"]
+    assert reply.faces[-2:] == ["happy", "sad"]
+    assert "高兴" in references[0] and "悲伤" in references[1]
+    assert "【】" in llm.requests[0].system and "小雨" in llm.requests[0].system
+
+
+async def test_the_voice_of_an_engine_that_is_none_speaks_with_the_fallback(tmp_path: Path) -> None:
+    section = {"type": "persona_voice", "engine": "nonsense"}
+    async with (
+        host_with_doors(newest, tmp_path, tts=section, llm=Llm("在。")) as server,
+        server.connect() as device,
+    ):
+        reply = await device.say("在吗")
+        assert "nonsense" in server.log()
+    assert reply.stopped and reply.sentences == ["在。"] and len(reply.sound) > 2400
+
+
+@every_version
 async def test_direct_answer_keeps_its_feelings_though_its_pieces_are_damaged(
     version: str, tmp_path: Path
 ) -> None:
@@ -119,12 +153,12 @@ async def test_the_v1_section_works_unchanged(version: str, tmp_path: Path) -> N
     async with (
         FakeSovits(api="v1") as sovits,
         host_with_doors(
-            version, tmp_path, tts={**section, "url": sovits.url}, llm=Llm("[高兴]你好。再见。")
+            version, tmp_path, tts={**section, "url": sovits.url}, llm=Llm("[高兴]你好朋友。再见朋友。")
         ) as server,
         server.connect() as device,
     ):
         reply = await device.say("在吗")
-    assert reply.stopped and reply.sentences == ["你好。", "再见。"]
+    assert reply.stopped and reply.sentences == ["你好朋友。", "再见朋友。"]
     assert sovits.requests[0].body["refer_wav_path"] == "/refs/own.wav"
 
 
@@ -239,13 +273,13 @@ async def test_two_devices_speak_with_two_roles_at_once(tmp_path: Path) -> None:
             newest,
             tmp_path,
             tts=v2(sovits, role_of_device={second: "xiaoyu"}),
-            llm=Llm("【高兴】你好呀。今天真好。"),
+            llm=Llm("【高兴】你好朋友。今天真好。"),
         ) as server,
         server.connect() as one,
         server.connect(second) as two,
     ):
         replies = await asyncio.gather(one.say("在吗"), two.say("在吗"))
-    assert all(reply.stopped and reply.sentences == ["你好呀。", "今天真好。"] for reply in replies)
+    assert all(reply.stopped and reply.sentences == ["你好朋友。", "今天真好。"] for reply in replies)
     of_role = [seen for seen in sovits.requests if "高兴" in seen.body["ref_audio_path"]]
     own = [seen for seen in sovits.requests if seen.body["ref_audio_path"] == "/refs/own.wav"]
     assert len(of_role) == len(own) == 2 and sovits.overlaps == 0
@@ -270,7 +304,7 @@ async def test_sound_is_kept_where_the_host_keeps_it(tmp_path: Path) -> None:
     async with (
         FakeSovits() as sovits,
         host_with_doors(
-            newest, tmp_path, tts=v2(sovits), llm=Llm("你好。再见。"), config={"delete_audio": False}
+            newest, tmp_path, tts=v2(sovits), llm=Llm("你好朋友。再见朋友。"), config={"delete_audio": False}
         ) as server,
     ):
         async with server.connect() as device:

@@ -156,6 +156,12 @@ def test_comments_order_and_line_ends_of_the_settings_stay(run: Run, tmp_path: P
             "PersonaVoice",
             {"type": "gpt_sovits_v1", "url": "http://10.0.0.9:9880", "output_dir": "tmp/"},
         ),
+        (
+            "EdgeTTS",
+            ["--tts", "persona_voice", "--role", "xiaoyu"],
+            "PersonaVoice",
+            {"type": "persona_voice", "output_dir": "tmp/", "role": "xiaoyu"},
+        ),
     ],
 )
 def test_the_section_in_use_keeps_its_keys(
@@ -169,6 +175,14 @@ def test_the_section_in_use_keeps_its_keys(
     assert after["TTS"] == {section: expected} and after["selected_module"] == {"TTS": section}
     assert run("install", host, "--no-memory")[1].count("没有要改的") == 1
     assert run("uninstall", host)[0] == 0 and snapshot(host) == before
+
+
+def test_an_address_for_a_voice_that_takes_none_is_told(run: Run, host: Path) -> None:
+    write_host(host)
+    before = snapshot(host)
+    code, _, told = run("install", host, "--tts", "persona_voice", "--url", "http://10.0.0.9:9880")
+    assert code == 2 and "--url" in told and "xiaozhi-persona/config.yaml" in told
+    assert snapshot(host) == before
 
 
 @pytest.mark.parametrize(
@@ -360,7 +374,7 @@ def test_a_door_of_another_version_is_renewed(
 ) -> None:
     before = snapshot(host)
     with monkeypatch.context() as older:
-        older.setattr("xiaozhi_persona.providers.host.doors.__version__", "0.0.1")
+        older.setattr("xiaozhi_persona.installer.door_files.__version__", "0.0.1")
         run("install", host)
     assert b" 0.0.1 " in (server / V1).read_bytes()
     assert run("install", host)[0] == 0 and b" 0.0.1 " not in (server / V1).read_bytes()

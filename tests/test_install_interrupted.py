@@ -11,7 +11,7 @@ import pytest
 from fakes.host_tree import SETTINGS, snapshot, write_host
 
 from xiaozhi_persona.errors import SettingsError
-from xiaozhi_persona.installer import files
+from xiaozhi_persona.installer import atomic_files
 from xiaozhi_persona.installer.install import apply, plan_install
 from xiaozhi_persona.installer.manifest import Tree
 from xiaozhi_persona.installer.merge import Wish, changes_for
@@ -51,8 +51,8 @@ def nth_call_fails(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, B
 
             return call
 
-        monkeypatch.setattr(files.os, "replace", failing(os.replace))
-        monkeypatch.setattr(files.os, "fsync", failing(os.fsync))
+        monkeypatch.setattr(atomic_files.os, "replace", failing(os.replace))
+        monkeypatch.setattr(atomic_files.os, "fsync", failing(os.fsync))
         for name in ("mkdir", "unlink", "rmdir"):
             monkeypatch.setattr(Path, name, failing(getattr(Path, name)))
 
@@ -159,7 +159,7 @@ def test_a_write_that_was_broken_off_leaves_nothing_behind(
     for path in ("install.json", ".config.yaml"):
         real = os.replace
         monkeypatch.setattr(
-            files.os,
+            atomic_files.os,
             "replace",
             lambda old, new: (killed if str(new).endswith(path) else real)(old, new),  # noqa: B023
         )

@@ -185,7 +185,7 @@ def section(sovits: FakeSovits) -> dict[str, Any]:
     }
 
 
-class Outlet:
+class Output:
     """Takes a reply; `over` is set by the test, or by the first packet, or by what comes last."""
 
     def __init__(self, over_at: str = "") -> None:
@@ -223,12 +223,12 @@ async def test_in_the_host_a_reply_knows_how_it_leaves_the_decoder(
     after_cut: bool, text: str, over_at: str, leaves_quiet: bool | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(host_reply, "_STOP_MARGIN_S", 0.05)
-    outlet = Outlet(over_at)
+    output = Output(over_at)
     choice = EmotionChoices(Casting(Settings()), Settings()).of("a device")
     reply = host_reply.Reply(
         asyncio.get_running_loop(),
         lambda: SpeechPipeline(Voice(), choice, timeout_s=5),
-        outlet,
+        output,
         after_cut=after_cut,
         speech_timeout_s=10,
     )
@@ -237,8 +237,8 @@ async def test_in_the_host_a_reply_knows_how_it_leaves_the_decoder(
     await asyncio.sleep(0)
     assert reply._task is not None
     await asyncio.wait_for(reply._task, 10)
-    assert (outlet.packets[:1] == [decoder_reset()]) == (after_cut and bool(text))
-    assert (outlet.packets[-1:] == [decoder_reset()]) == ("急" in text)
+    assert (output.packets[:1] == [decoder_reset()]) == (after_cut and bool(text))
+    assert (output.packets[-1:] == [decoder_reset()]) == ("急" in text)
     assert reply.leaves_quiet == (not after_cut if leaves_quiet is None else leaves_quiet)
 
 

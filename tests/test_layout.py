@@ -128,6 +128,19 @@ def test_imports_follow_the_table(part: str) -> None:
     assert not wrong
 
 
+def test_the_types_of_the_doors_stand_in_their_table_only() -> None:
+    table = ("providers.host.doors", "providers.host.tool_names")  # the tools are called after the memory
+    types = {door.type for door in DOORS}
+    wrong = [
+        f"{module}:{node.lineno} names {node.value}"
+        for module, path in MODULES.items()
+        if not module.endswith(table)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in types
+    ]
+    assert not wrong
+
+
 def test_only_the_entry_point_and_the_commands_import_the_command_line() -> None:
     importers = {
         module

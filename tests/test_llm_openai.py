@@ -415,3 +415,58 @@ async def test_one_model_answers_many_at_once(server: OpenAiServer) -> None:
     async with model_at(server.url) as model:
         answers = await asyncio.gather(*(text_of(model, [Message("user", str(n))]) for n in range(20)))
     assert answers == [f"答{n}" for n in range(20)]
+
+
+async def test_a_tool_conversation_is_sent_as_it_was(server: OpenAiServer) -> None:
+    calls = (ToolCall("a", "clock", '{"zone": "东京"}'),)
+    async with model_at(server.url) as model:
+        told = Message("tool", "三点", tool_call_id="a")
+        await text_of(model, [*QUESTION, Message("assistant", "", calls), told])
+    assert server.requests[0].messages[2:] == [
+        {
+            "role": "assistant",
+            "content": "",
+            "tool_calls": [
+                {
+                    "id": "a",
+                    "type": "function",
+                    "function": {"name": "clock", "arguments": '{"zone": "东京"}'},
+                }
+            ],
+        },
+        {"role": "tool", "content": "三点", "tool_call_id": "a"},
+    ]
+    assert server.requests[0].messages[:2] == [
+        {"role": "system", "content": "你是小智。"},
+        {"role": "user", "content": "你好"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (400, "registry/gemma does not support tools"),
+        (500, "tools param requires --jinja flag"),
+        (404, "No endpoints found that support tool use"),
+        (400, "This model does not support Function Calling"),
+    ],
+)
+async def test_a_server_that_takes_no_tools_is_asked_without_and_offered_none_again(
+    server: OpenAiServer, status: int, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.next_modes, server.status, server.reason = ["refuse"], status, reason
+    async with model_at(server.url) as model:
+        for _ in range(2):
+            tools = [{"type": "function", "function": {"name": "x"}}]
+            assert "".join([delta.text async for delta in model.stream(QUESTION, tools)]) == "你好。我在听。"
+    assert ["tools" in request.body for request in server.requests] == [True, False, False]
+    assert caplog.text.count(reason) == 1
+
+
+async def test_another_refusal_is_no_matter_of_tools(server: OpenAiServer) -> None:
+    server.mode, server.status, server.reason = "refuse", 400, "too long"
+    async with model_at(server.url) as model:
+        with pytest.raises(ServiceRejected, match="too long"):
+            async for _ in model.stream(QUESTION, [{"type": "function", "function": {"name": "x"}}]):
+                pass
+    assert len(server.requests) == 1

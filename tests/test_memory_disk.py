@@ -19,13 +19,13 @@ from fakes.parts import FakeChatModel, FakeMemory, make_parts
 from memory_kit import NOW, memory, turn
 from test_bridge_memory import say
 
-from xiaozhi_persona.bridge import turn as turns
 from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.memory import conversation as conversations
 from xiaozhi_persona.memory import diary, disk, schema, store, threads
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
+from xiaozhi_persona.memory.tool_calls import MemoryTools
 from xiaozhi_persona.memory.unwritten import Complaints, Unwritten, cause_told, notice_of
 from xiaozhi_persona.providers.host import conversation
-from xiaozhi_persona.providers.host.memory_requests import MemoryRequests
 from xiaozhi_persona.providers.llm.offline import OfflineChatModel
 from xiaozhi_persona.settings import MemorySettings, Settings
 from xiaozhi_persona.spine import Owner, Turn
@@ -174,7 +174,7 @@ async def test_a_memory_on_a_full_disk_is_still_recalled_and_commands_say_why(
 async def test_the_device_is_not_told_that_it_will_be_remembered(
     tmp_path: Path, bad_disk: BadDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns, "_WRITE_FIRST_S", 10.0)  # on a busy machine
+    monkeypatch.setattr(conversations, "WRITE_FIRST_S", 10.0)  # on a busy machine
     mind = PersonaMemory(SLOW, tmp_path)
     parts = make_parts(OfflineChatModel(), memory=mind)
     parts.closers.append(mind.aclose)
@@ -206,16 +206,16 @@ async def test_what_turns_out_later_is_said_after_the_answer() -> None:
 async def test_the_host_is_told_too(
     tmp_path: Path, bad_disk: BadDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conversation, "_WRITE_S", 10.0)  # on a busy machine
+    monkeypatch.setattr(conversations, "WRITE_FIRST_S", 10.0)  # on a busy machine
     mind, loop = PersonaMemory(SLOW, tmp_path), asyncio.get_running_loop()
     await mind.remember(A, [said("我对花生过敏")])
-    talk = conversation.Conversation(mind, A, loop, built_in_names())
+    talk = conversation.HostConversation(mind, A, loop, built_in_names())
     bad_disk.fill()
     prompt = await talk.ask("我叫王小明")
     assert cause_told(prompt.partition("以下是")[0]) == "磁盘满了"  # not among what is only data
     assert "花生" in await talk.ask("我对什么过敏")
     assert "抱歉，没能记住：磁盘满了" in await talk.ask("记住我的车停在B2层")
-    requests = MemoryRequests(talk)
+    requests = MemoryTools(talk, mind)
     assert (
         await requests.answer("note", {"content": "我的鞋码是42"}, 5)
     ).text == "抱歉，没能记住：磁盘满了。"

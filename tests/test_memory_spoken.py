@@ -86,6 +86,36 @@ def test_a_time_is_forgotten_whole_only_when_nothing_else_is_named(
         assert sorted(texts(store)) == sorted(stays)
 
 
+@pytest.mark.parametrize(
+    ("text", "kind", "what"),
+    [
+        ("可以接着记了", "on", ""), ("可以继续记了。", "on", ""), ("又可以记了", "on", ""), ("you can record again", "on", ""), ("また記録していいよ", "on", ""),
+        ("接下来的先别记", "off", ""), ("下面这段不要记", "off", ""), ("不要记录这段对话", "off", ""), ("別記錄我說的話", "off", ""), ("please don't remember what I say next", "off", ""),
+        ("これは記録しないで。", "off", ""),
+        ("刚刚讲的全忘掉吧", "forget", "刚刚讲的"), ("忘了我刚才说的吧", "forget", "我刚才说的"), ("把剛才那句話忘了吧", "forget", "剛才那句話"), ("さっきの話は忘れて。", "forget", "さっきの話"),
+        ("確定忘掉全部記憶", "forget_all", ""),
+        ("给我记牢，我对花生过敏", "remember", "我对花生过敏"), ("我的生日是五月一号，记一下", "remember", "我的生日是五月一号"), ("記住我的車停在B2層", "remember", "我的車停在B2層"),
+        ("Remember: the code is 4711", "remember", "the code is 4711"), ("remember my birthday is May 3rd", "remember", "my birthday is May 3rd"),
+        ("鍵は引き出しにあるって覚えておいて。", "remember", "鍵は引き出しにある"), ("覚えておいて、私は猫が好き", "remember", "私は猫が好き"),
+    ],
+)  # fmt: skip
+def test_commands_in_the_words_of_many_people(text: str, kind: str, what: str) -> None:
+    command = spoken.parse_command(text)
+    assert command is not None and (command.kind, command.what) == (kind, what)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Forget-me-nots are blue.", "Remember the Titans is a great movie.", "remember when we met", "Remember that song we heard", "I don't remember her name.",
+        "forget it, let's talk about something else", "刚才说的话我都忘了", "昨天我把伞忘了", "这个方法很好，我记住了", "記一下午單詞也記不住", "记住单词的诀窍", "忘掉烦恼的方法有哪些",
+        "彼の名前を忘れた。", "単語を覚える方法を教えて。", "電気を消して",
+    ],
+)  # fmt: skip
+def test_what_only_looks_like_a_command_is_none(text: str) -> None:
+    assert spoken.parse_command(text) is None
+
+
 def test_much_is_forgotten_only_after_asking_back(tmp_path: Path) -> None:
     with memory(tmp_path) as store:
         store.append([turn(f"苹果{n}", NOW - timedelta(minutes=n)) for n in range(spoken.MAX_UNASKED + 1)])

@@ -189,7 +189,7 @@ def test_weights_on_this_machine_must_be_there(tmp_path: Path) -> None:
 
 
 def test_the_whole_role_is_looked_at(tmp_path: Path) -> None:
-    messages = [f.message for f in check_role(load_pack(write_role(tmp_path / "a", clips={"傲娇/a": TEXT})))]
+    messages = [f.message for f in check_role(load_pack(write_role(tmp_path / "a", clips={"中二/a": TEXT})))]
     assert any("不是内置的" in message for message in messages)
     assert any("没有中性" in message for message in messages)
     sheet = "name: x\ngpt_weights: E:\\a.ckpt\nsovits_weights: E:\\b.pth"

@@ -12,6 +12,7 @@ from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.roles.role import Role, load_pack, load_role, role_folders
 from xiaozhi_persona.spine import Recollection, Voice
 from xiaozhi_persona.text.emotions import LABELS, Emotion
+from xiaozhi_persona.text.reply import sentences_of
 
 NOW = datetime(2026, 5, 1, 8, 30)
 EVERYTHING = """
@@ -265,3 +266,9 @@ def test_an_unknown_role_is_told_with_those_there_are(tmp_path: Path, role_id: s
 def test_a_folder_that_is_being_made_is_no_role(tmp_path: Path) -> None:
     write_role(tmp_path / "roles" / ".new-abc")
     assert ".new-abc" not in role_folders(tmp_path)
+
+
+def test_stage_directions_are_left_out_unless_the_role_says_otherwise(tmp_path: Path) -> None:
+    for kept, said in (("", ["你呀。"]), ("\nstage_directions: speak", ["（歪头）你呀。"])):
+        role = load_pack(write_role(tmp_path / f"r{len(kept)}", f"name: x{kept}"))
+        assert sentences_of("（歪头）你呀。", role.emotion_names) == said

@@ -72,9 +72,11 @@ async def piping() -> AsyncIterator[Piping]:
     """Make a pipeline that speaks a reply; all of them are closed when the test ends."""
     made: list[SpeechPipeline] = []
 
-    def make(synthesizer: Any, *chunks: str, timeout_s: float = 5.0, finish: bool = True) -> SpeechPipeline:
+    def make(
+        synthesizer: Any, *chunks: str, timeout_s: float = 5.0, finish: bool = True, **more: Any
+    ) -> SpeechPipeline:
         pipeline = SpeechPipeline(
-            synthesizer, EmotionChoices(Casting(Settings()), Settings()).of(), timeout_s=timeout_s
+            synthesizer, EmotionChoices(Casting(Settings()), Settings()).of(), timeout_s=timeout_s, **more
         )
         made.append(pipeline)
         for chunk in chunks:
@@ -116,11 +118,11 @@ async def settle() -> None:
 
 async def test_sentences_come_in_order_with_their_emotions(piping: Piping) -> None:
     synthesizer = FakeSynthesizer()
-    pipeline = piping(synthesizer, "开始。【高", "兴】你好呀！今天", "很好。[sad]再见。")
+    pipeline = piping(synthesizer, "开始。【高", "兴】你好朋友！今天", "很好。[sad]再见。")
     sentences = [(s.subtitle, s.clip.emotion, s.clip.face, len(await packets_of(s))) async for s in pipeline]
     assert sentences == [
         ("开始。", "", "neutral", 3),
-        ("你好呀！", "高兴", "happy", 4),
+        ("你好朋友！", "高兴", "happy", 5),
         ("今天很好。", "高兴", "happy", 5),
         ("再见。", "悲伤", "sad", 3),
     ]
@@ -155,9 +157,9 @@ async def test_a_reply_without_end_is_cut_at_the_last_whole_sentence(
     synthesizer = Steps(np.zeros(100, np.int16))
     sentence = "一二三四五六七八九。"
     with caplog.at_level(logging.WARNING):
-        pipeline = piping(synthesizer, "一二三。", *[sentence * 500] * 4)
+        pipeline = piping(synthesizer, "一二三四。", *[sentence * 500] * 4)
     texts = [text for text, _ in await spoken(pipeline)]
-    assert texts == ["一二三。", *[sentence] * 799]
+    assert texts == ["一二三四。", *[sentence] * 799]
     assert sum(map(len, texts)) <= MAX_REPLY_CHARACTERS
     assert len(caplog.records) == 1 and str(MAX_REPLY_CHARACTERS) in caplog.text
 
@@ -362,3 +364,85 @@ async def test_a_synthesizer_slow_to_end_is_waited_for(piping: Piping) -> None:
     may_end.set()
     await closing
     assert ended == ["第一句话。"]
+
+
+async def test_short_pieces_that_are_there_are_said_together(piping: Piping) -> None:
+    steps = Steps(tone(0.1))
+    assert [text for text, _ in await spoken(piping(steps, "哎哟。真的是。嗯。好。"))] == [
+        "哎哟。真的是。",
+        "嗯。好。",
+    ]
+    assert steps.asked == ["哎哟。真的是。", "嗯。好。"]
+
+
+async def test_pieces_of_two_feelings_are_said_apart(piping: Piping) -> None:
+    said = await spoken(piping(Steps(tone(0.1)), "【高兴】嗯。【悲伤】好。"))
+    assert [text for text, _ in said] == ["嗯。", "好。"]
+
+
+async def test_a_short_piece_does_not_wait_for_the_next(piping: Piping) -> None:
+    steps = Steps(tone(0.1))
+    pipeline = piping(steps, "好。", "我", finish=False)
+    assert (await pipeline.__anext__()).subtitle == "好。"
+    await until(lambda: steps.asked == ["好。"])
+
+
+async def test_thinking_without_a_beginning_is_not_said_where_it_was_not_heard(piping: Piping) -> None:
+    held = asyncio.Event()
+    steps = Steps(held, tone(0.1))
+    pipeline = piping(steps, "用户在打招呼。我要热情一点。他喜欢简短的话。", finish=False)
+    first = await pipeline.__anext__()
+    await until(lambda: steps.running == 1)
+    pipeline.feed("</think>你好呀朋友。")
+    pipeline.finish()
+    held.set()
+    assert not await packets_of(first)
+    assert [(text, count > 0) for text, count in await spoken(pipeline)] == [("你好呀朋友。", True)]
+
+
+async def test_a_sentence_that_is_being_heard_is_said_to_its_end(piping: Piping) -> None:
+    held = asyncio.Event()
+    pipeline = piping(Steps(tone(0.1), held, tone(0.1)), "用户在打招呼。我要热情一点。还有", finish=False)
+    first = await pipeline.__anext__()
+    packets = first.packets()
+    await packets.__anext__()
+    pipeline.feed("</think>你好呀朋友。")
+    pipeline.finish()
+    held.set()
+    assert len([packet async for packet in packets]) > 1
+    assert [text for text, _ in await spoken(pipeline)] == ["你好呀朋友。"]
+
+
+async def test_a_phrase_of_ours_is_known_by_itself_and_not_by_its_words(piping: Piping) -> None:
+    speech = piping(FakeSynthesizer(), finish=False)
+    speech.aside("等一下。")
+    speech.feed("好的我来看一看。")
+    speech.feed("等一下。\n")
+    speech.aside("等一下。")
+    speech.finish()
+    said = [(sentence.subtitle, sentence.is_aside) async for sentence in speech]
+    assert said == [("等一下。", True), ("好的我来看一看。", False), ("等一下。", False), ("等一下。", True)]
+    assert speech.characters == 12 and speech.is_idle
+
+
+@pytest.mark.parametrize("is_answered", [False, True])
+async def test_a_phrase_of_ours_is_no_reply(piping: Piping, is_answered: bool) -> None:
+    speech = piping(FakeSynthesizer(), finish=False, phrases=Settings().phrases)
+    speech.aside("等一下。")
+    speech.feed("好。" * is_answered)
+    speech.finish()
+    said = [sentence.subtitle async for sentence in speech]
+    assert ("连不上大脑" in "".join(said)) is not is_answered
+
+
+async def test_a_phrase_of_ours_is_said_though_all_before_it_was_thinking(piping: Piping) -> None:
+    held = asyncio.Event()
+    steps = Steps(held, tone(0.1))
+    speech = piping(steps, "用户在打招呼。我要热情一点。还有", finish=False)
+    await until(lambda: steps.running == 1)
+    speech.aside("等一下。")
+    speech.feed("</think>你好呀朋友。")
+    speech.finish()
+    held.set()
+    said = [(sentence.subtitle, sentence.is_aside) async for sentence in speech]
+    assert said[1:] == [("等一下。", True), ("你好呀朋友。", False)]

@@ -14,7 +14,7 @@ from fakes.parts import FakeChatModel, make_parts
 from memory_kit import memory
 from test_bridge_memory import say
 
-from xiaozhi_persona.bridge.turn import MAX_TYPED_CHARACTERS
+from xiaozhi_persona.bridge.answering import MAX_TYPED_CHARACTERS
 from xiaozhi_persona.memory import diary, recent
 from xiaozhi_persona.memory.persona_memory import MAX_TURN_CHARACTERS, PersonaMemory
 from xiaozhi_persona.memory.recent import RecentMemory

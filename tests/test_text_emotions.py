@@ -14,6 +14,7 @@ from xiaozhi_persona.text.emotions import (
     built_in_names,
     emotion_of_emoji,
 )
+from xiaozhi_persona.text.reply import read_reply
 
 NAMES = built_in_names()
 
@@ -106,3 +107,55 @@ def test_a_roles_own_name_is_known() -> None:
 def test_any_text_is_looked_up_without_error(text: str) -> None:
     found = NAMES.at_start(text)
     assert found is None or (NAMES.could_begin(text) and 0 < found[1] <= len(text))
+
+
+LINGCHAT = "慌张 担心 尴尬 紧张 高兴 自信 害怕 害羞 认真 生气 无语 厌恶 疑惑 难为情 惊讶 情动 哭泣 调皮 羞耻 无奈 心动"
+GOEMOTIONS = (
+    "admiration amusement anger annoyance approval caring confusion curiosity desire disappointment disapproval disgust "
+    "embarrassment excitement fear gratitude grief joy love nervousness optimism pride realization relief remorse sadness "
+    "surprise neutral"
+)
+GOLANG_SERVER = (
+    "angry comfort happy neutral serious excited apologetic encouraging curious warm sad amazed deep_shout trembling "
+    "sarcastic dracula bored tired scornful shouting asmr panicked mischievous whisper reluctant crying very_slow very_fast"
+)
+
+
+@pytest.mark.parametrize("name", f"{LINGCHAT} {GOEMOTIONS} {GOLANG_SERVER}".split())
+def test_the_tags_of_published_roles_are_silent_and_felt(name: str) -> None:
+    for tag in (f"【{name}】", f"[{name}]", f"（{name}）"):
+        segments = read_reply([f"{tag}今天就这样。"], NAMES)
+        assert [segment.text for segment in segments] == ["今天就这样。"]
+        assert segments[0].emotion is not None and segments[0].emotion.face in FACES
+
+
+@pytest.mark.parametrize(
+    ("tag", "face"),
+    [
+        ("非常开心", "happy"),
+        ("开心地", "happy"),
+        ("害羞、开心", "embarrassed"),
+        ("高兴 0.8", "happy"),
+        ("happily", "happy"),
+        ("Gloomily", "sad"),
+        ("a bit sad", "sad"),
+        ("Happy, excited", "happy"),
+        ("emotion: happy", "happy"),
+        ("心情：开心", "happy"),
+        ("嬉しそうに", "happy"),
+        ("슬프게", "sad"),
+    ],
+)
+def test_the_first_known_name_of_an_expression_decides(tag: str, face: str) -> None:
+    emotion = NAMES.read(tag)
+    assert emotion is not None and emotion.face == face
+
+
+@pytest.mark.parametrize("text", ["水果", "不开心", "happy birthday", "very good", "note: happy", "0.8"])
+def test_what_only_holds_a_name_is_no_expression_of_it(text: str) -> None:
+    assert NAMES.read(text) is None
+
+
+def test_a_phrase_is_searched_for_a_name() -> None:
+    assert NAMES.within("用非常开心的语气说") == NAMES.get("开心")
+    assert NAMES.within("不开心地低下头") is None

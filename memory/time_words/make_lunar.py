@@ -1,4 +1,4 @@
-"""Writes lunar_table.py: `python make_lunar.py > lunar_table.py`, then `ruff format`.
+"""Writes lunar_table.py: `python make_lunar.py > lunar_table.py`.
 
 A tool of development only: borax and lunar_python are needed for it and for nothing else. The two libraries compute independently of each other; a year in which they
 disagree stops the run. When it is run with `--check`, it only compares them with the table that is there.
@@ -18,13 +18,28 @@ LAST_YEAR = 2071
 NEAR_MIDNIGHT = {(1979, "大寒")}
 """Seconds from midnight: lunar_python says the 20th, 23:59:56, borax the 21st, as the printed calendar of that year."""
 
-_HEADER = '''"""Lunar years and solar terms from {first} to {last}; written by make_lunar.py, do not edit."""
+_YEARS_A_LINE, _TERMS_A_LINE = 16, 4
+
+_MODULE = '''\
+"""Lunar years and solar terms from {first} to {last}; written by make_lunar.py, do not edit."""
 
 from __future__ import annotations
 
 FIRST_YEAR = {first}
 """The year that the first entry of both tables stands for."""
 
+_YEARS = (
+{years}
+)
+_TERMS = (
+{terms}
+)
+
+LUNAR_YEARS = tuple(int(_YEARS[at : at + 6], 16) for at in range(0, len(_YEARS), 6))
+"""See lunar_year() of make_lunar.py for the bits."""
+
+TERM_DAYS = tuple(_TERMS[at : at + 24] for at in range(0, len(_TERMS), 24))
+"""See term_days() of make_lunar.py."""
 '''
 
 
@@ -83,14 +98,15 @@ def main() -> None:
             raise SystemExit("lunar_table.py differs from the libraries")
         print(f"{len(years)} years agree")
         return
-    print(_HEADER.format(first=FIRST_YEAR, last=LAST_YEAR), end="")
-    print("LUNAR_YEARS = (")
-    for index in range(0, len(lunar_years), 8):
-        print("    " + " ".join(f"0x{number:06X}," for number in lunar_years[index : index + 8]))
-    print(')\n"""See lunar_year() of make_lunar.py for the bits."""\n\nTERM_DAYS = (')
-    for row in terms:
-        print(f'    "{row}",')
-    print(')\n"""See term_days() of make_lunar.py."""')
+    packed_years = _lines([f"{number:06X}" for number in lunar_years], _YEARS_A_LINE)
+    packed_terms = _lines(terms, _TERMS_A_LINE)
+    print(_MODULE.format(first=FIRST_YEAR, last=LAST_YEAR, years=packed_years, terms=packed_terms), end="")
+
+
+def _lines(entries: list[str], entries_a_line: int) -> str:
+    """Return the source of a string that holds the entries one behind the other."""
+    starts = range(0, len(entries), entries_a_line)
+    return "\n".join(f'    "{"".join(entries[at : at + entries_a_line])}"' for at in starts)
 
 
 if __name__ == "__main__":

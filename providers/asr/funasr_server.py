@@ -13,7 +13,7 @@ import itertools
 import json
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,19 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
+from xiaozhi_persona.checks import Check
 from xiaozhi_persona.errors import ServiceTimeout, ServiceUnavailable, SettingsError
 from xiaozhi_persona.language import later, tr
+from xiaozhi_persona.providers.asr.checks import check_hearing
 from xiaozhi_persona.providers.asr.funasr_answers import Answers, ServerWay, name_after
+from xiaozhi_persona.providers.asr.recognizer import closed
 from xiaozhi_persona.providers.asr.transcripts import read_tags
 from xiaozhi_persona.providers.asr.utterance import RATE_HZ, count_pieces, has_sound
-from xiaozhi_persona.settings import AsrSettings
+from xiaozhi_persona.settings import AsrSettings, Settings
 from xiaozhi_persona.spine import Samples, Transcript
+
+PACKAGES = ()
+NAMED_BY = "server_url"
 
 _FRAME_BYTES = 2 * 960  # 60 ms, as FunASR's client sends: the Python server finds one pause a message at most
 _MORE_S = 1.0
@@ -42,8 +48,22 @@ _HOTWORD_WEIGHT = 20  # as in FunASR's own list of examples
 _ADVICE = later("请检查服务器是否在运行，以及 asr.server_url。")
 
 
+def open_engine(settings: Settings, hotwords: tuple[str, ...]) -> FunasrServerRecognizer:
+    """Return a recognizer for the server of the settings, not connected yet. Raises SettingsError."""
+    certificate = settings.asr.server_certificate
+    file = settings.path(certificate) if certificate not in ("", "off") else None
+    return FunasrServerRecognizer(settings.asr, hotwords, file)
+
+
+def check(settings: Settings) -> AsyncIterator[Check]:
+    """Check the server with one sentence."""
+    return check_hearing(settings, open_engine)
+
+
 class FunasrServerRecognizer:
     """Recognizes on a server, over `settings.workers` connections that are kept; belongs to one event loop."""
+
+    advice = ""
 
     def __init__(self, settings: AsrSettings, hotwords: Sequence[str], certificate: Path | None) -> None:
         """`certificate` holds what the server's own is checked with. Raises SettingsError."""
@@ -60,14 +80,18 @@ class FunasrServerRecognizer:
         self._tls = _tls(settings, certificate)
         self._names = itertools.count(1)
         self._waiting = 0
-        self._free: asyncio.Semaphore | None = None
+        self._free = asyncio.Semaphore(settings.workers)
         self._idle: list[tuple[ClientConnection, float]] = []
         """Open connections with the time each was last used."""
         self._way: ServerWay | None = None
 
     async def load(self) -> None:
-        """Connect, and make the server recognize once. Raises ServiceUnavailable."""
-        self._keep(await self._connect())
+        """Connect, and make the server recognize once, where that has not been done. Raises ServiceUnavailable."""
+        async with self._free:
+            if self.is_closed:
+                raise closed()
+            if not any(connection.state is State.OPEN for connection, _ in self._idle):
+                self._keep(await self._connect())
 
     async def transcribe(self, pcm16k: Samples) -> Transcript:
         """Recognize one utterance of 16 kHz mono sound; no text when there is no speech in it.
@@ -87,11 +111,11 @@ class FunasrServerRecognizer:
             )
         self._waiting += 1
         timeout_s = settings.timeout_s * count_pieces(pcm16k)
-        if self._free is None:
-            self._free = asyncio.Semaphore(settings.workers)
         try:
             with anyio.fail_after(timeout_s):
                 async with self._free:
+                    if self.is_closed:
+                        raise closed()
                     return read_tags(await self._ask(pcm16k))
         except TimeoutError as exc:
             self._doubt()
@@ -107,7 +131,7 @@ class FunasrServerRecognizer:
             self._waiting -= 1
 
     async def aclose(self) -> None:
-        """Close the connections; what is still asked for closes its own."""
+        """Close the connections; who is being answered closes its own, and who still waits is told."""
         self.is_closed = True
         idle, self._idle = self._idle, []
         await asyncio.gather(*(connection.close() for connection, _ in idle))
@@ -161,7 +185,7 @@ class FunasrServerRecognizer:
         options: dict[str, Any] = {"proxy": None} if "proxy" in inspect.signature(connect).parameters else {}
         try:
             with anyio.fail_after(self._settings.connect_timeout_s):
-                return await connect(
+                connection = await connect(
                     url,
                     ssl=self._tls,
                     subprotocols=[Subprotocol("binary")],
@@ -203,6 +227,10 @@ class FunasrServerRecognizer:
                     advice=tr(_ADVICE),
                 )
             ) from exc
+        if self.is_closed:
+            _drop(connection)
+            raise closed()
+        return connection
 
     async def _probe(self, connection: ClientConnection) -> ServerWay:
         """Learn of which kind a server is. It has recognized once then, too, and the next time is quicker."""

@@ -23,6 +23,7 @@ from xiaozhi_persona.errors import (
     PersonaError,
     ServiceUnavailable,
     SettingsError,
+    first_line,
     pip_install,
 )
 from xiaozhi_persona.language import tr
@@ -120,7 +121,7 @@ def fetch(model: str, hub: str, mirror: str, target: Path) -> None:
                 title=title,
                 model=model,
                 name=type(exc).__name__,
-                first_line=_first_line(exc),
+                first_line=first_line(exc),
             )
         ) from exc
 
@@ -167,10 +168,6 @@ def _main(model: str, hub: str, mirror: str, target: str) -> int:
 def _end_with_the_other_process() -> None:
     os.read(0, 1)  # nothing comes before its end of the pipe is closed
     os._exit(1)
-
-
-def _first_line(exc: Exception) -> str:
-    return next(iter(str(exc).strip().splitlines()), "")[:200]
 
 
 if __name__ == "__main__":

@@ -7,26 +7,62 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
 
-from xiaozhi_persona.errors import PackageMissing, SettingsError, pip_install
+from xiaozhi_persona.checks import Check
+from xiaozhi_persona.errors import PackageMissing, SettingsError, first_line, pip_install
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.providers.asr.recognizer import Floats, Model, lacks_memory
+from xiaozhi_persona.providers.asr.checks import check_model
+from xiaozhi_persona.providers.asr.model_hub import find_model
+from xiaozhi_persona.providers.asr.recognizer import Floats, Model, ModelRecognizer, lacks_memory
 from xiaozhi_persona.providers.asr.tiny.sentences import nearest_sentence
 from xiaozhi_persona.providers.asr.transcripts import join_words, read_tags
-from xiaozhi_persona.settings import AsrSettings
+from xiaozhi_persona.settings import AsrSettings, Settings
 from xiaozhi_persona.spine import Transcript
+
+PACKAGES = ("funasr-onnx", "onnxruntime")
+NAMED_BY = "model"
 
 TINY_MODEL = Path(__file__).parent / "tiny" / "model"
 """The embedded model, which knows the sentences of providers/asr/tiny/sentences.py."""
 
 _BPE = "chn_jpn_yue_eng_ko_spectok.bpe.model"
 _LONGEST_HOTWORD = 10  # letters; funasr-onnx fails on a longer one
+
+
+def open_engine(settings: Settings, hotwords: tuple[str, ...]) -> ModelRecognizer:
+    """Return a recognizer with the model of the settings, or the embedded one; nothing is loaded yet."""
+    asr, base, downloads = settings.asr, settings.path("."), settings.data_dir / "models"
+    closing = threading.Event()
+
+    def load() -> Model:
+        folder = find_model(asr.model, asr, base, downloads, closing) if asr.model else TINY_MODEL
+        return load_onnx_model(folder, asr, hotwords)
+
+    if asr.model:
+        return ModelRecognizer(tr("FunASR ONNX（{model}）", model=asr.model), asr, load, closing)
+    name = tr("FunASR，自带的小模型：只认识演示的句子")
+    advice = tr("asr.model 设为 iic/SenseVoiceSmall-onnx，或你的文件夹")
+    return ModelRecognizer(name, asr, load, closing, advice)
+
+
+def check(settings: Settings) -> AsyncIterator[Check]:
+    """Check the packages, the device, the model and one sentence."""
+    asr = settings.asr
+
+    def has_card() -> bool:
+        _import_funasr_onnx()
+        _device_id(asr.device)
+        return _has_cuda()
+
+    return check_model(settings, open_engine, PACKAGES, has_card, lambda: [asr.model])
 
 
 @dataclass(frozen=True)
@@ -76,16 +112,7 @@ def load_onnx_model(folder: Path, settings: AsrSettings, hotwords: Sequence[str]
     Raises SettingsError for a folder that holds none that can be read, PackageMissing without funasr-onnx.
     """
     found = look_at(folder, settings.quantized)
-    root, handler = logging.getLogger(), logging.NullHandler()
-    root.addHandler(handler)  # where there is one, funasr-onnx does not set the root logger to its own liking
-    try:
-        import funasr_onnx
-    except ImportError as exc:
-        raise PackageMissing(
-            tr("没有语音识别（{exc}）：运行 {pip_install}", exc=exc, pip_install=pip_install("funasr-onnx"))
-        ) from exc
-    finally:
-        root.removeHandler(handler)
+    funasr_onnx = _import_funasr_onnx()
     options = {
         "quantize": found.quantized,
         "device_id": _device_id(settings.device),
@@ -104,9 +131,23 @@ def load_onnx_model(folder: Path, settings: AsrSettings, hotwords: Sequence[str]
             tr(
                 "读不了语音识别模型 {folder}：{rstrip}。请删掉它重新下载，或改 asr.model。",
                 folder=folder,
-                rstrip=str(exc).rstrip("."),
+                rstrip=first_line(exc).rstrip("."),
             )
         ) from exc
+
+
+def _import_funasr_onnx() -> ModuleType:
+    root, handler = logging.getLogger(), logging.NullHandler()
+    root.addHandler(handler)  # where there is one, funasr-onnx does not set the root logger to its own liking
+    try:
+        import funasr_onnx
+    except (ImportError, OSError) as exc:  # OSError: libraries that do not fit this system
+        raise PackageMissing(
+            tr("没有语音识别（{exc}）。运行 {pip_install}", exc=exc, pip_install=pip_install("funasr-onnx"))
+        ) from exc
+    finally:
+        root.removeHandler(handler)
+    return funasr_onnx  # type: ignore[no-any-return]
 
 
 class _SenseVoice:
@@ -178,12 +219,9 @@ def _device_id(device: str) -> str:
     """Return the number of the graphics card for funasr-onnx, "-1" for the CPU. Raises SettingsError."""
     if device in ("cpu", "mps"):  # onnxruntime has no mps; the CPU of such a computer is fast
         return "-1"
-    import onnxruntime
-
-    usable = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
     if device == "auto":
-        return "0" if usable else "-1"
-    if not usable:
+        return "0" if _has_cuda() else "-1"
+    if not _has_cuda():
         raise SettingsError(
             tr(
                 "asr.device 写的是 {device}，但这里的 onnxruntime 用不了显卡。"
@@ -193,3 +231,9 @@ def _device_id(device: str) -> str:
             )
         )
     return device.partition(":")[2] or "0"
+
+
+def _has_cuda() -> bool:
+    import onnxruntime
+
+    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()

@@ -22,7 +22,13 @@ import anyio
 import numpy as np
 from numpy.typing import NDArray
 
-from xiaozhi_persona.errors import PersonaError, ServiceError, ServiceTimeout, ServiceUnavailable
+from xiaozhi_persona.errors import (
+    PersonaError,
+    ServiceError,
+    ServiceTimeout,
+    ServiceUnavailable,
+    first_line,
+)
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.asr.transcripts import join_transcripts
 from xiaozhi_persona.providers.asr.utterance import RATE_HZ, count_pieces, has_sound, pieces_of
@@ -45,7 +51,12 @@ class Recognizer(SpeechRecognizer, Protocol):
 
     @property
     def name(self) -> str:
-        """What it is, for people."""
+        """What it is, for people, with its address where it has one."""
+        ...
+
+    @property
+    def advice(self) -> str:
+        """Which setting replaces it by a better one; "" for one that the user has chosen."""
         ...
 
     @property
@@ -79,9 +90,10 @@ class ModelRecognizer:
         settings: AsrSettings,
         load_model: Callable[[], Model],
         closing: threading.Event | None = None,
+        advice: str = "",
     ) -> None:
         """`load_model` runs in a thread, raises PersonaError, and ends early when `closing` is set."""
-        self.name = name
+        self.name, self.advice = name, advice
         self._settings = settings
         self._load_model = load_model
         self._closing = closing or threading.Event()
@@ -103,17 +115,17 @@ class ModelRecognizer:
         Raises what `load_model` raises, and ServiceError.
         """
         model = await self._loaded()
-        noise = np.random.default_rng(0).normal(0, 1e-3, RATE_HZ).astype(np.float32)
+        job = _Job(np.random.default_rng(0).normal(0, 33, RATE_HZ).astype(np.int16))  # noise of -60 dB
         try:
             with anyio.fail_after(_FIRST_RUN_S):  # anyio too loads something at its first use
                 loop = asyncio.get_running_loop()
-                await loop.run_in_executor(self._executor, model.recognize, noise)
+                outcome = await loop.run_in_executor(self._executor, self._work, model, job)
         except TimeoutError as exc:
             raise ServiceTimeout(
                 tr("语音识别的模型试跑超过 {FIRST_RUN_S:g} 秒，请换小一些的模型。", FIRST_RUN_S=_FIRST_RUN_S)
             ) from exc
-        except Exception as exc:
-            raise _broken(exc) from exc
+        if isinstance(outcome, ServiceError):
+            raise outcome
 
     async def transcribe(self, pcm16k: Samples) -> Transcript:
         """Recognize one utterance of 16 kHz mono sound; no text when there is no speech in it.
@@ -184,7 +196,7 @@ class ModelRecognizer:
     async def _loaded(self) -> Model:
         """Return the model, which is loaded once. Raises what `load_model` raised, and ServiceUnavailable."""
         if self.is_closed:
-            raise _closed()
+            raise closed()
         if self._loading is None or (self._loading.done() and time.monotonic() >= self._retry_at_s):
             self._loading, self._retry_at_s = Future(), math.inf
             self._loading.set_running_or_notify_cancel()  # who waits no longer does not end it for the others
@@ -200,7 +212,7 @@ class ModelRecognizer:
             return self._loading.result()
         model = await asyncio.wrap_future(self._loading)
         if self.is_closed:
-            raise _closed()
+            raise closed()
         return model
 
     def _load(self, loading: Future[Model]) -> None:
@@ -223,13 +235,13 @@ class ModelRecognizer:
             sound = job.sound
             for piece in pieces_of(sound) if sound is not None else ():
                 if self.is_closed:
-                    return _closed()
+                    return closed()
                 if job.sound is None:
                     return None
                 if has_sound(piece):
                     heard.append(model.recognize(piece.astype(np.float32) / np.float32(32768)))
             return join_transcripts(heard) if heard else Transcript("")
-        except Exception as exc:
+        except BaseException as exc:  # SystemExit too: it would end the event loop of who waits
             return _broken(exc)
 
 
@@ -248,7 +260,8 @@ def _return_freed_memory() -> None:
             ctypes.CDLL(None).malloc_trim(0)
 
 
-def _closed() -> ServiceUnavailable:
+def closed() -> ServiceUnavailable:
+    """Return what is told of a recognizer that was closed."""
     return ServiceUnavailable(tr("语音识别已经关闭，请重新启动。"))
 
 
@@ -270,5 +283,5 @@ def _broken(exc: BaseException) -> ServiceUnavailable:
             tr("语音识别时内存不够。请换量化的或小一些的模型，减小 asr.workers，或关掉别的程序。")
         )
     return ServiceUnavailable(
-        tr("语音识别出错：{exc}。请再说一次；总是这样就换一个模型或重新下载它。", exc=exc)
+        tr("语音识别出错：{exc}。请再说一次；总是这样就换一个模型或重新下载它。", exc=first_line(exc))
     )

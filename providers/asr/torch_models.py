@@ -12,24 +12,51 @@ import io
 import logging
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from xiaozhi_persona.errors import PackageMissing, SettingsError, pip_install
+from xiaozhi_persona.checks import Check
+from xiaozhi_persona.errors import PackageMissing, SettingsError, first_line, pip_install
 from xiaozhi_persona.language import tr
+from xiaozhi_persona.providers.asr.checks import check_model
 from xiaozhi_persona.providers.asr.model_hub import find_model
-from xiaozhi_persona.providers.asr.recognizer import Floats, Model
+from xiaozhi_persona.providers.asr.recognizer import Floats, Model, ModelRecognizer
 from xiaozhi_persona.providers.asr.transcripts import join_transcripts, join_words, read_tags
-from xiaozhi_persona.settings import AsrSettings
+from xiaozhi_persona.settings import AsrSettings, Settings
 from xiaozhi_persona.spine import Transcript
 
-DEFAULT_MODEL = "iic/SenseVoiceSmall"
+PACKAGES = ("funasr", "torch")
+NAMED_BY = "model"
 
+_DEFAULT_MODEL = "iic/SenseVoiceSmall"
 _SAMPLES_PER_MS = 16
 _HOTWORD = re.compile(r"(?!http)[\w'-]+")
 _quiet = threading.Lock()
 """Of two at once, the second would put back the output that the first has taken away."""
+
+
+def open_engine(settings: Settings, hotwords: tuple[str, ...]) -> ModelRecognizer:
+    """Return a recognizer with the models of the settings; nothing is loaded yet."""
+    asr, base, downloads = settings.asr, settings.path("."), settings.data_dir / "models"
+    closing = threading.Event()
+    name = tr("FunASR（{value}）", value=asr.model or _DEFAULT_MODEL)
+    return ModelRecognizer(
+        name, asr, lambda: load_torch_model(asr, base, downloads, hotwords, closing), closing
+    )
+
+
+def check(settings: Settings) -> AsyncIterator[Check]:
+    """Check the packages, the device, the models and one sentence."""
+    asr, base = settings.asr, settings.path(".")
+
+    def has_card() -> bool:
+        with _kept_quiet():
+            torch, _ = _import_funasr()
+            _device(asr.device, torch)
+            return bool(torch.cuda.is_available())
+
+    return check_model(settings, open_engine, PACKAGES, has_card, lambda: _names(asr, base))
 
 
 def load_torch_model(
@@ -40,31 +67,41 @@ def load_torch_model(
     Raises SettingsError (no such model, device or folder), PackageMissing, ServiceUnavailable (a download failed).
     """
     with _kept_quiet():
-        try:
-            import torch
-            from funasr import AutoModel
-        except (ImportError, OSError) as exc:  # OSError: a torchaudio that does not fit this torch
-            raise PackageMissing(
-                tr(
-                    "asr.engine 是 funasr，但用不了它（{exc}）。"
-                    "运行 {pip_install}，或把 asr.engine 改成 funasr_onnx。",
-                    exc=exc,
-                    pip_install=pip_install("funasr[knf]", "torch"),
-                )
-            ) from exc
+        torch, auto_model = _import_funasr()
         device = _device(settings.device, torch)
-    names = (settings.model or DEFAULT_MODEL, settings.vad_model, settings.punc_model)
     folders = [
-        find_model(full_name(name, settings.hub, base), settings, base, downloads, stop) if name else None
-        for name in names
+        find_model(name, settings, base, downloads, stop) if name else None for name in _names(settings, base)
     ]
     with _kept_quiet():
-        recognizer, vad, punctuation = (folder and _load(AutoModel, folder, device) for folder in folders)
+        recognizer, vad, punctuation = (folder and _load(auto_model, folder, device) for folder in folders)
         torch.set_num_threads(1)  # one for each worker; version 1.2.7 sets 4 for some models
     return _TorchModel(recognizer, vad, punctuation, settings, hotwords)
 
 
-def full_name(name: str, hub: str, base: Path) -> str:
+def _import_funasr() -> tuple[Any, Any]:
+    """Return torch and FunASR's AutoModel. Raises PackageMissing."""
+    try:
+        import torch
+        from funasr import AutoModel
+    except (ImportError, OSError) as exc:  # OSError: a torchaudio that does not fit this torch
+        raise PackageMissing(
+            tr(
+                "asr.engine 是 funasr，但用不了它（{exc}）。"
+                "运行 {pip_install}，或把 asr.engine 改成 funasr_onnx。",
+                exc=exc,
+                pip_install=pip_install("funasr[knf]", "torch"),
+            )
+        ) from exc
+    return torch, AutoModel
+
+
+def _names(settings: AsrSettings, base: Path) -> list[str]:
+    """Return the folders or the hub's names of recognizer, VAD and punctuation, "" for one that is not wanted."""
+    names = (settings.model or _DEFAULT_MODEL, settings.vad_model, settings.punc_model)
+    return [_full_name(name, settings.hub, base) if name else "" for name in names]
+
+
+def _full_name(name: str, hub: str, base: Path) -> str:
     """Return the hub's name for one of FunASR's short names, such as paraformer-zh, where no folder is called so."""
     if (base / Path(name).expanduser()).is_dir():
         return name
@@ -148,7 +185,7 @@ def _load(auto_model: Any, folder: Path, device: str) -> Any:
                 "读不了语音识别模型 {folder}（{name}：{exc}）。{advice}",
                 folder=folder,
                 name=type(exc).__name__,
-                exc=exc,
+                exc=first_line(exc),
                 advice=advice,
             )
         ) from exc

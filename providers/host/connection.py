@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from types import FrameType
 from typing import Any
 
+from xiaozhi_persona.providers.host.doors import VOICES
 from xiaozhi_persona.providers.host.tool_names import TOOL_PREFIX
 
 _CLASS = "ConnectionHandler"
@@ -60,7 +61,7 @@ def tts_section(connection: Any) -> Mapping[str, Any]:
 
 def has_tts_door(connection: Any) -> bool:
     """Whether the connection's voice is one of our doors."""
-    return tts_section(connection).get("type") in ("gpt_sovits_v1", "gpt_sovits_v2_stream")
+    return str(tts_section(connection).get("type")) in VOICES
 
 
 def has_memory_tools(connection: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The doors: the thin files that the host finds by their names, and what stands in each.
+"""The doors: the thin files that the host finds by their names, and all that is to be known of each.
 
 Where the host looks for a kind of module, and under which class name: core/utils/tts.py and its like (0.9.1 to 0.9.6).
 """
@@ -6,14 +6,11 @@ Where the host looks for a kind of module, and under which class name: core/util
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from xiaozhi_persona import __version__
+from xiaozhi_persona.language import later
 from xiaozhi_persona.providers.host.tool_names import TOOL_FILE
-
-MARK = "# xiaozhi-persona "
-"""How the first line of every file of ours in the host begins."""
 
 _PACKAGE = "xiaozhi_persona.providers.host"
 
@@ -27,147 +24,107 @@ class Door:
     path: PurePosixPath
     """Below the folder that holds the host's app.py."""
     implementation: str
-    """The class behind it, as module.Class; of a plugin the function that enters its tools."""
+    """The class behind it, as module.Class; of a plugin the function that enters its tools. Installed files name it."""
+    title: str = ""
+    """What it is called in the host's console, in Chinese; give it to `tr`."""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """Keys of its section that are worth a field in the console, with their labels; every value is entered as text."""
+    same_keys: Mapping[str, str] = field(default_factory=dict)
+    """Types of the host's own whose sections it reads as they are, each with what the console's models are called."""
+    api: str = ""
+    """Of a voice whose section has GPT-SoVITS's own keys: the API that it speaks, v1 or v2."""
+    server: str = ""
+    """What of GPT-SoVITS speaks that API, as it stands before Chinese."""
+    url: str = ""
+    """Where that is on the same machine, as the door's section has it."""
 
     @property
     def type(self) -> str:
         """What `type` of a section of the host's settings says to select this door."""
         return self.path.stem
 
-    def text(self) -> str:
-        """Return what stands in the file."""
-        module, _, name = self.implementation.rpartition(".")
-        return _HEADER.format(version=__version__) + _BODIES[self.kind].format(
-            module=module, name=name, type=self.type
-        )
 
+_VOICE_FIELDS = {"url": "GPT-SoVITS 地址", "role": "角色"}
 
-DOORS = (
-    Door(
-        "TTS",
-        PurePosixPath("core/providers/tts/gpt_sovits_v1.py"),
-        f"{_PACKAGE}.tts.GptSovitsV1",
-    ),
-    Door(
-        "TTS",
-        PurePosixPath("core/providers/tts/gpt_sovits_v2_stream.py"),
-        f"{_PACKAGE}.tts.GptSovitsV2Stream",
-    ),
-    Door(
-        "Memory",
-        PurePosixPath("core/providers/memory/persona_memory/persona_memory.py"),
-        f"{_PACKAGE}.memory.PersonaMemoryProvider",
-    ),
-    Door(
-        "ASR",
-        PurePosixPath("core/providers/asr/persona_funasr.py"),
-        f"{_PACKAGE}.asr.PersonaFunAsr",
-    ),
-    Door(
-        "plugin",
-        PurePosixPath(f"plugins_func/functions/{TOOL_FILE}.py"),
-        f"{_PACKAGE}.memory_tools.register_tools",
-    ),
+GPT_SOVITS_V1 = Door(
+    "TTS",
+    PurePosixPath("core/providers/tts/gpt_sovits_v1.py"),
+    f"{_PACKAGE}.tts.GptSovitsV1",
+    later("GPT-SoVITS V1（感情语音）"),
+    _VOICE_FIELDS
+    | {
+        "refer_wav_path": "参考音频（角色没有时）",
+        "prompt_text": "参考音频的文字",
+        "prompt_language": "参考音频的语言",
+        "text_language": "要说的语言",
+    },
+    {"gpt_sovits_v3": "GPT-SoVITS V3"},
+    api="v1",
+    server="api.py ",
+    url="http://127.0.0.1:9880",
 )
 
-
-def is_ours(content: bytes) -> bool:
-    """Whether a file was written by install, this version's or another's."""
-    return content.startswith(MARK.encode("utf-8"))
-
-
-_HEADER = (
-    MARK + "{version} 的文件：由 xiaozhi-persona install 写入，由 xiaozhi-persona uninstall 删去。\n"
-    "# 请不要改动它，设置写在 data/.config.yaml。\n"
+GPT_SOVITS_V2 = Door(
+    "TTS",
+    PurePosixPath("core/providers/tts/gpt_sovits_v2_stream.py"),
+    f"{_PACKAGE}.tts.GptSovitsV2Stream",
+    later("GPT-SoVITS V2（感情语音，流式）"),
+    _VOICE_FIELDS
+    | {
+        "ref_audio_path": "参考音频（角色没有时）",
+        "prompt_text": "参考音频的文字",
+        "prompt_lang": "参考音频的语言",
+        "text_lang": "要说的语言",
+    },
+    {"gpt_sovits_v2": "GPT-SoVITS V2"},
+    api="v2",
+    server="api_v2.py 或整合包",
+    url="http://127.0.0.1:9880/tts",
 )
 
-# The stand-in keeps the host talking to its devices, without a voice, where our package cannot be imported. Its
-# to_tts_stream does nothing, since the base's would ask text_to_speak five times for every sentence.
-_BODIES: Mapping[str, str] = {
-    "TTS": """\
-try:
-    from {module} import {name} as TTSProvider
-except ImportError as exc:
-    import sys
+ANY_VOICE = Door(
+    "TTS",
+    PurePosixPath("core/providers/tts/persona_voice.py"),
+    f"{_PACKAGE}.tts.AnyVoice",
+    later("自选的语音合成（感情语音）"),
+    {"engine": "用哪种语音合成（同 config.yaml 的 tts.engine）", "role": "角色"},
+)
+"""Its section holds the keys of our settings section of the engine."""
 
-    from config.logger import setup_logging
-    from core.providers.tts.base import TTSProviderBase
+MEMORY = Door(
+    "Memory",
+    PurePosixPath("core/providers/memory/persona_memory/persona_memory.py"),
+    f"{_PACKAGE}.memory.PersonaMemoryProvider",
+    later("长期记忆（日记）"),
+)
 
-    WHY = f"{type} 用不了，没有声音：{{exc}}。请运行：xiaozhi-persona install 本文件夹 --python {{sys.executable}}"
+RECOGNIZER = Door(
+    "ASR",
+    PurePosixPath("core/providers/asr/persona_funasr.py"),
+    f"{_PACKAGE}.asr.PersonaFunAsr",
+    "FunASR（xiaozhi-persona）",
+    {
+        "model_dir": "模型的文件夹，或模型库里的名字",
+        "output_dir": "输出目录",
+        "engine": "引擎（funasr_onnx、funasr、funasr_server）",
+        "server_url": "FunASR 服务器的地址",
+        "device": "在哪里算（auto、cpu、cuda:0、mps）",
+        "language": "说的语言（auto、zh、en、yue、ja、ko）",
+    },
+    {"fun_local": "FunASR"},
+)
 
-    class TTSProvider(TTSProviderBase):
-        def __init__(self, config, delete_audio_file):
-            super().__init__(config, delete_audio_file)
-            setup_logging().bind(tag="xiaozhi-persona").error("{{}}", WHY)
+TOOLS = Door(
+    "plugin",
+    PurePosixPath(f"plugins_func/functions/{TOOL_FILE}.py"),
+    f"{_PACKAGE}.memory_tools.register_tools",
+)
 
-        def to_tts_stream(self, text, opus_handler=None):
-            return None
+VOICES: Mapping[str, Door] = {door.type: door for door in (GPT_SOVITS_V1, GPT_SOVITS_V2, ANY_VOICE)}
+"""The voices, by their types."""
 
-        def to_tts(self, text):
-            return []
+DEFAULT_VOICE = GPT_SOVITS_V2
+"""The one of who chooses none."""
 
-        async def text_to_speak(self, text, output_file):
-            return None
-""",
-    "ASR": """\
-try:
-    from {module} import {name} as ASRProvider
-except ImportError as exc:
-    import os
-    import sys
-
-    from config.logger import setup_logging
-    from core.providers.asr.base import ASRProviderBase
-    from core.providers.asr.dto.dto import InterfaceType
-
-    WHY = f"{type} 用不了，听不见说话：{{exc}}。请运行：xiaozhi-persona install 本文件夹 --python {{sys.executable}}"
-
-    class ASRProvider(ASRProviderBase):
-        def __init__(self, config, delete_audio_file):
-            super().__init__()
-            self.interface_type = InterfaceType.LOCAL
-            self.delete_audio_file = delete_audio_file
-            self.output_dir = config.get("output_dir") or "tmp/"
-            os.makedirs(self.output_dir, exist_ok=True)
-            setup_logging().bind(tag="xiaozhi-persona").error("{{}}", WHY)
-
-        async def speech_to_text(self, audio, session_id, *more, **named):
-            return "", None
-""",
-    "Memory": """\
-try:
-    from {module} import {name} as MemoryProvider
-except ImportError as exc:
-    import sys
-
-    from config.logger import setup_logging
-    from core.providers.memory.base import MemoryProviderBase
-
-    WHY = f"{type} 用不了，没有记忆：{{exc}}。请运行：xiaozhi-persona install 本文件夹 --python {{sys.executable}}"
-
-    class MemoryProvider(MemoryProviderBase):
-        def __init__(self, config, summary_memory=None):
-            super().__init__(config)
-            setup_logging().bind(tag="xiaozhi-persona").error("{{}}", WHY)
-
-        async def query_memory(self, query):
-            return ""
-
-        async def save_memory(self, msgs, session_id=None):
-            return None
-""",
-    # The host imports every file of the folder at its start, and ends when one of them raises.
-    "plugin": """\
-try:
-    from {module} import {name}
-
-    {name}(__name__)
-except Exception as exc:
-    import sys
-
-    from config.logger import setup_logging
-
-    WHY = f"{type} 用不了：{{exc}}。请运行：xiaozhi-persona install 本文件夹 --python {{sys.executable}}"
-    setup_logging().bind(tag="xiaozhi-persona").error("{{}}", WHY)
-""",
-}
+DOORS = (*VOICES.values(), MEMORY, RECOGNIZER, TOOLS)
+"""All of them."""

@@ -12,10 +12,10 @@ from typing import Any
 
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
-from xiaozhi_persona.providers.host.conversation import Conversation
+from xiaozhi_persona.providers.host.conversation import HostConversation
 from xiaozhi_persona.providers.host.roles import casting_of
 from xiaozhi_persona.providers.host.sections import role_of
-from xiaozhi_persona.providers.host.shared import Shared
+from xiaozhi_persona.providers.host.shared_instances import SharedInstances
 from xiaozhi_persona.roles.lore import LoreBook
 from xiaozhi_persona.roles.role import Role
 from xiaozhi_persona.settings import Settings
@@ -40,7 +40,7 @@ class SharedMemory:
         self._lock = threading.Lock()
         self._roles: OrderedDict[str, tuple[Role, LoreBook]] = OrderedDict()
         self.memory = PersonaMemory(settings.memory, settings.memory_dir, role_of=self._role_of)
-        self.conversations: weakref.WeakSet[Conversation] = weakref.WeakSet()
+        self.conversations: weakref.WeakSet[HostConversation] = weakref.WeakSet()
         """Those that go on, of all connections. Added to and gone through on our loop."""
 
     def cast(self, device_id: str, section: Mapping[str, Any]) -> Role:
@@ -71,4 +71,4 @@ class SharedMemory:
         return (role.name if role else "", lore)
 
 
-_shared: Shared[SharedMemory] = Shared(write=True)
+_shared: SharedInstances[SharedMemory] = SharedInstances(write=True)

@@ -18,19 +18,19 @@ from core.providers.memory.base import MemoryProviderBase
 
 from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.errors import PersonaError
-from xiaozhi_persona.providers.host.character import give_character
+from xiaozhi_persona.memory.tool_calls import MemoryTools
 from xiaozhi_persona.providers.host.connection import (
     calling_connection,
     has_memory_tools,
     has_tts_door,
     tts_section,
 )
-from xiaozhi_persona.providers.host.conversation import Conversation, safe_for_template
+from xiaozhi_persona.providers.host.conversation import HostConversation, safe_for_template
 from xiaozhi_persona.providers.host.logs import log_through_host
 from xiaozhi_persona.providers.host.loop import background_loop, submit
 from xiaozhi_persona.providers.host.memories import shared_memory
-from xiaozhi_persona.providers.host.memory_requests import MemoryRequests
 from xiaozhi_persona.providers.host.sections import base_settings
+from xiaozhi_persona.providers.host.system_prompt import give_character
 from xiaozhi_persona.spine import Owner
 
 log = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ class ConnectionMemory(MemoryProviderBase):  # type: ignore[misc]
             give_character(connection, role, with_tags=False)
         self._found = ""
         self._written: dict[int, Any] = {}
-        self._conversation = Conversation(
+        self._conversation = HostConversation(
             shared.memory,
             Owner(device_id),
             background_loop(),
@@ -94,7 +94,7 @@ class ConnectionMemory(MemoryProviderBase):  # type: ignore[misc]
             ignored=_texts_of_the_host(connection),
         )
         background_loop().call_soon_threadsafe(shared.conversations.add, self._conversation)
-        self.requests = MemoryRequests(self._conversation)
+        self.tools = MemoryTools(self._conversation, shared.memory)
         """What the tools of the connection's model ask of it."""
         self._follow(connection.dialogue)
         submit(shared.memory.open(Owner(device_id)))

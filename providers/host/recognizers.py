@@ -10,12 +10,12 @@ from xiaozhi_persona.providers.asr.engine import open_recognizer
 from xiaozhi_persona.providers.asr.recognizer import Recognizer
 from xiaozhi_persona.providers.host.loop import submit
 from xiaozhi_persona.providers.host.roles import casting_of
-from xiaozhi_persona.providers.host.shared import Shared
+from xiaozhi_persona.providers.host.shared_instances import SharedInstances
 from xiaozhi_persona.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_shared: Shared[Recognizer] = Shared()
+_shared: SharedInstances[Recognizer] = SharedInstances()
 
 
 def shared_recognizer(settings: Settings, door: object) -> Recognizer:

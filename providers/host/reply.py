@@ -34,7 +34,7 @@ _STOP_MARGIN_S = 0.5
 _POLL_S = 0.02
 
 
-class Outlet(Protocol):
+class ReplyOutput(Protocol):
     """Where a reply goes. Called on our loop; nothing in it may block."""
 
     def is_over(self) -> bool:
@@ -65,7 +65,7 @@ class Reply:
         self,
         loop: asyncio.AbstractEventLoop,
         open_pipeline: Callable[[], SpeechPipeline],
-        outlet: Outlet,
+        output: ReplyOutput,
         *,
         speech_timeout_s: float,
         after_cut: bool,
@@ -84,7 +84,7 @@ class Reply:
         self._fed_at_s = time.monotonic()
         self._loop = loop
         self._open_pipeline = open_pipeline
-        self._outlet = outlet
+        self._output = output
         self._pipeline: SpeechPipeline | None = None
         self._task: asyncio.Task[None] | None = None
         self._spoken = threading.Event()
@@ -102,7 +102,7 @@ class Reply:
         self._loop.call_soon_threadsafe(self._feed, text)
 
     def finish(self, *, ends_turn: bool, may_be_silent: bool) -> None:
-        """Nothing more will be fed. With `ends_turn` the outlet is told when all was handed over.
+        """Nothing more will be fed. With `ends_turn` the output is told when all was handed over.
 
         `may_be_silent`: a reply without a word needs no apology.
         """
@@ -159,7 +159,7 @@ class Reply:
             async with contextlib.aclosing(pipeline):
                 speaking = asyncio.create_task(self._speak_all(pipeline), name="host-speaking")
                 try:
-                    while not speaking.done() and not self._outlet.is_over():
+                    while not speaking.done() and not self._output.is_over():
                         await asyncio.wait({speaking}, timeout=_POLL_S)
                 finally:
                     await cancel_and_wait(speaking)
@@ -168,7 +168,7 @@ class Reply:
         finally:
             self._pipeline = None
             self._spoken.set()
-            if self._outlet.is_over():
+            if self._output.is_over():
                 for timer in self._faces:
                     timer.cancel()
             else:
@@ -180,22 +180,22 @@ class Reply:
 
     async def _play_out(self) -> None:
         """Watch until the device has played what was handed over: an interruption up to then cuts it all the same."""
-        while self._is_whole and not self._outlet.is_over():
+        while self._is_whole and not self._output.is_over():
             if time.monotonic() > self._plays_until_s + _STOP_MARGIN_S:
                 self.leaves_quiet = True
                 return
             await asyncio.sleep(_POLL_S)
 
     def _end_turn(self) -> None:
-        if self._ends_turn and not self._outlet.is_over():
+        if self._ends_turn and not self._output.is_over():
             self._ends_turn = False
-            self._outlet.last()
+            self._output.last()
 
     async def _speak_all(self, pipeline: SpeechPipeline) -> None:
         async for sentence in pipeline:
             self._mark("first_sentence")
             await self._speak(sentence)
-        if self._plays_until_s and not self._outlet.is_over():
+        if self._plays_until_s and not self._output.is_over():
             if not pipeline.ends_quietly:  # here nobody waits for it; before the next reply somebody would
                 self._hand_over(decoder_reset(FRAME_MS), time.monotonic())
             self._is_whole = True
@@ -207,7 +207,7 @@ class Reply:
         is_announced = False
         async with contextlib.aclosing(sentence.packets()) as packets:
             async for packet in packets:
-                if self._outlet.is_over():
+                if self._output.is_over():
                     return
                 now = time.monotonic()
                 if not is_announced:
@@ -219,12 +219,12 @@ class Reply:
                     self._after_cut = False
                     self._hand_over(decoder_reset(FRAME_MS), now)
                 self._hand_over(packet, now)
-        if not is_announced and not self._outlet.is_over():
+        if not is_announced and not self._output.is_over():
             self._announce(sentence, time.monotonic())  # it has no sound, but it can be read
 
     def _hand_over(self, packet: bytes, now: float) -> None:
         self.leaves_quiet = False
-        self._outlet.packet(packet)
+        self._output.packet(packet)
         self._plays_until_s = max(self._plays_until_s, now) + FRAME_MS / 1000
 
     def _announce(self, sentence: Sentence, now: float) -> None:
@@ -232,8 +232,8 @@ class Reply:
         if face != self._face:
             self._face = face
             due_s = self._plays_until_s - HOST_LEAD_S - now
-            self._faces.append(self._loop.call_later(max(0.0, due_s), self._outlet.face, face))
-        self._outlet.sentence(sentence.subtitle)
+            self._faces.append(self._loop.call_later(max(0.0, due_s), self._output.face, face))
+        self._output.sentence(sentence.subtitle)
 
     def _mark(self, name: str) -> None:
         self._marks.setdefault(name, (time.monotonic() - self._began_s) * 1000)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
@@ -20,7 +20,9 @@ from xiaozhi_persona.config import load_settings
 from xiaozhi_persona.device_ids import normal_keys
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import set_language, tr
-from xiaozhi_persona.settings import AsrSettings, PathSettings, Settings
+from xiaozhi_persona.providers.host.doors import Door
+from xiaozhi_persona.settings import PathSettings, Settings
+from xiaozhi_persona.settings_section import Section
 from xiaozhi_persona.voice_settings import GptSovitsSettings, TtsSettings
 from xiaozhi_persona.yaml_files import explain, load_yaml
 
@@ -31,40 +33,67 @@ _OTHERS = (
     *("type", "url", "output_dir", "output_file", "language", "correct_words", "tts_timeout", "format"),
     *("private_voice", "ttsVolume", "ttsRate", "ttsPitch"),
 )
-"""Keys of the host that are no parameters of GPT-SoVITS. `language` is the one in which the host's model replies."""
+"""Keys of the host that are no parameters of a voice. `language` is the one in which the host's model replies."""
 
 _BETWEEN_WORDS = re.compile(r"[\s,，、;；]+")
 _log = logging.getLogger(__name__)
+_Section = TypeVar("_Section", bound=Section)
 
 
-def door_settings(section: Mapping[str, Any], server_dir: Path, api: str = "") -> Settings:
-    """Return our settings for a TTS section of the host, `server_dir` being the folder that holds its app.py.
+def tts_settings(section: Mapping[str, Any], server_dir: Path, door: Door) -> Settings:
+    """Return our settings for the section of a voice `door`, `server_dir` being the folder that holds the host's app.py.
 
-    `api` is v1 or v2, which the type of the section tells; "" to find out. Raises SettingsError.
+    Without an `api` of its own the door takes any engine: that of the section's key `engine`, else of our config.yaml.
+    Raises SettingsError.
     """
     settings = base_settings(server_dir)
+    if door.api:
+        engine = "gpt_sovits"
+        own: Section = _gpt_sovits(section, settings, door.api)
+    else:
+        engine = str(section.get("engine") or settings.tts.engine)
+        own = _any_engine(section, settings, engine)
+    tts = TtsSettings.model_validate(settings.tts.model_dump() | {"engine": engine})
+    return settings.model_copy(update={engine: own, "tts": tts, **role_of(section)})
+
+
+def _gpt_sovits(section: Mapping[str, Any], settings: Settings, api: str) -> GptSovitsSettings:
     from xiaozhi_persona.providers.tts.gpt_sovits.parameters import KNOWN
     from xiaozhi_persona.providers.tts.gpt_sovits.pool import separated
 
     parameters = {key: value for key, value in section.items() if key in KNOWN}
     if str(parameters.get("streaming_mode")).strip().lower() not in ("1", "2", "3", "fast"):
         parameters.pop("streaming_mode", None)  # the host knows on and off, and its own provider ignores it
-    unknown = [key for key in section if key not in (*KNOWN, *_OTHERS, "role", "role_of_device")]
-    if unknown:
-        _log.warning("TTS 设置里的 %s 不认识，没有用它。", tr("、").join(map(str, unknown)))
+    _tell_unknown(section, KNOWN)
     url = section.get("url")
-    servers = separated(str(url)) if url else settings.gpt_sovits.servers
     sovits = settings.gpt_sovits.model_dump() | {
-        "servers": servers,
-        "api": api or settings.gpt_sovits.api,
+        "servers": separated(str(url)) if url else settings.gpt_sovits.servers,
+        "api": api,
         "parameters": settings.gpt_sovits.parameters | parameters,
     }
-    updates: dict[str, Any] = {
-        "gpt_sovits": GptSovitsSettings.model_validate(sovits),
-        "tts": TtsSettings.model_validate(settings.tts.model_dump() | {"engine": "gpt_sovits"}),
-        **role_of(section),
-    }
-    return settings.model_copy(update=updates)
+    return GptSovitsSettings.model_validate(sovits)
+
+
+def _any_engine(section: Mapping[str, Any], settings: Settings, engine: str) -> Section:
+    from xiaozhi_persona.providers.tts.engine import ENGINES
+
+    if engine not in ENGINES:
+        raise SettingsError(
+            tr(
+                "TTS 设置里的 engine 是 {engine!r}，没有这种语音合成。可以写：{engines}。",
+                engine=engine,
+                engines=tr("、").join(ENGINES),
+            )
+        )
+    own: Section = getattr(settings, engine)
+    _tell_unknown(section, (*type(own).model_fields, "engine"))
+    return _with_keys(own, section, "TTS", engine)
+
+
+def _tell_unknown(section: Mapping[str, Any], known: Collection[str]) -> None:
+    unknown = [key for key in section if key not in (*known, *_OTHERS, "role", "role_of_device")]
+    if unknown:
+        _log.warning("TTS 设置里的 %s 不认识，没有用它。", tr("、").join(map(str, unknown)))
 
 
 def asr_settings(section: Mapping[str, Any], server_dir: Path) -> Settings:
@@ -73,35 +102,45 @@ def asr_settings(section: Mapping[str, Any], server_dir: Path) -> Settings:
     A folder with FunASR's model.pt in it is for the engine `funasr`. Raises SettingsError.
     """
     settings = base_settings(server_dir)
-    given = {
-        key: _of_text(key, value)
-        for key, value in section.items()
-        if key in AsrSettings.model_fields and value not in ("", None)  # the console sends blank fields, too
-    }
+    given = dict(section)
     folder = str(section.get("model_dir") or "")
     if folder:
         path = server_dir.absolute() / folder
         is_path = path.is_dir() or (path.parent != server_dir.absolute() and path.parent.is_dir())
         given["model"] = str(path) if is_path else folder  # else a name, such as paraformer-zh
         if (path / "model.pt").is_file() and not any(path.glob("model*.onnx")):
-            given.setdefault("engine", "funasr")
-    try:
-        asr = AsrSettings.model_validate(settings.asr.model_dump() | given)
-    except ValidationError as exc:
-        raise SettingsError(
-            tr(
-                "ASR 设置里 {explain}。每一项的说明见 config.yaml 的 asr。",
-                explain=explain(exc.errors()[0], AsrSettings),
-            )
-        ) from exc
+            given["engine"] = section.get("engine") or "funasr"
+    asr = _with_keys(settings.asr, given, "ASR", "asr")
     return settings.model_copy(update={"asr": asr, **role_of(section)})
 
 
-def _of_text(key: str, value: Any) -> Any:
-    """Return the value of an asr key that the console has sent as text."""
-    if not isinstance(value, str) or AsrSettings.model_fields[key].annotation is str:
+def _with_keys(own: _Section, section: Mapping[str, Any], kind: str, name: str) -> _Section:
+    """Return our settings section `name` with those of its keys that a section of the host has. Raises SettingsError."""
+    model = type(own)
+    given = {
+        key: _of_text(model, key, value)
+        for key, value in section.items()
+        if key in model.model_fields and value not in ("", None)  # the console sends blank fields, too
+    }
+    try:
+        return model.model_validate(own.model_dump() | given)
+    except ValidationError as exc:
+        raise SettingsError(
+            tr(
+                "{kind} 设置里 {explain}。每一项的说明见 config.yaml 的 {name}。",
+                kind=kind,
+                explain=explain(exc.errors()[0], model),
+                name=name,
+            )
+        ) from exc
+
+
+def _of_text(model: type[Section], key: str, value: Any) -> Any:
+    """Return the value of a key of ours that the console has sent as text."""
+    annotation = model.model_fields[key].annotation
+    if not isinstance(value, str) or annotation is str:
         return value
-    if key == "hotwords":
+    if annotation == list[str]:
         return _BETWEEN_WORDS.split(value.strip())
     with contextlib.suppress(yaml.YAMLError):  # what stays text is told as such
         return load_yaml(value)

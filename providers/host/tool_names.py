@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from xiaozhi_persona.memory.tools import TOOL_BEGINNING, TOOL_NAMES
 
-TOOL_PREFIX = "persona_memory"
+__all__ = ["TOOL_FILE", "TOOL_NAMES", "TOOL_PREFIX"]
+
+TOOL_PREFIX = TOOL_BEGINNING.removesuffix("_")
 """All of them begin with it."""
-
-TOOL_NAMES: Mapping[str, str] = {
-    tool: f"{TOOL_PREFIX}_{tool}" for tool in ("recall", "note", "correct", "forget", "off_record")
-}
-"""By what they do."""
 
 TOOL_FILE = f"{TOOL_PREFIX}_tools"
 """Name of the file that enters them, without .py. Newer hosts take it in their settings for all that it holds."""

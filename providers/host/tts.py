@@ -20,13 +20,14 @@ from xiaozhi_persona.audio.opus import OpusDecoder, decoder_reset
 from xiaozhi_persona.audio.wav import wav_bytes
 from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.errors import PersonaError
-from xiaozhi_persona.providers.host.character import give_character
 from xiaozhi_persona.providers.host.connection import calling_connection, has_tools, is_chatting
+from xiaozhi_persona.providers.host.device_output import KNOWS_SENTENCE_ID, DeviceOutput, take_over_faces
+from xiaozhi_persona.providers.host.doors import ANY_VOICE, GPT_SOVITS_V1, GPT_SOVITS_V2, Door
 from xiaozhi_persona.providers.host.logs import log_through_host
 from xiaozhi_persona.providers.host.loop import background_loop, submit
-from xiaozhi_persona.providers.host.outlet import KNOWS_SENTENCE_ID, HostOutlet, take_over_faces
 from xiaozhi_persona.providers.host.reply import Reply
-from xiaozhi_persona.providers.host.sections import door_settings
+from xiaozhi_persona.providers.host.sections import tts_settings
+from xiaozhi_persona.providers.host.system_prompt import give_character
 from xiaozhi_persona.providers.host.voices import shared_voices
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, SpeechPipeline
 from xiaozhi_persona.settings import Settings
@@ -42,9 +43,9 @@ _ONE_SENTENCE_S = 30.0
 
 
 class PersonaTts(TTSProviderBase):  # type: ignore[misc]
-    """What both doors are. One a connection."""
+    """What these doors have in common. One a connection."""
 
-    api = ""
+    door: Door
 
     def __init__(self, config: Mapping[str, object], delete_audio_file: bool) -> None:
         """Never raises: what is wrong in the section is told in the log, and the fallback voice speaks."""
@@ -155,11 +156,11 @@ class PersonaTts(TTSProviderBase):  # type: ignore[misc]
     def _open(self, sentence_id: str) -> Reply:
         self.current_sentence_id = sentence_id
         rate = self.conn.sample_rate
-        outlet = HostOutlet(self.conn, self.tts_audio_queue, sentence_id, shows_faces=self._shows_faces)
+        output = DeviceOutput(self.conn, self.tts_audio_queue, sentence_id, shows_faces=self._shows_faces)
         self._reply = reply = Reply(
             background_loop(),
             lambda: self._pipeline(rate, apologizes=True),
-            outlet,
+            output,
             speech_timeout_s=self._settings.llm.speech_timeout_s,
             after_cut=not self._is_quiet(),
         )
@@ -204,7 +205,7 @@ class PersonaTts(TTSProviderBase):  # type: ignore[misc]
 
     def _read(self, section: Mapping[str, object]) -> Settings:
         try:
-            return door_settings(section, Path.cwd(), self.api)
+            return tts_settings(section, Path.cwd(), self.door)
         except PersonaError as exc:
             log.error("%s（现在用备用的声音）", exc)
             return Settings(tts=TtsSettings(engine="espeak"))
@@ -220,12 +221,18 @@ class PersonaTts(TTSProviderBase):  # type: ignore[misc]
 
 
 class GptSovitsV1(PersonaTts):
-    """Speaks through GPT-SoVITS's api.py; the section is that of the provider `gpt_sovits_v1`."""
+    """Speaks through GPT-SoVITS's api.py; see the door GPT_SOVITS_V1."""
 
-    api = "v1"
+    door = GPT_SOVITS_V1
 
 
 class GptSovitsV2Stream(PersonaTts):
-    """Speaks through GPT-SoVITS's api_v2.py; the section is that of the host's provider `gpt_sovits_v2`."""
+    """Speaks through GPT-SoVITS's api_v2.py; see the door GPT_SOVITS_V2."""
 
-    api = "v2"
+    door = GPT_SOVITS_V2
+
+
+class AnyVoice(PersonaTts):
+    """Speaks through the engine that its section or our config.yaml names; see the door ANY_VOICE."""
+
+    door = ANY_VOICE

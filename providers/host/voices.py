@@ -13,7 +13,7 @@ import numpy as np
 from xiaozhi_persona.audio.wav import write_wav
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.providers.host.roles import casting_of
-from xiaozhi_persona.providers.host.shared import Shared
+from xiaozhi_persona.providers.host.shared_instances import SharedInstances
 from xiaozhi_persona.providers.speech.choices import EmotionChoices
 from xiaozhi_persona.providers.speech.pipeline import SpeechPipeline
 from xiaozhi_persona.providers.tts.engine import EMBEDDED, open_synthesizer
@@ -69,7 +69,7 @@ class Voices:
             await self._synthesizer.aclose()
 
 
-_shared: Shared[Voices] = Shared()
+_shared: SharedInstances[Voices] = SharedInstances()
 
 
 class _Adapted:

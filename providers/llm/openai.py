@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import json
 import logging
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +22,7 @@ from xiaozhi_persona.errors import (
 )
 from xiaozhi_persona.language import later, tr
 from xiaozhi_persona.providers.llm.openai_reply import Complaint, CompletionReader, complaint_in
+from xiaozhi_persona.providers.local_hosts import is_local
 from xiaozhi_persona.settings import LlmSettings
 from xiaozhi_persona.spine import ChatDelta, Message
 
@@ -58,6 +59,7 @@ class OpenAiChatModel:
                 tr("llm.extra_body 不能写成 JSON：{exc}。日期等请加上引号。", exc=exc)
             ) from exc
         self._client: httpx.AsyncClient | None = None
+        self._takes_tools = True
 
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()
@@ -67,12 +69,30 @@ class OpenAiChatModel:
         `tools` are in OpenAI's form. `first_token_timeout_s` counts from the call to the first text, tool call or
         reasoning, a retry included, and `token_timeout_s` from one to the next: keep-alives do not count. Reasoning
         alone goes on for `speech_timeout_s` at most. A refused or dropped connection and the statuses 502 and 503 are
-        tried once more, before the first token only.
+        tried once more, before the first token only. A server that refuses tools is not offered any again.
 
         Raises ServiceUnavailable (not reached, failed before the first token, empty reply), ServiceTimeout (nothing
         before the first token), ServiceRejected, and ServiceBroken: it broke off, fell silent or failed after the
         first token, or ended without saying that the reply is complete.
         """
+        tools = tools if self._takes_tools else ()
+        try:
+            async with contextlib.aclosing(self._tried_twice(messages, tools)) as deltas:
+                async for delta in deltas:
+                    yield delta
+            return
+        except _ToolsRefused as exc:
+            if not tools:
+                raise
+            self._takes_tools = False
+            _log.warning("对话模型 %s 不收工具，以后不给它：%s", self._place, exc)
+        async with contextlib.aclosing(self._tried_twice(messages, ())) as deltas:
+            async for delta in deltas:
+                yield delta
+
+    async def _tried_twice(
+        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]
+    ) -> AsyncGenerator[ChatDelta, None]:
         body = request_body(self._settings, messages, tools)
         deadline = anyio.current_time() + self._settings.first_token_timeout_s
         for is_last_try in (False, True):
@@ -157,7 +177,7 @@ class OpenAiChatModel:
                     timeout=httpx.Timeout(connect_s, read=None),
                     limits=httpx.Limits(keepalive_expiry=KEEP_ALIVE_S),
                     # The proxy of the environment is for the internet, not for a server in the house.
-                    trust_env=not _is_local(self._url.host),
+                    trust_env=not is_local(self._url.host),
                 )
             except (ImportError, ValueError) as exc:
                 raise ServiceRejected(
@@ -182,7 +202,9 @@ class OpenAiChatModel:
 
     def _refused(self, status: int, reason: str) -> ServiceError:
         kind, advice = _STATUS.get(status) or (_SERVER_FAILED if status >= 500 else _REFUSED)
-        did = tr("拒绝了请求") if kind is ServiceRejected else tr("没有回答")
+        if _OF_TOOLS.search(reason):
+            kind = _ToolsRefused
+        did = tr("拒绝了请求") if issubclass(kind, ServiceRejected) else tr("没有回答")
         said = tr("：{masked}", masked=self._masked(reason)) if reason else ""
         return kind(
             tr(
@@ -308,14 +330,30 @@ def request_body(
     body: dict[str, Any] = {"model": settings.model} if settings.model else {}
     if tools:  # some servers refuse an empty list
         body["tools"] = [dict(tool) for tool in tools]
-    conversation = [{"role": message.role, "content": message.content} for message in messages]
-    return {**body, **settings.extra_body, "messages": conversation, "stream": True}
+    return {**body, **settings.extra_body, "messages": [*map(_as_json, messages)], "stream": True}
+
+
+def _as_json(message: Message) -> dict[str, Any]:
+    body: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        body["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id:
+        body["tool_call_id"] = message.tool_call_id
+    return body
 
 
 class _GatewayError(ServiceUnavailable):
     """A status with which a gateway says that the model did not begin, so that trying again is safe."""
 
 
+class _ToolsRefused(ServiceRejected):
+    """The model, or its server as it was started, cannot do with tools."""
+
+
+_OF_TOOLS = re.compile(r"\btools?\b|function.?call", re.IGNORECASE)
 _REFUSED = (ServiceRejected, later("检查 llm.model 和 llm.extra_body。"))
 _SERVER_FAILED = (ServiceUnavailable, later("稍后再试。"))
 _STATUS: Mapping[int, tuple[type[ServiceError], str]] = {
@@ -337,12 +375,3 @@ _STATUS: Mapping[int, tuple[type[ServiceError], str]] = {
 def _until(deadline: float) -> contextlib.AbstractContextManager[Any]:
     # Not asyncio.wait_for: before Python 3.12 it can swallow a cancellation that comes together with the result.
     return anyio.fail_after(max(0.0, deadline - anyio.current_time()))
-
-
-def _is_local(host: str) -> bool:
-    if host == "localhost" or host.endswith(".local"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_private
-    except ValueError:
-        return False

@@ -6,7 +6,7 @@ from xiaozhi_persona.providers.speech.classifier import TextClassifier
 from xiaozhi_persona.providers.speech.emotion_choice import EmotionChoice
 from xiaozhi_persona.roles.casting import Casting
 from xiaozhi_persona.settings import Settings
-from xiaozhi_persona.text.reply import sentences_of
+from xiaozhi_persona.text.reply import pieces_of
 
 
 class EmotionChoices:
@@ -21,9 +21,7 @@ class EmotionChoices:
         }
         phrases = settings.phrases.model_dump().values()
         self._fixed = {
-            role.id: frozenset(
-                text for phrase in phrases for text in sentences_of(phrase, role.emotion_names)
-            )
+            role.id: frozenset(text for phrase in phrases for text in pieces_of(phrase, role.emotion_names))
             for role in casting.roles.values()
         }
 

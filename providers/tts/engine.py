@@ -18,6 +18,8 @@ from xiaozhi_persona.settings import Settings
 ENGINES: Mapping[str, str] = {
     "espeak": "xiaozhi_persona.providers.tts.espeak",
     "gpt_sovits": "xiaozhi_persona.providers.tts.gpt_sovits",
+    "openai_speech": "xiaozhi_persona.providers.tts.openai_speech",
+    "xtts": "xiaozhi_persona.providers.tts.xtts",
 }
 """The module of each engine, by its name in `tts.engine`."""
 

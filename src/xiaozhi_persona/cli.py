@@ -26,6 +26,7 @@ COMMANDS = {
     "voices": "语音合成的服务器和声音：列出、试说",
     "devices": "设备：列出、批准、忘掉、起名",
     "memory": "记忆：查看、导入、改正、忘掉",
+    "intent": "本地意图：看一句话是哪个",
     "install": "装进小智服务端（xiaozhi-esp32-server）",
     "uninstall": "从小智服务端里卸载",
     "doctor": "检查哪里有毛病，说下一步做什么",

@@ -65,6 +65,11 @@ class ServiceBroken(ServiceError):
     """The service began to answer and broke off; what came before may have been used already."""
 
 
+def first_line(exc: BaseException) -> str:
+    """Return what an error of a library says, short enough for a message; some write pages."""
+    return next(iter(str(exc).strip().splitlines()), "")[:200] or type(exc).__name__
+
+
 def pip_install(*packages: str) -> str:
     """Return the command that installs packages into the Python that runs this, whichever one the shell finds."""
     words = [sys.executable, "-m", "pip", "install", *packages]

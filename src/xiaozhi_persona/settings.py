@@ -170,11 +170,6 @@ class AsrSettings(Section):
         10.0, ge=1.0, le=60.0, description="识别一句话的时限，排队也算在内；长录音每 30 秒有这么多"
     )
 
-    @property
-    def has_embedded_model(self) -> bool:
-        """Whether it is the small model of ours, which knows the demonstration's sentences only."""
-        return self.engine == "funasr_onnx" and not self.model
-
 
 class LlmSettings(Section):
     """对话模型（OpenAI 兼容接口）"""

@@ -124,8 +124,12 @@ class SpeechSynthesizer(Protocol):
 class Message:
     """One message of a conversation, as chat models take them."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Literal["system", "user", "assistant", "tool"]
     content: str
+    tool_calls: Sequence[ToolCall] = ()
+    """Of an assistant: the tools that it wanted to be called."""
+    tool_call_id: str = ""
+    """Of a tool: which call it answers."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,15 @@ class ToolCall:
     name: str
     arguments: str
     """JSON text, as the model wrote it."""
+
+
+@dataclass(frozen=True)
+class ToolAnswer:
+    """What came of a tool call."""
+
+    text: str
+    for_model: bool = False
+    """Whether the chat model puts it in its own words; else it is said as it is."""
 
 
 @dataclass(frozen=True)
@@ -190,6 +203,10 @@ class Memory(Protocol):
 
         Neither such a text nor the answer is to be remembered.
         """
+        ...
+
+    def ask_no_more(self, owner: Owner) -> None:
+        """Note that what was asked back was not heard: a yes that comes next is for something else."""
         ...
 
     async def remember(self, owner: Owner, turns: Sequence[Turn]) -> str:

@@ -12,8 +12,9 @@ from xiaozhi_persona.settings_section import Section
 class TtsSettings(Section):
     """语音合成"""
 
-    engine: Literal["espeak", "gpt_sovits"] = Field(
-        "espeak", description="espeak 为自带的机器声；gpt_sovits 为你的 GPT-SoVITS 服务器，见 gpt_sovits"
+    engine: Literal["espeak", "gpt_sovits", "openai_speech", "xtts"] = Field(
+        "espeak",
+        description="espeak 为自带的机器声；gpt_sovits 为你的 GPT-SoVITS 服务器；openai_speech 为 OpenAI 兼容的语音接口，也有 coqui-tts 的；xtts 为 xtts-api-server。各见同名的一节",
     )
     fallback: Literal["espeak", "none"] = Field(
         "espeak", description="服务器没有及时回答时由谁说这一句；none 为不说"
@@ -43,6 +44,7 @@ class VoiceServerSettings(Section):
         8.0, ge=0.5, le=120.0, description="等第一段声音的时限，之后由 tts.fallback 来说"
     )
     audio_timeout_s: float = Field(8.0, ge=0.5, le=120.0, description="两段声音之间的时限")
+    retry_after_s: float = Field(30.0, ge=1.0, le=600.0, description="一台服务器失败后隔多久再试它")
     cache_mb: int = Field(
         64, ge=0, le=4096, description="固定句子的声音在磁盘上最多占多少，单位 MB；0 为不存"
     )
@@ -66,7 +68,50 @@ class GptSovitsSettings(VoiceServerSettings):
         {},
         description="默认的合成参数，两种接口的键名都可以用，如 {top_k: 15, temperature: 1.0, ref_audio_path: 参考音频, prompt_text: 它的文字, prompt_lang: zh}",
     )
-    retry_after_s: float = Field(30.0, ge=1.0, le=600.0, description="一台服务器失败后隔多久再试它")
+
+
+class HttpSpeechSettings(VoiceServerSettings):
+    """What every synthesizer is set with that asks one server, and has voices by name or by a recording."""
+
+    base_url: str
+    voice: str = Field("", description="声音的名字，是服务器给它的；角色的 voice、voices（按感情）先于它")
+    cloning: bool
+
+
+class OpenAiSpeechSettings(HttpSpeechSettings):
+    """OpenAI 兼容的语音接口：OpenAI、Kokoro-FastAPI、openedai-speech、coqui-tts 等"""
+
+    base_url: str = Field("", description="服务器地址，如 http://192.168.1.9:8880/v1；没有写路径时当作有 /v1")
+    api: Literal["openai", "coqui"] = Field(
+        "openai",
+        description="openai 为 /v1/audio/speech；coqui 为 coqui-tts 服务器自己的 /api/tts，每句的语言都告诉它，/v1 只说启动时 --language_idx 的语言",
+    )
+    api_key: str = Field("", description="密钥，可写成 ${环境变量}；本地的服务器一般不要")
+    model: str = Field("tts-1", description="模型名；留空为不写")
+    cloning: bool = Field(
+        False,
+        description="服务器会克隆声音：把感情的参考音频的路径当作 voice 发给它，路径要是服务器那台机器上的",
+    )
+    response_format: Literal["wav", "pcm", "opus", "mp3"] = Field(
+        "wav",
+        description="要什么格式。wav 说明了采样率，多数服务器能边做边给；pcm 要写对 pcm_rate_hz；opus、mp3 省网络。服务器给了别的，也认得出来",
+    )
+    pcm_rate_hz: int = Field(
+        24000, ge=8000, le=96000, description="pcm 的采样率，服务器没有说明时用；OpenAI 和 XTTS 是 24000"
+    )
+    extra_body: dict[str, Any] = Field(
+        default_factory=dict, description="随请求发出的其他参数，如 {lang_code: z, instructions: 轻一点}"
+    )
+
+
+class XttsSettings(HttpSpeechSettings):
+    """XTTS：xtts-api-server，用每种感情的参考音频克隆声音"""
+
+    base_url: str = Field("", description="服务器地址，如 http://192.168.1.9:8020")
+    cloning: bool = Field(
+        True,
+        description="把感情的参考音频的路径发给它，路径要是服务器那台机器上的 .wav；false 为只用声音的名字，是它 speakers 文件夹里的",
+    )
 
 
 class VoiceSections(Section):
@@ -75,6 +120,8 @@ class VoiceSections(Section):
     tts: TtsSettings = Field(default_factory=TtsSettings)
     espeak: EspeakSettings = Field(default_factory=EspeakSettings)
     gpt_sovits: GptSovitsSettings = Field(default_factory=GptSovitsSettings)
+    openai_speech: OpenAiSpeechSettings = Field(default_factory=OpenAiSpeechSettings)
+    xtts: XttsSettings = Field(default_factory=XttsSettings)
 
     @property
     def sentence_timeout_s(self) -> float:

@@ -225,11 +225,11 @@ def _meant(path: Sequence[str], model: type[BaseModel], inner: type[BaseModel]) 
     near = difflib.get_close_matches(path[-1], inner.model_fields, n=1)
     if near:
         return tr("，是不是 {value}？", value=near[0])
-    for section, field in model.model_fields.items():
-        below = _model_in(field.annotation)[0]
-        if below and path[-1] in below.model_fields:
-            return tr("，是不是 {section} 里的 {value}？", section=section, value=path[-1])
-    return ""
+    models = {section: _model_in(field.annotation)[0] for section, field in model.model_fields.items()}
+    sections = [section for section, below in models.items() if below and path[-1] in below.model_fields]
+    if not sections:
+        return ""
+    return tr("，是不是 {section} 里的 {value}？", section=tr("、").join(sections), value=path[-1])
 
 
 class _Told(yaml.YAMLError):

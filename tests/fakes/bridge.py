@@ -11,7 +11,7 @@ from xiaozhi_persona.bridge.client.connection import DeviceConnection
 from xiaozhi_persona.bridge.messages import ListenMode
 from xiaozhi_persona.bridge.parts import Parts
 from xiaozhi_persona.bridge.server import Bridge
-from xiaozhi_persona.bridge.turn import TurnTimeline
+from xiaozhi_persona.bridge.speaking import TurnTimeline
 from xiaozhi_persona.settings import PathSettings, Settings
 
 

@@ -7,7 +7,7 @@ its servers differ, see Kind.
 
     async with FunasrServer("python") as server:
         server.parts = ["你好。", "小智。"]     # what is recognized, one part for each pause
-        server.mode = "hang"                  # one of Mode
+        server.mode = "close_midway"          # one of Mode
         settings = AsrSettings(engine="funasr_server", server_url=server.url)
         ...
         server.utterances[-1].pcm
@@ -18,11 +18,12 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import Request, Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 Kind = Literal[
@@ -38,7 +39,6 @@ Kind = Literal[
 
 Mode = Literal[
     "normal",
-    "hang",  # takes everything and never answers, until .resume is set
     "close_midway",  # hangs up when the first sound has come
     "close_at_end",  # ... when the client has ended the utterance
     "close_after",  # ... after each answer
@@ -86,6 +86,8 @@ class FunasrServer:
     """0 for a free one."""
     parts: list[str] = field(default_factory=lambda: ["你好，小智。"])
     """What is recognized in an utterance: the parts between pauses."""
+    hears: Callable[[bytes], str] | None = None
+    """What is recognized in the samples of an utterance, instead of `parts`."""
     mode: Mode = "normal"
     next_modes: list[Mode] = field(default_factory=list)
     """Modes of the next loud utterances, used up one by one before `mode` holds again."""
@@ -110,7 +112,12 @@ class FunasrServer:
         """How many utterances were worked on at the same time, at most."""
         self.arrived = asyncio.Event()
         """Set when an utterance has ended."""
-        self.resume = asyncio.Event()
+        self.admits, self.answers = asyncio.Event(), asyncio.Event()
+        """Clear it, and clients that connect, or loud utterances that have ended, wait until it is set again."""
+        self.admits.set()
+        self.answers.set()
+        self.knocked = asyncio.Event()
+        """Set when a client wants to connect."""
         self._working = 0
         self._server: Server | None = None
 
@@ -120,6 +127,7 @@ class FunasrServer:
             "127.0.0.1",
             self.port,
             ssl=self.tls,
+            process_request=self._admit,
             compression=None,
             close_timeout=0.1,
             ping_interval=None,
@@ -129,7 +137,8 @@ class FunasrServer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.resume.set()
+        for held in (self.admits, self.answers):
+            held.set()
         assert self._server is not None
         self._server.close()
         await self._server.wait_closed()
@@ -144,11 +153,21 @@ class FunasrServer:
         assert self._server is not None
         await asyncio.gather(*(connection.wait_closed() for connection in self._server.connections))
 
+    async def wait_working(self, count: int) -> None:
+        """Wait until so many loud utterances are worked on at the same time."""
+        while self._working < count:
+            self.arrived.clear()
+            await self.arrived.wait()
+
     def freeze(self) -> None:
         """Read nothing any more, not even a word of parting."""
         assert self._server is not None
         for connection in self._server.connections:
             connection.transport.pause_reading()
+
+    async def _admit(self, _: ServerConnection, __: Request) -> None:
+        self.knocked.set()
+        await self.admits.wait()
 
     async def _serve(self, connection: ServerConnection) -> None:
         self.connections += 1
@@ -211,9 +230,7 @@ class FunasrServer:
         self._working += 1
         self.at_once = max(self.at_once, self._working)
         try:
-            if self._next_mode("hang"):
-                await self.resume.wait()
-                return
+            await self.answers.wait()
             if self._next_mode("close_at_end"):
                 await connection.close()
                 return
@@ -237,7 +254,7 @@ class FunasrServer:
         if mode == "2pass" and self.kind != "cpp_offline":
             for letter in "".join(self.parts):
                 await self._say(connection, utterance, letter, last=False, kind="2pass-online")
-        parts = self.parts
+        parts = [self.hears(utterance.pcm)] if self.hears else self.parts
         if self.kind == "cpp_offline":
             parts = ["".join(parts)]  # it finds the pauses itself and joins the parts
         for number, part in enumerate(parts, 1):

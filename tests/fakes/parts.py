@@ -16,7 +16,7 @@ from xiaozhi_persona.providers.speech.choices import EmotionChoices
 from xiaozhi_persona.providers.vad.detector import VadStream, VoiceActivityDetector
 from xiaozhi_persona.roles.casting import Casting
 from xiaozhi_persona.settings import Settings
-from xiaozhi_persona.spine import ChatDelta, Clip, Message, Owner, PcmChunk, Samples, Transcript
+from xiaozhi_persona.spine import ChatDelta, Clip, Message, Owner, PcmChunk, Samples, ToolCall, Transcript
 
 
 class LoudnessModel:
@@ -72,6 +72,38 @@ class FakeChatModel:
                     yield ChatDelta(chunk)
         finally:
             self.closed += 1
+
+
+class ToolModel:
+    """Writes one round after the other, the last one for ever; a ToolCall is a call, an Event is waited for."""
+
+    def __init__(self, *rounds: Sequence[str | ToolCall | Exception | asyncio.Event]) -> None:
+        self.rounds = [*rounds]
+        self.asked: list[list[Message]] = []
+        self.offered: list[list[str]] = []
+        self.closed = 0
+
+    async def stream(
+        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()
+    ) -> AsyncGenerator[ChatDelta, None]:
+        self.asked.append([*messages])
+        self.offered.append([tool["function"]["name"] for tool in tools])
+        pieces = self.rounds.pop(0) if len(self.rounds) > 1 else self.rounds[0]
+        try:
+            for piece in pieces:
+                if isinstance(piece, Exception):
+                    raise piece
+                if isinstance(piece, asyncio.Event):
+                    await piece.wait()
+                else:
+                    yield ChatDelta(piece) if isinstance(piece, str) else ChatDelta(tool_call=piece)
+        finally:
+            self.closed += 1
+
+    @property
+    def told(self) -> list[str]:
+        """What tools have answered, as the last round was told."""
+        return [message.content for message in self.asked[-1] if message.role == "tool"]
 
 
 class FakeSynthesizer:

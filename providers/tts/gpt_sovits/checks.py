@@ -20,7 +20,8 @@ from anyio.streams.memory import MemoryObjectSendStream
 from xiaozhi_persona.checks import Check, failed, grouped
 from xiaozhi_persona.errors import PersonaError, ServiceError, SettingsError
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.providers.tts.gpt_sovits import failures, languages
+from xiaozhi_persona.providers.tts import languages
+from xiaozhi_persona.providers.tts.failures import DOWN, WrongLength
 from xiaozhi_persona.providers.tts.gpt_sovits.parameters import read_parameters
 from xiaozhi_persona.providers.tts.gpt_sovits.pool import ServerPool
 from xiaozhi_persona.providers.tts.gpt_sovits.probe import (
@@ -44,14 +45,6 @@ from xiaozhi_persona.voice_settings import GptSovitsSettings
 
 PATIENCE_S = 30.0
 """How long one sentence may take here; longer than in a talk, to see the difference between slow and broken."""
-
-_SENTENCES = {
-    "zh": "今天天气很好。",
-    "yue": "今天天气很好。",
-    "en": "The weather is fine today.",
-    "ja": "今日はいい天気です。",
-    "ko": "오늘은 날씨가 좋아요.",
-}
 
 
 async def check_servers(settings: Settings, roles: Sequence[Role]) -> AsyncIterator[Check]:
@@ -234,13 +227,13 @@ async def _check_role(
     try:
         defaults = read_parameters(sovits.parameters, "gpt_sovits.parameters")
         language = languages.language_code(role.voice.language) or defaults.get("text_lang", "zh")
-        sentence = _SENTENCES.get(language.removeprefix("all_"), _SENTENCES["zh"])
+        sentence = languages.short_sentence(language)
         clips: list[RoleClip | None] = [*{clip.reference.path: clip for clip in role.clips}.values()]
         utterances = [(clip, _utterance(sentence, clip, role, sovits, defaults)) for clip in clips or [None]]
         deadline = anyio.current_time() + LOADING_TIMEOUT_S
         await server.weights.ensure(_weights(role, sovits), await server.dialect(deadline), deadline)
     except PersonaError as exc:
-        if isinstance(exc, failures.DOWN):
+        if isinstance(exc, DOWN):
             server.last_failure = exc
         yield failed(
             tr("{what} 的设置", what=what)
@@ -257,11 +250,11 @@ async def _check_role(
             bad.append((name, *unfit))
             continue
         problem = await _try(server, dataclasses.replace(utterance, streaming_mode=0))
-        if isinstance(problem, failures.DOWN):
+        if isinstance(problem, DOWN):
             server.last_failure = problem
             yield failed(what, problem)
             return
-        if problem is None or isinstance(problem, failures.WrongLength):
+        if problem is None or isinstance(problem, WrongLength):
             good.add(utterance.ref_audio_path)
         else:
             bad.append((name, *reason_of(problem, clip, utterance, role, url, api)))

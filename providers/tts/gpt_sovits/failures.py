@@ -1,20 +1,7 @@
-"""What went wrong at a GPT-SoVITS server, told by the body as well as by the status.
-
-::
-
-    ServiceUnavailable
-     +-- Unreachable    no connection, or it ended before an answer: the server is set aside
-     +-- CutOff         the answer began as a success and ended without sound
-     +-- WrongLength    the whole sound is far too short or long for its text
-    ServiceTimeout
-     +-- Silent         no sound within the deadline: the server is set aside
-    ServiceBroken
-     +-- Stalled        silent after the first sound: the server is set aside
-"""
+"""What went wrong at a GPT-SoVITS server, told by the body as well as by the status."""
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
@@ -28,38 +15,76 @@ from xiaozhi_persona.errors import (
     ServiceUnavailable,
 )
 from xiaozhi_persona.language import later, tr
+from xiaozhi_persona.providers.tts.failures import (
+    CutOff,
+    Silent,
+    Stalled,
+    Unreachable,
+    WrongLength,
+    parsed,
+    reason_of,
+)
 from xiaozhi_persona.spine import PcmChunk
 
-LONGEST_COMPLAINT_BYTES = 64 * 1024
-_LONGEST_REASON = 300
 
+class SovitsFailures:
+    """Failures of the answers of one server; `place` is host and port."""
 
-class Unreachable(ServiceUnavailable):
-    """The server cannot be reached, or hung up before it answered."""
+    def __init__(self, place: str) -> None:
+        self._place = place
 
+    def refusal(self, status: int, body: bytes) -> ServiceError:
+        """Return the error for an answer that is no sound, whatever its status."""
+        return failure_of(status, body, self._place)
 
-class CutOff(ServiceUnavailable):
-    """The answer began as a success and ended, or was cut off, without any sound."""
+    def cut_off(self) -> CutOff:
+        """Return the error for an answer that ended without sound."""
+        return CutOff(
+            tr(
+                "GPT-SoVITS {place} 没有给出声音就结束了。"
+                "多半是参考音频不存在、不是 3 到 10 秒，或文字、语言不对；看它窗口里的报错。",
+                place=self._place,
+            )
+        )
 
+    def broken_off(self) -> ServiceBroken:
+        """Return the error for sound that was cut off."""
+        return ServiceBroken(
+            tr("GPT-SoVITS {place} 说到一半断开了。再试一次，常有时看它窗口里的报错。", place=self._place)
+        )
 
-class WrongLength(ServiceUnavailable):
-    """The whole sentence is in `sound`, and cannot be the whole text and no more."""
+    def only_silence(self) -> ServiceUnavailable:
+        """Return the error for the silence that the servers send when their engine failed."""
+        return ServiceUnavailable(
+            tr(
+                "GPT-SoVITS {place} 只给出了静音，它的模型出错了。看它窗口里的报错，可能要重启它。",
+                place=self._place,
+            )
+        )
 
-    def __init__(self, message: str, sound: PcmChunk) -> None:
-        super().__init__(message)
-        self.sound = sound
+    def stalled(self, limit_s: float) -> Stalled:
+        """Return the error for sound that stopped coming."""
+        return Stalled(
+            tr(
+                "GPT-SoVITS {place} 说到一半停了 {limit_s:g} 秒。"
+                "看它是否卡住，或调大 gpt_sovits.audio_timeout_s。",
+                place=self._place,
+                limit_s=limit_s,
+            )
+        )
 
-
-class Silent(ServiceTimeout):
-    """The server was asked, and no sound came within the deadline."""
-
-
-class Stalled(ServiceBroken):
-    """Sound began to come, and then nothing more within the deadline."""
-
-
-DOWN = (Unreachable, Silent, Stalled)
-"""After these the server is set aside, and what weights it holds is not known any more."""
+    def wrong_length(self, sound: PcmChunk, seconds: float, predicted_s: float) -> WrongLength:
+        """Return the error for a whole sentence in which words were swallowed, or whose end was not found."""
+        return WrongLength(
+            tr(
+                "GPT-SoVITS {place} 把约 {predicted:.1f} 秒的话说成了 {seconds:.1f} 秒。"
+                "换一段参考音频，或调小 temperature。",
+                place=self._place,
+                predicted=predicted_s,
+                seconds=seconds,
+            ),
+            sound,
+        )
 
 
 def failure_of(status: int, body: bytes, place: str, doing: str = "", advice: str = "") -> ServiceError:
@@ -67,7 +92,7 @@ def failure_of(status: int, body: bytes, place: str, doing: str = "", advice: st
 
     `doing` and `advice` say what failed and the next step, where the caller knows it better.
     """
-    reason, data = _reason(body)
+    reason, data = reason_of(body)
     said = tr("（{status}）", status=status) + (tr("：{reason}", reason=reason) if reason else "")
     if status in (408, 504):
         return ServiceTimeout(tr("GPT-SoVITS {place} 没有及时回答{said}。稍后再试。", place=place, said=said))
@@ -85,7 +110,7 @@ def failure_of(status: int, body: bytes, place: str, doing: str = "", advice: st
 
 def refuses(body: bytes, field: str) -> bool:
     """Return whether a 422 body complains about this field."""
-    details = _parsed(body).get("detail")
+    details = parsed(body).get("detail")
     if not isinstance(details, list):
         return False
     return any(isinstance(detail, dict) and field in (detail.get("loc") or ()) for detail in details)
@@ -94,7 +119,7 @@ def refuses(body: bytes, field: str) -> bool:
 def wants_v2_names(body: bytes) -> bool:
     """Return whether a server that was asked in api.py's way complains that api_v2.py's names are missing."""
     return any(refuses(body, name) for name in ("text_lang", "ref_audio_path")) or bool(
-        _V2_NAME.search(_reason(body)[0])
+        _V2_NAME.search(reason_of(body)[0])
     )
 
 
@@ -114,49 +139,12 @@ def connection_failure(exc: httpx.TransportError, place: str, connect_timeout_s:
     )
 
 
-def cut_off(place: str) -> CutOff:
-    """Return the error for an answer that ended without sound."""
-    return CutOff(
-        tr(
-            "GPT-SoVITS {place} 没有给出声音就结束了。"
-            "多半是参考音频不存在、不是 3 到 10 秒，或文字、语言不对；看它窗口里的报错。",
-            place=place,
-        )
-    )
-
-
-def broken_off(place: str) -> ServiceBroken:
-    """Return the error for sound that was cut off."""
-    return ServiceBroken(
-        tr("GPT-SoVITS {place} 说到一半断开了。再试一次，常有时看它窗口里的报错。", place=place)
-    )
-
-
-def only_silence(place: str) -> ServiceUnavailable:
-    """Return the error for the silence that the servers send when their engine failed."""
-    return ServiceUnavailable(
-        tr("GPT-SoVITS {place} 只给出了静音，它的模型出错了。看它窗口里的报错，可能要重启它。", place=place)
-    )
-
-
 def silent(place: str, limit_s: float) -> Silent:
     """Return the error for no sound within the deadline."""
     return Silent(
         tr(
             "GPT-SoVITS {place} 在 {limit_s:g} 秒内没有给出声音。"
             "看它是否卡住，或调大 gpt_sovits.first_audio_timeout_s。",
-            place=place,
-            limit_s=limit_s,
-        )
-    )
-
-
-def stalled(place: str, limit_s: float) -> Stalled:
-    """Return the error for sound that stopped coming."""
-    return Stalled(
-        tr(
-            "GPT-SoVITS {place} 说到一半停了 {limit_s:g} 秒。"
-            "看它是否卡住，或调大 gpt_sovits.audio_timeout_s。",
             place=place,
             limit_s=limit_s,
         )
@@ -173,7 +161,6 @@ _ADVICE = {
 }
 
 _V2_NAME = re.compile(r"\b(?:ref_audio_path|text_lang|prompt_lang)\b")
-_HTML_TAG = re.compile(r"<[^<>]*>")
 _OUT_OF_ORDER = re.compile(r"cuda|cudnn|cublas|out of memory|mps backend|NoneType", re.IGNORECASE)
 
 
@@ -183,29 +170,3 @@ def _advice_for(reason: str, data: dict[str, Any]) -> str:
     if data.get("message") == "tts failed" or "参考音频" in reason or "ref_audio" in reason:
         return tr("检查参考音频：路径要是 GPT-SoVITS 那台机器上的，时长 3 到 10 秒，并有文字和语言。")
     return tr("检查 gpt_sovits.parameters、角色的参考音频和地址。")
-
-
-def _parsed(body: bytes) -> dict[str, Any]:
-    try:
-        data = json.loads(body)
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}
-
-
-def _reason(body: bytes) -> tuple[str, dict[str, Any]]:
-    """Return what the server says, on one line, and its JSON object where there is one."""
-    data = _parsed(body)
-    parts = [data.get("message"), data.get("Exception"), data.get("error")]
-    details = data.get("detail")
-    if isinstance(details, list):
-        for detail in details:
-            if isinstance(detail, dict):
-                where = ".".join(str(part) for part in detail.get("loc") or ())
-                parts.append(f"{where} {detail.get('msg', '')}")
-    else:
-        parts.append(details)
-    text = " ".join(str(part) for part in parts if part)
-    if not text and not data:
-        text = _HTML_TAG.sub(" ", body.decode("utf-8", "replace"))
-    return " ".join(text.split())[:_LONGEST_REASON].rstrip("。.！! "), data

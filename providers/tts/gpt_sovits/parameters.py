@@ -13,7 +13,7 @@ from typing import Any
 
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import later, tr
-from xiaozhi_persona.providers.tts.gpt_sovits import languages
+from xiaozhi_persona.providers.tts import languages
 
 _FAST_MODE = 3
 

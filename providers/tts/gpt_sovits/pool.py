@@ -11,7 +11,7 @@ import httpx
 
 from xiaozhi_persona.errors import ServiceError, ServiceUnavailable, SettingsError
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.providers.tts.gpt_sovits.failures import DOWN
+from xiaozhi_persona.providers.tts.failures import DOWN
 from xiaozhi_persona.providers.tts.gpt_sovits.server import Server
 from xiaozhi_persona.providers.tts.gpt_sovits.utterance import Weights
 from xiaozhi_persona.voice_settings import GptSovitsSettings

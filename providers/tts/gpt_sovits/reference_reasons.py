@@ -12,7 +12,7 @@ import httpx
 from xiaozhi_persona.checks import failed
 from xiaozhi_persona.errors import ServiceError, SettingsError, own_command
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.providers.tts.gpt_sovits import failures
+from xiaozhi_persona.providers.tts.failures import CutOff
 from xiaozhi_persona.providers.tts.gpt_sovits.utterance import Utterance
 from xiaozhi_persona.roles.check import MAX_SAMPLES_16K, MIN_SAMPLES_16K
 from xiaozhi_persona.roles.references import RoleClip
@@ -32,10 +32,10 @@ def reason_of(
         return tr("没有文字，api.py 和 v3、v4 的模型都要有"), step
     is_missing = " not exists" in text
     is_seen = _is_here(httpx.URL(url).host) and os.path.isfile(utterance.ref_audio_path)
-    if is_missing or (api == "v1" and isinstance(problem, failures.CutOff) and not is_seen):
+    if is_missing or (api == "v1" and isinstance(problem, CutOff) and not is_seen):
         found = tr("服务器上没有这个文件") if is_missing else tr("没有给出声音，多半是服务器上没有这个文件")
         return found, _path_step(utterance.ref_audio_path, clip, role, url)
-    if is_seen and api == "v1" and isinstance(problem, failures.CutOff):
+    if is_seen and api == "v1" and isinstance(problem, CutOff):
         step = tr(
             "多半不是能读的音频：转换成 WAV，或看它窗口里的报错；再运行 {command}",
             command=own_command(f"roles check {role.id}"),

@@ -19,12 +19,13 @@ import httpx
 
 from xiaozhi_persona.errors import ServiceError, ServiceRejected, ServiceTimeout
 from xiaozhi_persona.language import tr
+from xiaozhi_persona.providers.tts.failures import DOWN, LONGEST_COMPLAINT_BYTES
 from xiaozhi_persona.providers.tts.gpt_sovits import failures
 from xiaozhi_persona.providers.tts.gpt_sovits.dialect import Dialect, ask_dialect, guesses
 from xiaozhi_persona.providers.tts.gpt_sovits.pace import Pace
-from xiaozhi_persona.providers.tts.gpt_sovits.speech import Speech
 from xiaozhi_persona.providers.tts.gpt_sovits.utterance import Utterance
 from xiaozhi_persona.providers.tts.gpt_sovits.weights import HeldWeights
+from xiaozhi_persona.providers.tts.http_speech import Speech
 from xiaozhi_persona.spine import PcmChunk
 from xiaozhi_persona.voice_settings import GptSovitsSettings
 
@@ -70,7 +71,7 @@ class Server:
                 async with contextlib.aclosing(self._speak(utterance, deadline)) as chunks:
                     async for chunk in chunks:
                         yield chunk
-            except failures.DOWN:
+            except DOWN:
                 self._forget()
                 raise
             finally:
@@ -161,7 +162,15 @@ class Server:
                 self._abandon(dialect, utterance)
         if response.is_success:
             speech = Speech(
-                response, utterance, self._pace, self.place, deadline, self._settings.audio_timeout_s, late
+                response,
+                failures.SovitsFailures(self.place),
+                name=f"GPT-SoVITS {self.place}",
+                predicted_s=utterance.predicted_s,
+                deadline=deadline,
+                audio_timeout_s=self._settings.audio_timeout_s,
+                late=late,
+                arrived=self._pace.arrived,
+                listener_took=self._pace.listener_took,
             )
             return _Answer(response, speech)
         async with contextlib.aclosing(response):
@@ -175,7 +184,7 @@ class Server:
         with contextlib.suppress(TimeoutError, httpx.TransportError), _until(deadline):
             async for data in response.aiter_bytes():
                 body += data
-                if len(body) >= failures.LONGEST_COMPLAINT_BYTES:
+                if len(body) >= LONGEST_COMPLAINT_BYTES:
                     break
         return body
 

@@ -13,15 +13,15 @@ import anyio
 
 from xiaozhi_persona.errors import ServiceError, ServiceUnavailable
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.providers.tts.gpt_sovits.cache import SoundCache, sound_key
-from xiaozhi_persona.providers.tts.gpt_sovits.failures import CutOff, WrongLength
-from xiaozhi_persona.providers.tts.gpt_sovits.length import is_plausible, longest_s, misfit
+from xiaozhi_persona.providers.tts.failures import CutOff, WrongLength
 from xiaozhi_persona.providers.tts.gpt_sovits.parameters import read_parameters
 from xiaozhi_persona.providers.tts.gpt_sovits.pool import ServerPool, addresses
 from xiaozhi_persona.providers.tts.gpt_sovits.probe import look_at
 from xiaozhi_persona.providers.tts.gpt_sovits.server import Server
-from xiaozhi_persona.providers.tts.gpt_sovits.speech import without_silence_s
-from xiaozhi_persona.providers.tts.gpt_sovits.utterance import Utterance, utterance_of
+from xiaozhi_persona.providers.tts.gpt_sovits.utterance import Utterance, utterance_key, utterance_of
+from xiaozhi_persona.providers.tts.http_speech import without_silence_s
+from xiaozhi_persona.providers.tts.length import is_plausible, longest_s, misfit
+from xiaozhi_persona.providers.tts.sound_cache import SoundCache
 from xiaozhi_persona.spine import Clip, PcmChunk
 from xiaozhi_persona.voice_settings import GptSovitsSettings
 
@@ -64,7 +64,7 @@ class GptSovitsSynthesizer:
         ServiceTimeout and ServiceRejected; after it ServiceBroken.
         """
         utterance = utterance_of(text, clip, self._settings, self._defaults)
-        key = await asyncio.to_thread(sound_key, utterance, self._addresses)
+        key = await asyncio.to_thread(utterance_key, utterance, self._addresses)
         known = await self._cache.get(key, fixed=clip.fixed)
         if known:
             yield dataclasses.replace(known, source=tr("缓存"))

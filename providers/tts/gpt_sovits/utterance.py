@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from xiaozhi_persona.errors import ServiceRejected, SettingsError
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.providers.tts.gpt_sovits import languages
-from xiaozhi_persona.providers.tts.gpt_sovits.length import predicted_s
+from xiaozhi_persona.providers.tts import languages
 from xiaozhi_persona.providers.tts.gpt_sovits.parameters import overlay, read_parameters
+from xiaozhi_persona.providers.tts.length import predicted_s
+from xiaozhi_persona.providers.tts.sound_cache import sound_key
 from xiaozhi_persona.spine import Clip, Reference
 from xiaozhi_persona.text.measures import whole_characters
 from xiaozhi_persona.voice_settings import GptSovitsSettings
@@ -117,6 +118,7 @@ def utterance_of(
     text_lang = options.pop("text_lang", languages.AUTO)
     if clip.voice.language:
         text_lang = _code(clip.voice.language, tr("角色的语言"))
+    text_lang = languages.language_of_sentence(spoken, text_lang)
     speed = options.get("speed_factor", 1.0) * clip.speed
     if speed != 1.0:
         options["speed_factor"] = round(max(speed, 0.01), 4)  # 0 is a failure on every server
@@ -136,6 +138,12 @@ def utterance_of(
             clip.voice.weights.get("sovits") or settings.sovits_weights,
         ),
     )
+
+
+def utterance_key(utterance: Utterance, place: Sequence[str]) -> str:
+    """Return the cache's name for a sentence; the servers (`place`) stand for the weights that nobody names."""
+    references = [utterance.ref_audio_path, *utterance.aux_ref_audio_paths]
+    return sound_key([sorted(place), dataclasses.asdict(utterance)], references)
 
 
 def v2_body(utterance: Utterance, *, knows_chunks: bool = True) -> dict[str, Any]:

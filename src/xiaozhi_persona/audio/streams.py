@@ -1,4 +1,4 @@
-"""From the bytes of a synthesizer's answer to sound, as they come: streaming WAV, whole WAV, Ogg.
+"""From the bytes of a synthesizer's answer to sound, as they come: streaming WAV, whole WAV, Ogg, MP3, bare samples.
 
 The kind is told from the first bytes: an address behind a proxy, or an error, may carry any content type.
 WAV as in Microsoft's "Multimedia Programming Interface and Data Specifications 1.0", Ogg pages as in RFC 3533.
@@ -12,6 +12,9 @@ from typing import Protocol
 
 import numpy as np
 
+from xiaozhi_persona.audio.compressed import Mp3Decoder, WholeDecoder, is_mp3
+from xiaozhi_persona.audio.ogg_opus import HEAD, OpusLink
+from xiaozhi_persona.audio.opus import OpusError
 from xiaozhi_persona.errors import PackageMissing, ServiceRejected, ServiceUnavailable, pip_install
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.spine import PcmChunk, Samples
@@ -42,18 +45,55 @@ class AudioDecoder(Protocol):
         ...
 
 
-def decoder_for(magic: bytes) -> AudioDecoder:
-    """Return a decoder for a body that begins with `magic`. Raises ServiceRejected for anything else, such as AAC."""
+def is_sound(magic: bytes) -> bool:
+    """Return whether a body that begins so is of a kind that says itself what it is."""
+    return magic.startswith((b"RIFF", b"OggS", b"fLaC")) or is_mp3(magic)
+
+
+def decoder_for(magic: bytes, raw_rate_hz: int = 0) -> AudioDecoder:
+    """Return a decoder for a body that begins with `magic`.
+
+    `raw_rate_hz` is the rate of samples without a header, where such were asked for, else 0: then anything else, such
+    as AAC, raises ServiceRejected.
+    """
     if magic.startswith(b"RIFF"):
         return WavDecoder()
     if magic.startswith(b"OggS"):
         return OggDecoder()
+    if magic.startswith(b"fLaC"):
+        return WholeDecoder()
+    if raw_rate_hz and not magic.startswith(b"ID3"):  # samples may look like a frame of MP3
+        return PcmDecoder(raw_rate_hz)
+    if is_mp3(magic):
+        return Mp3Decoder()
     raise ServiceRejected(
         tr(
-            "语音合成的服务器给的声音不是 WAV 或 Ogg。"
+            "语音合成的服务器给的声音不是 WAV、Ogg、MP3 或 FLAC。"
             "让它给 WAV：GPT-SoVITS 的 api.py 启动时用 -mt wav 或 -mt ogg，api_v2.py 不要设 media_type。"
         )
     )
+
+
+class PcmDecoder:
+    """Bare samples: signed 16 bit, little endian, mono."""
+
+    states_length = False
+    is_compressed = False
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self._rate = sample_rate_hz
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[PcmChunk]:
+        """Return the whole samples."""
+        data = self._rest + data
+        whole = len(data) // 2 * 2
+        self._rest = data[whole:]
+        return [PcmChunk(np.frombuffer(data[:whole], "<i2").astype(np.int16), self._rate)] if whole else []
+
+    def finish(self) -> list[PcmChunk]:
+        """Return nothing."""
+        return []
 
 
 class WavDecoder:
@@ -162,7 +202,10 @@ class WavDecoder:
 
 
 class OggDecoder:
-    """Ogg streams one after another, each a file of its own: libsndfile reads only the first of a chain."""
+    """Ogg streams one after another, each a file of its own: libsndfile reads only the first of a chain.
+
+    Opus comes page by page, anything else link by link.
+    """
 
     states_length = False
     is_compressed = True
@@ -171,9 +214,10 @@ class OggDecoder:
         self._rest = b""
         self._link = b""
         self._has_audio_pages = False
+        self._opus: OpusLink | None = None
 
     def feed(self, data: bytes) -> list[PcmChunk]:
-        """Return the links that are complete. Raises ServiceUnavailable for what is no Ogg, PackageMissing."""
+        """Return the pages or links that are complete. Raises ServiceUnavailable for what is no Ogg, PackageMissing."""
         self._rest += data
         chunks: list[PcmChunk] = []
         while (page := self._next_page()) is not None:
@@ -181,6 +225,12 @@ class OggDecoder:
             begins, ends = flags & 2, flags & 4
             if begins and self._has_audio_pages:
                 chunks += self._decode()
+            if begins:
+                first = page[27 + page[26] :]
+                self._opus = OpusLink(first) if first.startswith(HEAD) else None
+            if self._opus:
+                chunks += self._opus_page(page)
+                continue
             self._link += page
             self._has_audio_pages = not begins
             if ends:
@@ -191,15 +241,20 @@ class OggDecoder:
         """Return the last link, where it did not say that it ends."""
         return self._decode() if self._has_audio_pages else []
 
+    def _opus_page(self, page: bytes) -> list[PcmChunk]:
+        assert self._opus
+        try:
+            return self._opus.take(page)
+        except OpusError as exc:
+            raise _broken_ogg() from exc
+
     def _next_page(self) -> bytes | None:
         """Take one whole page: 27 bytes, the table of segments, the segments."""
         rest = self._rest
         if len(rest) < 27 or len(rest) < 27 + rest[26]:
             return None
         if not rest.startswith(b"OggS"):
-            raise ServiceUnavailable(
-                tr("服务器给的 Ogg 坏了。再试一次，或让它给 WAV：GPT-SoVITS 的 api.py 启动时用 -mt wav。")
-            )
+            raise _broken_ogg()
         size = 27 + rest[26] + sum(rest[27 : 27 + rest[26]])
         if len(rest) < size:
             return None
@@ -225,6 +280,12 @@ class OggDecoder:
             ) from exc
         mono: Samples = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1).astype(np.int16)
         return [PcmChunk(np.ascontiguousarray(mono), int(rate))] if len(mono) else []
+
+
+def _broken_ogg() -> ServiceUnavailable:
+    return ServiceUnavailable(
+        tr("服务器给的 Ogg 坏了。再试一次，或让它给 WAV：GPT-SoVITS 的 api.py 启动时用 -mt wav。")
+    )
 
 
 def _broken() -> ServiceUnavailable:

@@ -12,11 +12,11 @@ from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.errors import SettingsError, own_command
 from xiaozhi_persona.installer.install import BACKUP, HOST_SETTINGS, Plan, apply, check, plan_install
 from xiaozhi_persona.installer.manifest import OUR_FOLDER, Tree
-from xiaozhi_persona.installer.merge import URLS, Wish, changes_for, merged, uses_our_ears
+from xiaozhi_persona.installer.merge import Wish, changes_for, merged, uses_our_ears
 from xiaozhi_persona.installer.survey import Host, read_settings, survey, uses_console
 from xiaozhi_persona.installer.yaml_edit import Edit
 from xiaozhi_persona.language import later, tr
-from xiaozhi_persona.providers.host.doors import DOORS
+from xiaozhi_persona.providers.host.doors import DEFAULT_VOICE, DOORS, VOICES
 from xiaozhi_persona.roles.role import load_role
 
 _HOW_TO_HEAR = later(
@@ -30,8 +30,8 @@ _HOW_TO_HEAR = later(
 @click.option("--url", default="", help="GPT-SoVITS 的地址，如 http://192.168.1.9:9880/tts")
 @click.option(
     "--tts",
-    type=click.Choice([door.type for door in DOORS if door.kind == "TTS"]),
-    help="v1 用 api.py，v2_stream 用 api_v2.py（默认；已经选了其中一个时不变）",
+    type=click.Choice([*VOICES]),
+    help="v1 用 api.py，v2_stream 用 api_v2.py（默认；已经选了其中一个时不变），voice 用 tts.engine 选的",
 )
 @click.option("--memory/--no-memory", default=True, help="用本程序的记忆（默认），或留着小智服务端自己选的")
 @click.option(
@@ -259,11 +259,11 @@ def _print_console_steps(host: Host | None, tree: Tree, wish: Wish, url: str, as
     doors = [
         door
         for door in DOORS
-        if door.type == (wish.tts or "gpt_sovits_v2_stream")
+        if door.type == (wish.tts or DEFAULT_VOICE.type)
         or (door.kind in ("Memory", "plugin") and wish.memory)
         or (door.kind == "ASR" and wish.asr)
     ]
-    for line in steps(host, role, wish.url or url or URLS[doors[0].type], doors, wish.asr):
+    for line in steps(host, role, wish.url or url or doors[0].url, doors, wish.asr):
         _say(line, as_json)
 
 

@@ -11,7 +11,7 @@ import yaml
 from xiaozhi_persona.config import read_file, render_own
 from xiaozhi_persona.device_ids import same_key
 from xiaozhi_persona.errors import SettingsError
-from xiaozhi_persona.installer.files import write_file
+from xiaozhi_persona.installer.atomic_files import write_file
 from xiaozhi_persona.installer.yaml_edit import UnsupportedText, put
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.settings_files import SettingsFiles

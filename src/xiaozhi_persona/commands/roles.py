@@ -212,12 +212,12 @@ def import_command(
 async def _fix(role: Role, settings: Settings, name: str) -> tuple[Path | None, list[Mended]]:
     """Mend with the configured recognizer; the embedded one knows a few sentences only and would write nonsense."""
     roles_dir = settings.data_dir / "roles"
-    if settings.asr.has_embedded_model:
-        return await fix_role(role, roles_dir, name)
     from xiaozhi_persona.providers.asr.engine import open_recognizer
 
     recognizer = open_recognizer(settings)
     try:
+        if recognizer.advice:  # it is the embedded one
+            return await fix_role(role, roles_dir, name)
         await recognizer.load()
         return await fix_role(role, roles_dir, name, recognizer)
     finally:

@@ -20,7 +20,7 @@ from xiaozhi_persona.bridge.client.talk import TalkOptions, talk
 from xiaozhi_persona.bridge.ota import OTA_PATH
 from xiaozhi_persona.bridge.parts import Parts, build_parts
 from xiaozhi_persona.bridge.server import WEBSOCKET_PATH, Bridge
-from xiaozhi_persona.bridge.turn import TurnTimeline
+from xiaozhi_persona.bridge.speaking import TurnTimeline
 from xiaozhi_persona.commands.common import (
     DEMO_DEVICE,
     common_options,

@@ -85,10 +85,9 @@ def _sentences_of_lines(lines: Iterable[str], role: Role) -> Iterable[dict[str, 
 
 
 def _sentences(chunks: list[str], role: Role) -> list[dict[str, Any]]:
-    from xiaozhi_persona.text.reply import ReplyReader
+    from xiaozhi_persona.text.reply import read_reply
 
-    reader = ReplyReader(role.emotion_names)
-    segments = [segment for chunk in chunks for segment in reader.feed(chunk)] + reader.finish()
+    segments = read_reply(chunks, role.emotion_names)
     return [
         {"text": s.text, "subtitle": s.text, "emotion": s.emotion.face if s.emotion else None}
         for s in segments

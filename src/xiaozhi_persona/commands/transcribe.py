@@ -17,9 +17,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from xiaozhi_persona.audio.wav import read_wav
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
-from xiaozhi_persona.commands.transcribe_bench import compare_models, peak_rss_mb
+from xiaozhi_persona.commands.transcribe_bench import compare_models
 from xiaozhi_persona.errors import ServiceError, SettingsError
 from xiaozhi_persona.language import tr
+from xiaozhi_persona.providers.asr.checks import peak_rss_mb
 from xiaozhi_persona.providers.asr.engine import open_recognizer
 from xiaozhi_persona.settings import Settings
 
@@ -103,11 +104,9 @@ async def _transcribe(settings: Settings, files: tuple[Path, ...], as_json: bool
                 progress.advance()
     finally:
         await recognizer.aclose()
-    if has_silent and settings.asr.has_embedded_model:
-        click.echo(
-            tr("自带的小模型只认识演示的句子；要听懂别的话，把 asr.model 换成 iic/SenseVoiceSmall-onnx。"),
-            err=True,
-        )
+    if has_silent and recognizer.advice:
+        told = tr("{name}；要听懂别的话，{advice}。", name=recognizer.name, advice=recognizer.advice)
+        click.echo(told, err=True)
     if measure:
         print_json({"loaded_in_ms": round(loaded_in_ms, 1), "peak_rss_mb": peak_rss_mb()})
     return int(failed)

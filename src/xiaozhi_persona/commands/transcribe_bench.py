@@ -17,10 +17,10 @@ import numpy as np
 from xiaozhi_persona.commands.common import print_json
 from xiaozhi_persona.commands.tables import print_table
 from xiaozhi_persona.language import later, tr
+from xiaozhi_persona.providers.asr.engine import ENGINES, engine_of
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.text_files import read_text
 
-_ENGINES = ("funasr_onnx", "funasr", "funasr_server")
 _COLUMNS = {
     "loaded_in_ms": later("读模型"),
     "p50_ms": later("一句"),
@@ -77,25 +77,20 @@ def character_error_rate(pairs: Iterable[tuple[str, str]]) -> float | None:
     return wrong / total if total else None
 
 
-def peak_rss_mb() -> float | None:
-    """Return the most memory that this process has had, None where the system does not tell."""
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1 << 20 if sys.platform == "darwin" else 1 << 10), 1)
+def engine_for(model: str, preferred: str) -> tuple[str, str]:
+    """Split ENGINE:MODEL. For a folder, a hub's name or an address alone it is `preferred`, where that takes such."""
+    engine, colon, name = model.partition(":")
+    if colon and engine in ENGINES:
+        return engine, name
+    named_by = "server_url" if "://" in model else "model"
+    engines = (preferred, *ENGINES)
+    return next(engine for engine in engines if named_by == engine_of(engine).NAMED_BY), model
 
 
 def _run(model: str, files: Sequence[Path], settings: Settings, config: Path | None) -> list[dict[str, Any]]:
     """Return the lines of `transcribe --json --measure` with that model, or one that holds the error."""
-    engine, colon, name = model.partition(":")
-    if not colon or engine not in _ENGINES:
-        engine, name = (
-            ("funasr_server" if model.startswith(("ws://", "wss://")) else settings.asr.engine),
-            model,
-        )
-    key = "SERVER_URL" if engine == "funasr_server" else "MODEL"
+    engine, name = engine_for(model, settings.asr.engine)
+    key = engine_of(engine).NAMED_BY.upper()
     command = [sys.executable, "-m", "xiaozhi_persona", "transcribe", "--json", "--measure"]
     command += ["--config", str(config)] if config else []
     done = subprocess.run(

@@ -25,7 +25,7 @@ from xiaozhi_persona.roles.clips import ClipChooser
 from xiaozhi_persona.roles.role import Role, role_folders, role_of_settings
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Clip, Samples
-from xiaozhi_persona.text.reply import ReplyReader
+from xiaozhi_persona.text.reply import read_reply
 
 TEXT = "今天天气很好，我们一起去公园走走吧。"
 
@@ -126,8 +126,7 @@ async def _test(settings: Settings, role: Role, text: str, out: Path | None) -> 
     servers = [(name, *one) for name in ENGINES for one in engine_of(name).servers(settings).items()]
     if not servers:
         raise SettingsError(_no_server())
-    reader = ReplyReader(role.emotion_names)
-    segments = reader.feed(text) + reader.finish()
+    segments = read_reply([text], role.emotion_names)
     if not segments:
         raise SettingsError(tr("--text 里没有可以说的字。例如：--text 【高兴】今天真好！"))
     spoken = "".join(segment.text for segment in segments)

@@ -40,38 +40,6 @@ _MENUS: Mapping[str, _Menu] = {
 _NO_ID = re.compile("[^A-Za-z0-9_-]")
 _TOOLS = {"recall": "翻查", "note": "记住", "correct": "改正", "forget": "忘掉", "off_record": "不记"}
 
-_SERVERS = {"gpt_sovits_v1": "api.py ", "gpt_sovits_v2_stream": "api_v2.py 或整合包"}
-
-_SERVER = {"url": "GPT-SoVITS 地址", "role": "角色"}
-
-_RECOGNIZER = {
-    "model_dir": "模型的文件夹，或模型库里的名字",
-    "output_dir": "输出目录",
-    "engine": "引擎（funasr_onnx、funasr、funasr_server）",
-    "server_url": "FunASR 服务器的地址",
-    "device": "在哪里算（auto、cpu、cuda:0、mps）",
-    "language": "说的语言（auto、zh、en、yue、ja、ko）",
-}
-
-# Keys of a door's section that are worth a field in the console; every value is entered as text.
-_FIELDS: Mapping[str, Mapping[str, str]] = {
-    "gpt_sovits_v1": _SERVER
-    | {
-        "refer_wav_path": "参考音频（角色没有时）",
-        "prompt_text": "参考音频的文字",
-        "prompt_language": "参考音频的语言",
-        "text_language": "要说的语言",
-    },
-    "gpt_sovits_v2_stream": _SERVER
-    | {
-        "ref_audio_path": "参考音频（角色没有时）",
-        "prompt_text": "参考音频的文字",
-        "prompt_lang": "参考音频的语言",
-        "text_lang": "要说的语言",
-    },
-    "persona_funasr": _RECOGNIZER,
-}
-
 
 def steps(host: Host | None, role: Role, url: str, doors: Iterable[Door], model: str = "") -> list[str]:
     """Return the lines to print: what to do in the console for each door, with JSON to copy.
@@ -93,7 +61,7 @@ def steps(host: Host | None, role: Role, url: str, doors: Iterable[Door], model:
             number += 1
             lines += [
                 "",
-                tr("第 {number} 步：{title}", number=number, title=_title(door)),
+                tr("第 {number} 步：{title}", number=number, title=tr(door.title)),
                 *_door_steps(door, role, url, model),
             ]
         elif door.kind == "plugin":
@@ -111,7 +79,7 @@ def steps(host: Host | None, role: Role, url: str, doors: Iterable[Door], model:
 
 def fields_json(door: Door) -> str:
     """Return the fields of a door as the table ai_model_provider holds them in its column `fields`."""
-    fields = [{"key": key, "type": "string", "label": label} for key, label in _fields(door).items()]
+    fields = [{"key": key, "type": "string", "label": label} for key, label in door.fields.items()]
     return json.dumps(fields, ensure_ascii=False)
 
 
@@ -121,15 +89,15 @@ def model_json(door: Door, role: Role, url: str, model: str) -> str:
 
 
 def _door_steps(door: Door, role: Role, url: str, model: str) -> Iterator[str]:
-    menu, fields = _MENUS[door.kind], _fields(door)
-    if door.type in _SERVERS:
-        yield tr("  （你的 GPT-SoVITS 是 {value}时才做这一步。）", value=_SERVERS[door.type])
+    menu, fields = _MENUS[door.kind], door.fields
+    if door.server:
+        yield tr("  （你的 GPT-SoVITS 是 {value}时才做这一步。）", value=door.server)
     yield tr("  a. 参数字典 → 字段管理 → 新增：")
     yield tr(
         "     类别 {category}，编码 {type}，名称 {title}",
         category=menu.category,
         type=door.type,
-        title=_title(door),
+        title=tr(door.title),
     )
     if fields:
         yield tr("     字段配置里逐行点“添加”，填 字段key、字段标签，类型都选 字符串，再点这一行的“完成”：")
@@ -139,12 +107,12 @@ def _door_steps(door: Door, role: Role, url: str, model: str) -> Iterator[str]:
         )
         yield f"       {fields_json(door)}"
     yield tr("  b. 模型配置 → {models} → 新增：", models=menu.models)
-    name = role.name if door.kind == "TTS" else _title(door)
+    name = role.name if door.kind == "TTS" else tr(door.title)
     yield tr(
         "     模型ID {model_id}，模型名称 {name}，模型编码 Persona，供应器 {title}",
         model_id=_model_id(door, role),
         name=name,
-        title=_title(door),
+        title=tr(door.title),
     )
     if fields:
         given = "，".join(
@@ -154,13 +122,13 @@ def _door_steps(door: Door, role: Role, url: str, model: str) -> Iterator[str]:
         yield tr("     调用信息里{given}，别的留空。", given=given)
         yield tr("     同样的内容写成 JSON（ai_model_config 表的 config_json 一列）：")
         yield f"       {model_json(door, role, url, model)}"
-    if door.kind == "ASR":
-        yield tr("     已经有能用的 FunASR 模型时不必新增：点它的“修改”，供应器换成上面的，别的不用动。")
+    for model_kind in door.same_keys.values():
+        yield tr(
+            "     已经有能用的 {model_kind} 模型时不必新增：点它的“修改”，供应器换成上面的，{then}。",
+            model_kind=model_kind,
+            then=tr("再填 角色") if "role" in fields else tr("别的不用动"),
+        )
     if door.kind == "TTS":
-        if door.type == "gpt_sovits_v2_stream":
-            yield tr(
-                "     已经有能用的 GPT-SoVITS V2 模型时不必新增：点它的“修改”，供应器换成上面的，再填 角色。"
-            )
         yield tr("     要几个角色，就新增几个模型，各用各的模型ID 和 角色。")
         yield tr("  c. 在刚才那一行点“音色管理” → 新增：")
         yield tr(
@@ -212,28 +180,15 @@ def _restart_steps() -> Iterator[str]:
     yield tr("  参数字典 → 服务端管理 → 重启（或在它的机器上重新启动小智服务端），然后让设备重新连接。")
 
 
-def _fields(door: Door) -> Mapping[str, str]:
-    return _FIELDS.get(door.type, {})
-
-
 def _given(door: Door, role: Role, url: str, model: str) -> dict[str, str]:
     """Return the values for the door's fields that are known here."""
     values = {
-        "url": url if door.type == "gpt_sovits_v2_stream" else url.removesuffix("/tts"),
+        "url": url if door.url.endswith("/tts") else url.removesuffix("/tts"),
         "role": role.id,
         "model_dir": model,
         "output_dir": "tmp/",
     }
-    return {key: value for key, value in values.items() if value and key in _fields(door)}
-
-
-def _title(door: Door) -> str:
-    return {
-        "gpt_sovits_v1": tr("GPT-SoVITS V1（感情语音）"),
-        "gpt_sovits_v2_stream": tr("GPT-SoVITS V2（感情语音，流式）"),
-        "persona_memory": tr("长期记忆（日记）"),
-        "persona_funasr": "FunASR（xiaozhi-persona）",
-    }.get(door.type, door.type)
+    return {key: value for key, value in values.items() if value and key in door.fields}
 
 
 def _model_id(door: Door, role: Role) -> str:

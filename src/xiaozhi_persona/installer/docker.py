@@ -17,10 +17,11 @@ import yaml
 
 import xiaozhi_persona
 from xiaozhi_persona.errors import SettingsError, own_command
+from xiaozhi_persona.installer.door_files import MARK, is_ours
 from xiaozhi_persona.installer.python import extras, package_source
 from xiaozhi_persona.installer.survey import read_settings, uses_console
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.providers.host.doors import DOORS, MARK, is_ours
+from xiaozhi_persona.providers.host.doors import DOORS
 from xiaozhi_persona.yaml_files import load_yaml
 
 SERVER_IN_IMAGE = PurePosixPath("/opt/xiaozhi-esp32-server")

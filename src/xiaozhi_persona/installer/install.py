@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from xiaozhi_persona.errors import SettingsError
-from xiaozhi_persona.installer import files
+from xiaozhi_persona.installer import atomic_files
+from xiaozhi_persona.installer.door_files import door_text, is_ours
 from xiaozhi_persona.installer.manifest import (
     MANIFEST,
     OUR_FOLDER,
@@ -24,7 +25,7 @@ from xiaozhi_persona.installer.merge import PROMPT_FILE, with_changes
 from xiaozhi_persona.installer.prompt import template
 from xiaozhi_persona.installer.yaml_edit import Edit
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.providers.host.doors import Door, is_ours
+from xiaozhi_persona.providers.host.doors import Door
 
 HOST_SETTINGS = PurePosixPath("data/.config.yaml")
 BACKUP = PurePosixPath("data/.config.yaml.xiaozhi-persona.bak")
@@ -111,16 +112,16 @@ def plan_install(
 def check(plan: Plan) -> None:
     """Raise SettingsError when a file that is to be written is locked."""
     for write in plan.writes:
-        files.check_writable(plan.tree.path(write.path))
+        atomic_files.check_writable(plan.tree.path(write.path))
     if plan.writes:
-        files.check_writable(plan.tree.path(MANIFEST))
+        atomic_files.check_writable(plan.tree.path(MANIFEST))
 
 
 def apply(plan: Plan) -> None:
     """Do what was planned. Where a write fails, all is put back as it was. Raises SettingsError."""
     check(plan)
     tree = plan.tree
-    manifest, before = plan.manifest.to_bytes(), files.read_file(tree.path(MANIFEST))
+    manifest, before = plan.manifest.to_bytes(), atomic_files.read_file(tree.path(MANIFEST))
     if not plan.writes and manifest == before:
         return
     writes = [Write(MANIFEST, manifest, before), *plan.writes]
@@ -129,7 +130,7 @@ def apply(plan: Plan) -> None:
     try:
         for write in writes:
             done.append(write)
-            files.write_file(tree.path(write.path), write.content, _model(tree, write.path))
+            atomic_files.write_file(tree.path(write.path), write.content, _model(tree, write.path))
     except OSError as exc:
         _put_back(tree, done, folders)
         raise SettingsError(
@@ -143,7 +144,7 @@ def apply(plan: Plan) -> None:
 
 def _plan_own(plan: Plan, path: PurePosixPath, content: bytes) -> None:
     """Plan a file of ours that people may edit: what they made of it stays."""
-    current, entry = files.read_file(plan.tree.path(path)), plan.manifest.files.get(path)
+    current, entry = atomic_files.read_file(plan.tree.path(path)), plan.manifest.files.get(path)
     if current is None or current == content or (entry and entry.is_as_written(current)):
         _stage(plan, path, content, current, before=None)
     else:
@@ -155,14 +156,14 @@ def _plan_own(plan: Plan, path: PurePosixPath, content: bytes) -> None:
 def _plan_doors(plan: Plan, doors: Iterable[Door], replace: bool) -> None:
     foreign = []
     for door in doors:
-        current, entry = files.read_file(plan.tree.path(door.path)), plan.manifest.files.get(door.path)
+        current, entry = atomic_files.read_file(plan.tree.path(door.path)), plan.manifest.files.get(door.path)
         before = None
         if current is not None and not (entry.is_as_written(current) if entry else is_ours(current)):
             foreign.append(str(door.path))
             before = None if is_ours(current) else current
             if entry and before is not None:
                 entry.before = before
-        _stage(plan, door.path, door.text().encode("utf-8"), current, before)
+        _stage(plan, door.path, door_text(door).encode("utf-8"), current, before)
     if foreign and not replace:
         raise SettingsError(
             tr(
@@ -179,7 +180,7 @@ def _plan_doors(plan: Plan, doors: Iterable[Door], replace: bool) -> None:
 
 def _plan_settings(plan: Plan, changes: Mapping[str, Any]) -> None:
     file = plan.tree.path(HOST_SETTINGS)
-    current = files.read_file(file)
+    current = atomic_files.read_file(file)
     content, plan.edits = with_changes(current, file, changes)
     entry = plan.manifest.files.get(HOST_SETTINGS)
     if current is None or not plan.edits:
@@ -187,7 +188,7 @@ def _plan_settings(plan: Plan, changes: Mapping[str, Any]) -> None:
     if entry and current != entry.before and not entry.is_as_written(current):
         entry.is_exact = False
     if entry is None or current == entry.before:
-        _stage(plan, BACKUP, current, files.read_file(plan.tree.path(BACKUP)), before=None)
+        _stage(plan, BACKUP, current, atomic_files.read_file(plan.tree.path(BACKUP)), before=None)
     _stage(plan, HOST_SETTINGS, content, current, before=current)
     plan.manifest.edits += plan.edits
 
@@ -218,8 +219,8 @@ def _put_back(tree: Tree, done: Iterable[Write], folders: Iterable[Path]) -> Non
     for write in reversed([*done]):
         with contextlib.suppress(OSError):
             if write.before is None:
-                files.remove_file(tree.path(write.path))
-            elif files.read_file(tree.path(write.path)) != write.before:
-                files.write_file(tree.path(write.path), write.before)
+                atomic_files.remove_file(tree.path(write.path))
+            elif atomic_files.read_file(tree.path(write.path)) != write.before:
+                atomic_files.write_file(tree.path(write.path), write.before)
     for folder in reversed([*folders]):
-        files.remove_empty(folder)
+        atomic_files.remove_empty(folder)

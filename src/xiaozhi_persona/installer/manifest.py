@@ -15,7 +15,7 @@ from typing import Any
 
 from xiaozhi_persona import __version__
 from xiaozhi_persona.errors import SettingsError
-from xiaozhi_persona.installer.files import read_file
+from xiaozhi_persona.installer.atomic_files import read_file
 from xiaozhi_persona.installer.yaml_edit import Edit
 from xiaozhi_persona.language import tr
 

@@ -16,24 +16,15 @@ from xiaozhi_persona.installer.survey import parse_settings
 from xiaozhi_persona.installer.yaml_edit import Edit, Items, UnsupportedText, put, take_back
 from xiaozhi_persona.installer.yaml_lists import with_lists
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.providers.host.doors import DOORS
+from xiaozhi_persona.providers.host.doors import DEFAULT_VOICE, MEMORY, RECOGNIZER, VOICES
 from xiaozhi_persona.providers.host.tool_names import TOOL_FILE, TOOL_NAMES
 
 PROMPT_FILE = OUR_FOLDER / "prompt.txt"
-_MEMORY = next(door.type for door in DOORS if door.kind == "Memory")
-_EARS = next(door.type for door in DOORS if door.kind == "ASR")
 SECTION = "PersonaVoice"
 """Name of the section that is added where the selected one speaks with something else than GPT-SoVITS."""
 
 EARS_SECTION = "PersonaFunAsr"
 """Name of the section that is added where the selected one recognizes with something else than FunASR."""
-
-URLS = {"gpt_sovits_v1": "http://127.0.0.1:9880", "gpt_sovits_v2_stream": "http://127.0.0.1:9880/tts"}
-"""A GPT-SoVITS on the same machine, for each type of TTS door."""
-
-_SAME_KEYS = {"gpt_sovits_v2": "gpt_sovits_v2_stream", "gpt_sovits_v3": "gpt_sovits_v1"}
-"""Types of the host whose sections a door reads as they are."""
-
 
 DEFAULT_FUNCTIONS = ("change_role", "web_search", "get_weather", "get_news_from_newsnow", "play_music")
 """What the host's own config.yaml lists for function_call (0.9.4 to 0.9.6); it leaves out what it does not have."""
@@ -56,7 +47,8 @@ class Wish:
 def changes_for(settings: Mapping[str, Any], wish: Wish, default_url: str = "") -> dict[str, Any]:
     """Return what data/.config.yaml has to hold, nested as it is; `settings` are the host's, its defaults included.
 
-    `default_url` is where GPT-SoVITS is when nobody says it. Raises SettingsError.
+    `default_url` is where GPT-SoVITS is when nobody says it. Raises SettingsError, also for an address that the voice
+    does not take.
     """
     changes = _voice(settings, wish, default_url)
     for more in (_ears(settings, wish) if wish.asr else {}, _memory(settings) if wish.memory else {}):
@@ -69,16 +61,23 @@ def _voice(settings: Mapping[str, Any], wish: Wish, default_url: str) -> dict[st
     sections = _mapping(settings, "TTS")
     selected = str(_mapping(settings, "selected_module").get("TTS") or "")
     current = str(_mapping(sections, selected).get("type") or selected.lower())
-    ours = [door.type for door in DOORS if door.kind == "TTS"]
-    wanted = wish.tts or (current if current in ours else "gpt_sovits_v2_stream")
+    door = VOICES.get(wish.tts or current, DEFAULT_VOICE)
+    if wish.url and not door.url:
+        raise SettingsError(
+            tr(
+                "--url 是 GPT-SoVITS 的地址，{type} 不用它。请去掉 --url，服务器的地址写在 {file}。",
+                type=door.type,
+                file=OUR_FOLDER / "config.yaml",
+            )
+        )
     name, values = selected, dict[str, Any]()
-    if current != wanted and _SAME_KEYS.get(current) == wanted:
-        values["type"] = wanted
-    elif current != wanted:
+    if current in door.same_keys:
+        values["type"] = door.type
+    elif current != door.type:
         name, there = SECTION, _mapping(sections, SECTION)
-        values["type"] = wanted
-        if there.get("type") != wanted or not there.get("url"):
-            values["url"] = default_url or URLS[wanted]
+        values["type"] = door.type
+        if door.url and (there.get("type") != door.type or not there.get("url")):
+            values["url"] = default_url or door.url
         if not there.get("output_dir"):
             values["output_dir"] = "tmp/"
     values |= {key: value for key, value in (("role", wish.role), ("url", wish.url)) if value}
@@ -91,7 +90,7 @@ def _voice(settings: Mapping[str, Any], wish: Wish, default_url: str) -> dict[st
 def uses_our_ears(settings: Mapping[str, Any]) -> bool:
     """Whether the host's settings, its defaults included, select our recognizer."""
     selected = str(_mapping(settings, "selected_module").get("ASR") or "")
-    return _mapping(_mapping(settings, "ASR"), selected).get("type") == _EARS
+    return _mapping(_mapping(settings, "ASR"), selected).get("type") == RECOGNIZER.type
 
 
 def _ears(settings: Mapping[str, Any], wish: Wish) -> dict[str, Any]:
@@ -101,10 +100,10 @@ def _ears(settings: Mapping[str, Any], wish: Wish) -> dict[str, Any]:
     """
     sections = _mapping(settings, "ASR")
     selected = str(_mapping(settings, "selected_module").get("ASR") or "")
-    is_funasr = _mapping(sections, selected).get("type") in (_EARS, "fun_local")
+    is_funasr = _mapping(sections, selected).get("type") in (RECOGNIZER.type, *RECOGNIZER.same_keys)
     name = selected if is_funasr else EARS_SECTION
     there = _mapping(sections, name)
-    wanted = {"type": _EARS, "output_dir": there.get("output_dir") or "tmp/", "model_dir": wish.asr}
+    wanted = {"type": RECOGNIZER.type, "output_dir": there.get("output_dir") or "tmp/", "model_dir": wish.asr}
     if wish.role:
         wanted["role"] = wish.role
     changes: dict[str, Any] = {} if is_funasr else {"selected_module": {"ASR": name}}
@@ -119,8 +118,8 @@ def _memory(settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     selected = _mapping(settings, "selected_module")
     changes: dict[str, Any] = {}
-    if _mapping(_mapping(settings, "Memory"), str(selected.get("Memory"))).get("type") != _MEMORY:
-        changes = {"selected_module": {"Memory": _MEMORY}, "Memory": {_MEMORY: {"type": _MEMORY}}}
+    if _mapping(_mapping(settings, "Memory"), str(selected.get("Memory"))).get("type") != MEMORY.type:
+        changes = {"selected_module": {"Memory": MEMORY.type}, "Memory": {MEMORY.type: {"type": MEMORY.type}}}
     intent = str(selected.get("Intent") or "function_call")
     section = _mapping(_mapping(settings, "Intent"), intent)
     if (section.get("type") or intent) == "function_call":

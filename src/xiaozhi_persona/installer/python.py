@@ -18,7 +18,8 @@ from xiaozhi_persona.errors import PackageMissing, SettingsError
 from xiaozhi_persona.language import tr
 
 _NAME = "xiaozhi-persona"
-_ENGINE = "funasr-onnx"
+RECOGNIZER_PACKAGE = "funasr-onnx"
+"""The recognizer's package that is installed with `asr`."""
 _TIMEOUT_S = 1800
 _VERSION = re.compile(r"[\w.!+-]+")
 
@@ -37,7 +38,7 @@ def install_package(python: Path, *, asr: bool = False) -> str:
     """
     version, prefix, there = _look_at(python)
     if Path(prefix).resolve() == Path(sys.prefix).resolve():
-        lacking = _engine_by_hand(python, version) if asr and not _has(there, _ENGINE) else ""
+        lacking = _engine_by_hand(python, version) if asr and not _has(there, RECOGNIZER_PACKAGE) else ""
         return tr("{python} 就是正在运行本程序的 Python，不用再装{lacking}", python=python, lacking=lacking)
     if version < (3, 10):
         raise SettingsError(
@@ -72,7 +73,7 @@ def install_package(python: Path, *, asr: bool = False) -> str:
         )
     now = _look_at(python)[2]
     added = sorted(set(now) - set(there))
-    lacking = _engine_by_hand(python, version) if asr and not _has(now, _ENGINE) else ""
+    lacking = _engine_by_hand(python, version) if asr and not _has(now, RECOGNIZER_PACKAGE) else ""
     return (
         tr("已装进 {python}", python=python)
         + (tr("，新装了 {added}", added=tr("、").join(added)) if added else "")
@@ -109,12 +110,14 @@ def _engine_by_hand(python: Path, version: tuple[int, int]) -> str:
     pip = f"{python} -m pip install"
     if version < (3, 13):
         return tr(
-            "；它里面没有 {ENGINE}，还听不见说话，请运行：{pip} '{ENGINE}>=0.4.1'", ENGINE=_ENGINE, pip=pip
+            "；它里面没有 {ENGINE}，还听不见说话，请运行：{pip} '{ENGINE}>=0.4.1'",
+            ENGINE=RECOGNIZER_PACKAGE,
+            pip=pip,
         )
     return tr(
         "；{ENGINE} 写死了 numpy 的版本，在 Python 3.13 上 pip 装不上它，还听不见说话。"
         "请运行：{pip} \"{package_source}[asr-lean]\"，再运行：{pip} --no-deps '{ENGINE}>=0.4.1' librosa",
-        ENGINE=_ENGINE,
+        ENGINE=RECOGNIZER_PACKAGE,
         pip=pip,
         package_source=package_source(),
     )

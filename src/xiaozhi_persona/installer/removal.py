@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from xiaozhi_persona.errors import SettingsError
-from xiaozhi_persona.installer import files
+from xiaozhi_persona.installer import atomic_files
+from xiaozhi_persona.installer.door_files import is_ours
 from xiaozhi_persona.installer.install import BACKUP, HOST_SETTINGS
 from xiaozhi_persona.installer.manifest import (
     MANIFEST,
@@ -22,7 +23,7 @@ from xiaozhi_persona.installer.manifest import (
 from xiaozhi_persona.installer.merge import without_edits
 from xiaozhi_persona.installer.survey import parse_settings
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.providers.host.doors import DOORS, is_ours
+from xiaozhi_persona.providers.host.doors import DOORS
 from xiaozhi_persona.providers.host.tool_names import TOOL_PREFIX
 
 
@@ -46,9 +47,9 @@ def uninstall(tree: Tree, *, purge: bool = False) -> Removal:
     removal = Removal()
     steps = [*_steps(tree, manifest or _without_manifest(tree), removal)]
     for path, _ in steps:
-        files.check_writable(tree.path(path))
+        atomic_files.check_writable(tree.path(path))
     if manifest:
-        files.check_writable(tree.path(MANIFEST))
+        atomic_files.check_writable(tree.path(MANIFEST))
     elif steps:
         removal.left.append(
             tr(
@@ -61,22 +62,22 @@ def uninstall(tree: Tree, *, purge: bool = False) -> Removal:
         )
     try:
         for path in manifest.files if manifest else ():
-            files.remove_leftover(tree.path(path))
+            atomic_files.remove_leftover(tree.path(path))
         for path, content in steps:
             place = tree.path(path)
             if content is None:
-                files.remove_file(place)
+                atomic_files.remove_file(place)
                 removal.removed.append(path)
             else:
-                files.write_file(place, content)
-                files.remove_compiled(place)
+                atomic_files.write_file(place, content)
+                atomic_files.remove_compiled(place)
                 removal.restored.append(path)
         _remove_data(tree, removal, purge)
         folders = manifest.folders[::-1] if manifest else []
         _remove_folders(
             tree, folders
         )  # all but that of the manifest, without which they are not known as ours
-        files.remove_file(tree.path(MANIFEST))
+        atomic_files.remove_file(tree.path(MANIFEST))
         _remove_folders(tree, [OUR_FOLDER, *folders])
     except OSError as exc:
         raise SettingsError(
@@ -92,7 +93,7 @@ def uninstall(tree: Tree, *, purge: bool = False) -> Removal:
 def _steps(tree: Tree, manifest: Manifest, removal: Removal) -> Iterator[tuple[PurePosixPath, bytes | None]]:
     """Yield each file to change and what it is to hold, None for removing it: what selects a door before the door."""
     for path in sorted(manifest.files, key=lambda path: path != HOST_SETTINGS):
-        entry, current = manifest.files[path], files.read_file(tree.path(path))
+        entry, current = manifest.files[path], atomic_files.read_file(tree.path(path))
         if current is None or current == entry.before:
             if current is None and entry.before is not None and path != HOST_SETTINGS:
                 yield path, entry.before
@@ -130,7 +131,7 @@ def _without_manifest(tree: Tree) -> Manifest:
     """Return what can be told of an install without its manifest: the doors, by their first line."""
     manifest = Manifest()
     for door in DOORS:
-        content = files.read_file(tree.path(door.path))
+        content = atomic_files.read_file(tree.path(door.path))
         if content is not None and is_ours(content):
             manifest.files[door.path] = Entry(None, [digest(content)])
     return manifest
@@ -138,8 +139,8 @@ def _without_manifest(tree: Tree) -> Manifest:
 
 def _remove_folders(tree: Tree, folders: Iterable[PurePosixPath]) -> None:
     for folder in folders:
-        files.remove_empty(tree.path(folder) / "__pycache__")
-        files.remove_empty(tree.path(folder))
+        atomic_files.remove_empty(tree.path(folder) / "__pycache__")
+        atomic_files.remove_empty(tree.path(folder))
 
 
 def _remove_data(tree: Tree, removal: Removal, purge: bool) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from xiaozhi_persona.errors import SettingsError
-from xiaozhi_persona.installer.bases import missing_in, parse, takes_sentence_id
+from xiaozhi_persona.installer.host_contract import missing_in, parse, takes_sentence_id
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.yaml_files import load_yaml, not_yaml
 

@@ -7,7 +7,7 @@ the characters alone, one at a time, so that any chunking of a reply gives the s
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xiaozhi_persona.text.emotions import Emotion
 
@@ -16,6 +16,9 @@ MAX_CHARACTERS = 80
 
 MIN_FIRST_CLAUSE = 5
 """The first piece may end at a comma when the clause before it has this many letters or digits."""
+
+MIN_CHARACTERS = 5
+"""A shorter piece is joined to the next one, where that is there."""
 
 _END = "。！？!?｡．‼⁉"
 _CLOSING = "”’」』）)】]》〉\"'…~～"
@@ -50,6 +53,38 @@ class Segment:
     """What a tag or a leading emoji asked for, None when there was none."""
     from_emoji: bool = False
     """Whether it was an emoji."""
+    is_aside: bool = False
+    """Whether it is a phrase of ours beside the reply."""
+    is_restart: bool = False
+    """Whether all before it turned out to be what the model thought: who has not said it leaves it unsaid."""
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it is so short that voices made of references garble it (RVC-Boss/GPT-SoVITS, issues 1190 and 1588)."""
+        return len(self.text) < MIN_CHARACTERS
+
+    def joined(self, following: Segment) -> Segment | None:
+        """Return the two as one piece, None where they do not belong together or would be too long."""
+        before, after = self.text[-1], following.text[0]
+        wide = _is_wide(before) or _is_wide(after)
+        between = (
+            ""
+            if not before.isascii() and not before.isalnum()
+            else "，"
+            if wide and before.isalnum()
+            else " "
+        )
+        text = self.text + between + following.text
+        alike = (self.emotion, self.from_emoji, self.is_aside) == (
+            following.emotion,
+            following.from_emoji,
+            following.is_aside,
+        )
+        return (
+            replace(self, text=text)
+            if alike and not following.is_restart and len(text) <= MAX_CHARACTERS
+            else None
+        )
 
 
 class SentenceCutter:
@@ -66,10 +101,11 @@ class SentenceCutter:
         """Start a piece; `rest` is what is already known of it."""
         self._text = ""
         self._clause = 0  # letters and digits since the last comma
+        self._gap = False  # something was left out behind the last character
         self._ended = False  # a sentence end was seen; closing marks may still follow
         self._dot = False  # the last character is a full stop that may end the sentence
         self._number_follows = False  # after "No. " a digit would continue the sentence
-        self._cuts = {"comma": 0, "soft": 0, "word": 0}  # where a piece that is too long may be cut
+        self._last_comma = 0  # where a piece that is too long is cut best
         for character in rest:
             self._step(character)
 
@@ -79,8 +115,8 @@ class SentenceCutter:
             self._step(character)
         return self._taken()
 
-    def change(self, emotion: Emotion) -> list[Segment]:
-        """An emotion tag stands here: it holds for what follows."""
+    def change(self, emotion: Emotion | None) -> list[Segment]:
+        """An emotion tag stands here: it holds for what follows. None ends the feeling."""
         number = _LIST_MARK.search(self._text)  # before its item's tag: it is the item's
         at = number.start(1) if number and not (self._dot and number.start(1)) else len(self._text)
         if at and (self._ended or self._dot or (emotion != self._emotion and _has_words(self._text[:at]))):
@@ -88,11 +124,23 @@ class SentenceCutter:
         self._emotion = emotion
         return self._taken()
 
+    def color(self, emotion: Emotion) -> None:
+        """What was not yet cut, and what follows, has this emotion."""
+        self._emotion = emotion
+
     def left_out(self) -> list[Segment]:
         """Words that are not spoken stand here: no mark that closes the sentence follows."""
         if self._ended:
             self._cut()
         return self._taken()
+
+    def gap(self) -> None:
+        """Something was left out here: the words before and behind it are not one."""
+        self._gap = True
+
+    def drop(self) -> None:
+        """What was not yet cut is not spoken."""
+        self._begin("")
 
     def finish(self) -> list[Segment]:
         """Return the last piece."""
@@ -113,6 +161,11 @@ class SentenceCutter:
         self._begin("" if at is None else whole[at:])
 
     def _step(self, character: str) -> None:
+        if self._gap:
+            self._gap = False
+            before = self._text[-1:]
+            if before.isalnum() and character.isalnum():
+                self._step("，" if _is_wide(before) or _is_wide(character) else " ")
         if self._ended or self._dot:
             self._after_end(character)
         elif self._text.endswith(",") and self._text[-2:-1].isdigit() and not character.isdigit():
@@ -131,7 +184,6 @@ class SentenceCutter:
                 self._after_end(character)
         self._text += character
         self._clause += character.isalnum()
-        self._note_cuts(character)
         if character in _END and not (character == "．" and self._text[-2:-1].isdigit()):
             self._ended = True
         elif character in ".．":
@@ -141,7 +193,7 @@ class SentenceCutter:
 
     def _comma(self) -> None:
         """A clause ends here."""
-        self._cuts["comma"] = len(self._text)
+        self._last_comma = len(self._text)
         if self._first and self._clause >= MIN_FIRST_CLAUSE:
             self._cut()
         self._clause = 0
@@ -200,23 +252,26 @@ class SentenceCutter:
             return bool(_JAPANESE.search(self._text)) and not self._text[-2:-1].isdigit()
         return character in _COMMA
 
-    def _note_cuts(self, character: str) -> None:
-        """Remember where a long sentence without commas may be cut: behind other marks, between words."""
-        here = len(self._text)
-        before = self._text[:-1]
-        if character in _SOFT and not (character in ":：、" and before[-1:].isdigit()):
-            self._cuts["soft"] = here
-        elif before and _may_cut(before, character):
-            self._cuts["word"] = here - 1
-
     def _cut_long(self, character: str) -> None:
-        if _may_cut(self._text, character):
-            self._cuts["word"] = len(self._text)
-        for kind in ("comma", "soft", "word"):
-            if self._cuts[kind]:
-                self._cut(self._cuts[kind])
-                return
-        self._cut()
+        """Cut a piece that is too long: at a comma, else behind another mark, else between two words."""
+        text = self._text
+        between = len(text) if _may_cut(text, character) else 0
+        self._cut(self._last_comma or _last_soft_cut(text) or between or _last_word_cut(text) or None)
+
+
+def _last_soft_cut(text: str) -> int:
+    """Return where a sentence without commas is cut best, behind its last other mark, 0 where there is none."""
+    return next((here for here in range(len(text), 0, -1) if _is_soft(text, here - 1)), 0)
+
+
+def _last_word_cut(text: str) -> int:
+    """Return where a sentence without marks may be cut, between its last words, 0 where it cannot."""
+    cuts = (here for here in range(len(text) - 1, 0, -1) if _may_cut(text[:here], text[here]))
+    return next(cuts, 0)
+
+
+def _is_soft(text: str, at: int) -> bool:
+    return text[at] in _SOFT and not (text[at] in ":：、" and text[:at][-1:].isdigit())
 
 
 def _may_cut(before: str, after: str) -> bool:

@@ -48,7 +48,7 @@ def command(host: Path | None, python: Path | None, config: Path | None, as_json
         )
     if host is None:
         settings = prepare(config, debug)
-        checking = _check(settings, config)
+        checking = check_all(settings, config)
     else:
         from xiaozhi_persona.commands.doctor.host import check_host
 
@@ -59,7 +59,8 @@ def command(host: Path | None, python: Path | None, config: Path | None, as_json
     sys.exit(1 if asyncio.run(print_checks(checking, as_json=as_json)) else 0)
 
 
-async def _check(settings: Settings, config: Path | None) -> AsyncIterator[Check]:
+async def check_all(settings: Settings, config: Path | None) -> AsyncIterator[Check]:
+    """Check whatever the bridge needs; `config` is the settings file of the command line."""
     yield _settings_files(settings, config)
     yield _python()
     yield _guarded("libopus", _libopus)
@@ -69,7 +70,10 @@ async def _check(settings: Settings, config: Path | None) -> AsyncIterator[Check
     for key in ("websocket_port", "http_port"):
         yield await asyncio.to_thread(_port, settings, key, bridge)
     yield _guarded(tr("端点检测（VAD）"), lambda: _vad(settings))
-    yield await _recognizer(settings)
+    from xiaozhi_persona.commands.doctor.recognizer import check_recognizer
+
+    async for check in check_recognizer(settings):
+        yield check
     yield await _chat_model(settings)
     from xiaozhi_persona.commands.doctor.roles import check_roles
 
@@ -123,30 +127,6 @@ def _libopus() -> Check:
     return Check(
         "ok", "libopus", tr("能编能解，用的是 {getattr}", getattr=getattr(library, "_name", tr("系统的库")))
     )
-
-
-async def _recognizer(settings: Settings) -> Check:
-    from xiaozhi_persona.providers.asr.engine import open_recognizer
-
-    what, began = tr("语音识别（FunASR）"), time.monotonic()
-    try:
-        recognizer = open_recognizer(settings)
-        try:
-            await recognizer.load()
-        finally:
-            await recognizer.aclose()
-    except PersonaError as exc:
-        return failed(what, exc)
-    loaded_s = time.monotonic() - began
-    if settings.asr.has_embedded_model:
-        found = tr("自带的小模型（{loaded_s:.1f} 秒读好），它只认识演示的句子", loaded_s=loaded_s)
-        return Check(
-            "warning",
-            what,
-            found,
-            tr("把 asr.model 写成 iic/SenseVoiceSmall-onnx（会自动下载），或你的文件夹。"),
-        )
-    return Check("ok", what, tr("{name}（{loaded_s:.1f} 秒读好）", name=recognizer.name, loaded_s=loaded_s))
 
 
 async def _chat_model(settings: Settings) -> Check:

@@ -16,11 +16,12 @@ from xiaozhi_persona.commands.doctor.host_memory import check_choice, check_stor
 from xiaozhi_persona.commands.doctor.host_python import check_python
 from xiaozhi_persona.commands.doctor.roles import check_roles
 from xiaozhi_persona.errors import PersonaError, SettingsError, own_command
+from xiaozhi_persona.installer.door_files import door_text, is_ours
 from xiaozhi_persona.installer.merge import PROMPT_FILE, merged
 from xiaozhi_persona.installer.survey import Host, read_settings, survey
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.providers.host.doors import DOORS, Door, is_ours
-from xiaozhi_persona.providers.host.sections import base_settings, door_settings
+from xiaozhi_persona.providers.host.doors import DOORS, VOICES, Door
+from xiaozhi_persona.providers.host.sections import base_settings, tts_settings
 from xiaozhi_persona.providers.speech.choices import EmotionChoices
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, SpeechPipeline
 from xiaozhi_persona.providers.tts.engine import open_synthesizer
@@ -28,11 +29,6 @@ from xiaozhi_persona.providers.tts.gpt_sovits.probe import look_at, written_addr
 from xiaozhi_persona.roles.casting import Casting
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.voice_settings import GptSovitsSettings
-
-_APIS = {"gpt_sovits_v1": "v1", "gpt_sovits_v2_stream": "v2"}
-"""The API that a door speaks, by its type in the host's settings."""
-
-_TYPES = {api: type for type, api in _APIS.items()}
 
 _SENTENCE = "现在是{time}，我能说话了。"
 """Its time makes it new, so that it comes from no cache."""
@@ -81,7 +77,7 @@ async def check_host(path: Path, python: Path | None) -> AsyncIterator[Check]:
     for check in await check_ears(config, host.server, python, again):
         yield check
     type = str(section.get("type", name))
-    if type not in _APIS:
+    if type not in VOICES:
         yield Check(
             "error",
             tr("设置"),
@@ -140,7 +136,7 @@ def _door(door: Door, server_dir: Path, again: str) -> tuple[Status, str, str]:
         return "error", tr("没有"), again
     except OSError as exc:
         return "error", tr("读不了（{strerror}）", strerror=exc.strerror), tr("检查它的权限。")
-    if content == door.text().encode("utf-8"):
+    if content == door_text(door).encode("utf-8"):
         return "ok", tr("是现在这个版本的"), ""
     if is_ours(content):
         return "error", tr("是别的版本写的，或者改过"), again
@@ -223,28 +219,30 @@ def _template(config: Mapping[str, Any], server_dir: Path, again: str) -> Check:
 
 async def _voices(section: Mapping[str, Any], type: str, name: str, server_dir: Path) -> AsyncIterator[Check]:
     """Check the servers and roles of the section, then say one sentence as the door does."""
+    door = VOICES[type]
     try:
-        settings = door_settings(section, server_dir, _APIS[type])
-        if not written_addresses(settings.gpt_sovits):
+        settings = tts_settings(section, server_dir, door)
+        if door.api and not written_addresses(settings.gpt_sovits):
             step = tr(
                 "在 data/.config.yaml 的 TTS.{name} 里写 url: http://192.168.1.9:9880/tts（你的 GPT-SoVITS）",
                 name=name,
             )
             yield Check("error", tr("设置 {name}", name=name), tr("没有写 GPT-SoVITS 的地址"), step)
             return
-        # With the API found out by itself, a server of the other kind is told by its kind.
-        free = settings.gpt_sovits.model_copy(update={"api": "auto"})
-        async for check in check_roles(
-            settings.model_copy(update={"gpt_sovits": free}), [settings.tts.engine]
-        ):
+        checked = settings
+        if door.api:  # with the API found out by itself, a server of the other kind is told by its kind
+            free = settings.gpt_sovits.model_copy(update={"api": "auto"})
+            checked = settings.model_copy(update={"gpt_sovits": free})
+        async for check in check_roles(checked, [settings.tts.engine]):
             yield check
-        apis = await _apis_of(settings.gpt_sovits)
+        apis = await _apis_of(settings.gpt_sovits) if door.api else set[str]()
     except PersonaError as exc:
         yield failed(tr("设置 {name}", name=name), exc)
         return
-    if apis and _APIS[type] not in apis:
+    if apis and door.api not in apis:
         seen = "api_v2.py" if "v2" in apis else "api.py"
-        step = tr("在 data/.config.yaml 的 TTS.{name} 里写 type: {value}", name=name, value=_TYPES[min(apis)])
+        fitting = next(other.type for other in VOICES.values() if other.api in apis)
+        step = tr("在 data/.config.yaml 的 TTS.{name} 里写 type: {value}", name=name, value=fitting)
         yield Check(
             "error",
             tr("设置 {name}", name=name),

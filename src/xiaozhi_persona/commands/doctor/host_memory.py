@@ -17,14 +17,13 @@ from xiaozhi_persona.errors import PersonaError, SettingsError, own_command
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory import diary, schema
 from xiaozhi_persona.memory.store import FILE, OwnerStore, owner_folder
-from xiaozhi_persona.providers.host.doors import DOORS
+from xiaozhi_persona.providers.host.doors import MEMORY
 from xiaozhi_persona.providers.host.sections import DATA, base_settings
 from xiaozhi_persona.providers.host.tool_names import TOOL_FILE, TOOL_NAMES
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.text_files import read_text
 from xiaozhi_persona.yaml_files import load_yaml
 
-_TYPE = next(door.type for door in DOORS if door.kind == "Memory")
 _OLD = Path("data") / ".memory.yaml"
 """Where the host's own mem_local_short keeps what it remembers, by device."""
 _MAX_NAMED = 8
@@ -37,11 +36,11 @@ def check_choice(config: Mapping[str, Any], again: str) -> Iterator[Check]:
         yield problem
         return
     name, section = selected_section(config, "Memory")
-    if section.get("type") != _TYPE:
+    if section.get("type") != MEMORY.type:
         found = tr("用的是 {name}（type: {get}），不是本程序的", name=name, get=section.get("type"))
         yield Check("warning", tr("记忆"), found, tr("要换成本程序的，{again}；不换就不用管。", again=again))
         return
-    yield Check("ok", tr("记忆"), tr("用 {name}（type: {TYPE}）", name=name, TYPE=_TYPE))
+    yield Check("ok", tr("记忆"), tr("用 {name}（type: {TYPE}）", name=name, TYPE=MEMORY.type))
     intent, section = selected_section(config, "Intent")
     if section.get("type") != "function_call":
         yield Check(

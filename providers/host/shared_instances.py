@@ -25,7 +25,7 @@ class Closable(Protocol):
 _T = TypeVar("_T", bound=Closable)
 
 
-class Shared(Generic[_T]):
+class SharedInstances(Generic[_T]):
     """Things of one kind, each by the settings for which it was made. May be asked from any thread."""
 
     def __init__(self, *, write: bool = False) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import hashlib
 import json
 import logging
@@ -14,10 +13,10 @@ import wave
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from xiaozhi_persona.providers.tts.gpt_sovits.utterance import Utterance
 from xiaozhi_persona.spine import PcmChunk
 
 _log = logging.getLogger(__name__)
@@ -122,20 +121,19 @@ class SoundCache:
                 file.unlink()
 
 
-def sound_key(utterance: Utterance, place: Sequence[str]) -> str:
-    """Return a name for everything that changes the sound: the sentence with its parameters, weights and servers.
+def sound_key(asked_for: Any, references: Sequence[str]) -> str:
+    """Return a name for everything that changes the sound: `asked_for`, as JSON has it, and the recordings.
 
-    Servers stand for the weights that nobody names. A reference that is a file here counts with its size and date.
+    A reference that is a file here counts with its size and date.
     """
     files = []
-    for path in (utterance.ref_audio_path, *utterance.aux_ref_audio_paths):
+    for path in references:
         try:
             about = os.stat(path)
             files.append([path, about.st_size, about.st_mtime_ns])
         except (OSError, ValueError):
             files.append([path])
-    data = [_FORMAT, sorted(place), files, dataclasses.asdict(utterance)]
-    text = json.dumps(data, ensure_ascii=True, sort_keys=True)
+    text = json.dumps([_FORMAT, files, asked_for], ensure_ascii=True, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

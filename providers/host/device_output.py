@@ -18,8 +18,8 @@ KNOWS_SENTENCE_ID = "sentence_id" in inspect.signature(sendAudioMessage).paramet
 """From 0.9.3 on: sound carries the id of its turn, and what belongs to an old turn is dropped."""
 
 
-class HostOutlet:
-    """Where one reply goes: an Outlet of reply.py. The host's own threads take it from there."""
+class DeviceOutput:
+    """Where one reply goes: a ReplyOutput of reply.py. The host's own threads take it from there."""
 
     def __init__(
         self, connection: Any, audio_queue: queue.Queue[Any], sentence_id: str, *, shows_faces: bool

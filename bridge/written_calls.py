@@ -1,0 +1,281 @@
+"""Tool calls that a chat model writes into its text instead of calling, as small ones do: read, and never spoken.
+
+Forms seen: `<tool_call>{"name": ..., "arguments": {...}}</tool_call>` (Qwen, Hermes), `<function=name>` with
+`<parameter=key>` in it (Qwen3-Coder), `[TOOL_CALLS] [...]` (Mistral), `<|python_tag|>{...}` (Llama), the marks of DeepSeek
+and Kimi, a JSON object of that form alone or in a Markdown fence, and `name(key="value")`.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from xiaozhi_persona.bridge.tools import parsed
+from xiaozhi_persona.spine import ToolCall
+
+MAX_BLOCK_CHARACTERS = 10_000
+"""A call that is longer is none: what was held back is dropped."""
+
+_BLOCKS = {
+    "<tool_call>": "</tool_call>",
+    "<tool_calls>": "</tool_calls>",
+    "<function_call>": "</function_call>",
+    "<function_calls>": "</function_calls>",
+    "<function=": "</function>",
+    "<|tool_call|>": "<|/tool_call|>",
+    "<|tool_call_begin|>": "<|tool_call_end|>",
+    "<|tool_calls_section_begin|>": "<|tool_calls_section_end|>",
+    "<|python_tag|>": "<|eom_id|>",
+    "<｜tool▁calls▁begin｜>": "<｜tool▁calls▁end｜>",
+    "[tool_calls]": "\0",
+}
+"""What begins a call, in lower case, and what ends it; the reply's end does so, too."""
+
+_THINK, _THOUGHT = "<think>", re.compile("</think>", re.IGNORECASE)
+_FENCE = "```"
+_FENCE_HEAD = re.compile(r"```[A-Za-z_]*\s*")
+_FUNCTION = re.compile(r"<function=([^>\s]+)>(.*?)(?:</function>|$)", re.DOTALL)
+_PARAMETER = re.compile(r"<parameter=([^>\s]+)>\s*(.*?)\s*(?:</parameter>|$)", re.DOTALL)
+_MARKED = re.compile(  # functions.name:0 <mark> {...}, name <mark> ```json {...}```
+    r"(?:functions\.)?([\w-]+)(?::\d+)?\s*(?:<\|tool_call_argument_begin\|>|\n?```json)\s*(\{.*?\})\s*(?:```|<|$)",
+    re.DOTALL,
+)
+_TAG = re.compile("^【[^】]{1,12}】")
+_NAME_KEYS = ("name", "tool", "tool_name", "function", "function_name", "action")
+_ARGUMENT_KEYS = ("arguments", "parameters", "args", "params", "action_input", "tool_input", "input")
+_WRAPPERS = ("tool_calls", "tool_call", "function_call", "function")
+
+
+class WrittenCalls:
+    """Reads the text of one reply. Without tools nothing is held back."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        """`names` are those of the tools."""
+        self.calls: list[ToolCall] = []
+        self._names = names
+        self._begins = {"<", "[", "{", "`", *(name[0] for name in names)} if names else set()
+        self._buffer = ""
+        self._closer = ""  # what ends the block that the buffer is in
+        self._thinks = False  # calls in its thoughts are none; they are not spoken either
+        self._before = ""  # the character before the buffer
+
+    def feed(self, text: str) -> str:
+        """Return what is certainly no call, and can be spoken."""
+        self._buffer += text
+        return self._read(False)
+
+    def finish(self) -> str:
+        """Return the rest, at the reply's end."""
+        return self._read(True)
+
+    def _read(self, final: bool) -> str:
+        spoken = ""
+        while self._buffer:
+            if self._closer:
+                if not self._end_block(final):
+                    break
+                continue
+            if self._thinks:
+                taken, self._thinks = _thoughts(self._buffer, final)
+            else:
+                at = next((i for i, c in enumerate(self._buffer) if c in self._begins), len(self._buffer))
+                taken = at or self._decide(final)
+            if not taken:
+                break
+            if taken > 0:
+                spoken += self._buffer[:taken]
+                self._before = self._buffer[taken - 1]
+                self._buffer = self._buffer[taken:]
+        return spoken
+
+    def _end_block(self, final: bool) -> bool:
+        """Take the block when it is whole. Returns whether it was taken."""
+        inner, closer, rest = self._buffer.partition(self._closer)
+        if not closer and not final:
+            if len(self._buffer) > MAX_BLOCK_CHARACTERS:
+                self._buffer = self._buffer[-len(self._closer) :]
+            return False
+        self._buffer, self._closer = rest, ""
+        self.calls += _calls_in(inner, self._names) or [_unreadable(inner)]
+        return True
+
+    def _decide(self, final: bool) -> int:
+        """Return how many characters are to be spoken, 0 to wait for more, -1 when something else was done."""
+        buffer, lowered = self._buffer, self._buffer.lower()
+        if lowered.startswith(_THINK):
+            self._thinks = True
+            return len(_THINK)
+        if _THINK.startswith(lowered) and not final:
+            return 0
+        for opener, closer in _BLOCKS.items():
+            if lowered.startswith(opener):
+                self._buffer = buffer[0 if opener == "<function=" else len(opener) :]
+                self._closer = closer
+                return -1
+            if opener.startswith(lowered) and not final:
+                return 0
+        if buffer[0] in "{[":
+            return self._json(final)
+        if buffer[0] == "`":
+            return self._fence(final)
+        if not (self._before.isascii() and (self._before.isalnum() or self._before == "_")):
+            for name in self._names:
+                if buffer.startswith(f"{name}("):
+                    return self._bracketed(len(name), final)
+                if f"{name}(".startswith(buffer) and not final:
+                    return 0
+        return 1
+
+    def _json(self, final: bool) -> int:
+        inner = self._buffer[1:].lstrip()
+        if not inner and not final:
+            return 0
+        if inner[:1] not in (("{",) if self._buffer[0] == "[" else ('"', "'")) or inner == "":
+            return 1
+        return self._bracketed(0, final)
+
+    def _bracketed(self, start: int, final: bool) -> int:
+        """Take a call that ends where the bracket at `start` is closed."""
+        if not final and len(self._buffer) <= MAX_BLOCK_CHARACTERS and self._buffer[-1] not in "}])":
+            return 0
+        end = _closed_at(self._buffer, start)
+        if not end:
+            if not final and len(self._buffer) <= MAX_BLOCK_CHARACTERS:
+                return 0
+            end = len(self._buffer)
+        return self._take(end, end)
+
+    def _fence(self, final: bool) -> int:
+        head = _FENCE_HEAD.match(self._buffer)
+        if not head:
+            return 1 if final or not _FENCE.startswith(self._buffer) else 0
+        inside = self._buffer[head.end() :]
+        if not inside and not final:
+            return 0
+        if inside[:1] not in ("{", "["):
+            return head.end()
+        end = inside.find(_FENCE)
+        if end < 0 and not final and len(inside) <= MAX_BLOCK_CHARACTERS:
+            return 0
+        whole = head.end() + (end + len(_FENCE) if end >= 0 else len(inside))
+        return self._take(whole, whole)
+
+    def _take(self, end: int, spoken: int) -> int:
+        """Take the calls before `end`; where there are none, it is text."""
+        calls = _calls_in(self._buffer[:end].strip("`"), self._names)
+        if not calls:
+            return spoken
+        self.calls += calls
+        self._buffer = self._buffer[end:]
+        return -1
+
+
+class Unrepeated:
+    """Leaves out the beginning of a text that was written before: a model may begin anew after its tools answered."""
+
+    def __init__(self, before: Iterable[str]) -> None:
+        texts = [text.strip() for text in before]
+        texts.append("".join(texts))
+        self._before = {text for text in (*texts, *(_TAG.sub("", text) for text in texts)) if text}
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        """Return what was not written before, as far as that is known."""
+        if not self._before:
+            return text
+        self._held += text
+        held = self._held.lstrip()
+        if any(text.startswith(held) and text != held for text in self._before):
+            return ""
+        repeated = max((text for text in self._before if held.startswith(text)), key=len, default="")
+        return self._released(held[len(repeated) :] if repeated else self._held)
+
+    def finish(self) -> str:
+        """Return what was held back, at the text's end."""
+        return self._released("" if self._held.strip() in self._before else self._held)
+
+    def _released(self, text: str) -> str:
+        self._before, self._held = set(), ""
+        return text
+
+
+def _calls_in(text: str, names: Sequence[str]) -> list[ToolCall]:
+    """Return the calls that a text is, [] when it is none."""
+    text = text.strip().strip("`").strip()
+    if functions := _FUNCTION.findall(text):
+        return [_call(name, dict(_PARAMETER.findall(body)) or body) for name, body in functions]
+    if marked := _MARKED.findall(text):
+        return [_call(name, body) for name, body in marked]
+    name = text.partition("(")[0].strip()
+    if name in names:
+        return [_call(name, _keywords(text) or {})]
+    value = parsed(text.removeprefix("json").strip())
+    return [
+        call for item in (value if isinstance(value, list) else [value]) for call in _calls_of(item, names)
+    ]
+
+
+def _calls_of(item: Any, names: Sequence[str]) -> Iterator[ToolCall]:
+    if not isinstance(item, Mapping):
+        return
+    for key in _WRAPPERS:
+        inner = item.get(key)
+        if isinstance(inner, (Mapping, list)):
+            for one in inner if isinstance(inner, list) else [inner]:
+                yield from _calls_of(one, names)
+            return
+    name = next((item[key] for key in _NAME_KEYS if isinstance(item.get(key), str)), "")
+    key = next((key for key in _ARGUMENT_KEYS if key in item), "")
+    if name and (key or name in names):
+        rest = {other: value for other, value in item.items() if value != name}
+        yield _call(name, item[key] if key else rest)
+
+
+def _call(name: str, arguments: Any) -> ToolCall:
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+    return ToolCall("", name, text)
+
+
+def _unreadable(text: str) -> ToolCall:
+    return ToolCall("", "", text[:200])
+
+
+def _thoughts(text: str, final: bool) -> tuple[int, bool]:
+    """Return how many characters are certainly thoughts, and whether these go on."""
+    if end := _THOUGHT.search(text):
+        return end.end(), False
+    tail = next((n for n in range(min(7, len(text)), 0, -1) if "</think>".startswith(text[-n:].lower())), 0)
+    return len(text) - (0 if final else tail), True
+
+
+def _keywords(text: str) -> dict[str, Any] | None:
+    """Return the arguments of a call that is written as in Python."""
+    try:
+        call = ast.parse(text, mode="eval").body
+        assert isinstance(call, ast.Call)
+        return {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+    except (AssertionError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _closed_at(text: str, start: int) -> int:
+    """Return where the bracket at `start` is closed, 0 when it is not."""
+    depth, quote, escaped = 0, "", False
+    for place in range(start, len(text)):
+        character = text[place]
+        if quote:
+            if not escaped and character == quote:
+                quote = ""
+            escaped = character == "\\" and not escaped
+        elif character == '"':
+            quote = character
+        elif character in "{[(":
+            depth += 1
+        elif character in ")]}":
+            depth -= 1
+            if not depth:
+                return place + 1
+    return 0

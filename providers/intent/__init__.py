@@ -1,0 +1,1 @@
+"""Local intents: sentences that plainly ask the device for something, found without a model."""

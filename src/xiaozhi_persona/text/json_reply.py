@@ -1,0 +1,222 @@
+"""Replies that are written as JSON: `{"emotion": "happy", "text": "今天真好！"}`, also in a ```json fence or in a list.
+
+The words are handed on as their string is read. What such keys are called: models that were told to answer in JSON
+choose them, so both lists are broad, and every other key is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from xiaozhi_persona.text.emotions import FEELING_KEYS
+
+_WORD_KEYS = frozenset(
+    re.findall(
+        r"\S+",
+        "text texts content contents reply replies response answer message messages speech say says said speak spoken output words "
+        "sentence sentences utterance dialogue dialog line lines result final "
+        "回复 回覆 回答 回應 回应 答复 内容 內容 台词 对话 文本 文字 话 说 说的话 消息 返事 応答 セリフ 台詞 답변 대답 대사 내용",
+    )
+)
+_OTHER_ENDS = frozenset(
+    ("type", "id", "lang", "language", "format", "length", "count", "role", "name", "time")
+)
+_NAME_KEYS = frozenset(("name", "type", "label", "value", "primary", "main"))
+_OPENED = re.compile(r"(?:`{3,4}(?:json|JSON)?\s{0,3})?(?:\[\s{0,8})?\{\s{0,8}[\"']")
+_OPENING = re.compile(
+    r"(?:`{1,4}|`{3,4}(?:j|js|jso|json|J|JS|JSO|JSON)?\s{0,3})?(?:\[\s{0,8})?(?:\{\s{0,8})?"
+)
+_KEY_BEGUN = re.compile(r"([\w \-]{0,16})([\"']?)\s{0,3}(:?)")
+_KEY_PARTS = re.compile(r"[\s_\-]+")
+_ESCAPES = {"n": "\n", "t": " ", "r": "", "b": "", "f": ""}
+
+
+class Piece(NamedTuple):
+    """A piece of what the reply says."""
+
+    kind: Literal["text", "feeling", "late feeling", "break"]
+    """`late feeling`: of the words right before it; `break`: the words before and behind are two strings."""
+    text: str = ""
+
+
+class JsonReader:
+    """Reads one reply; one that is no JSON is handed on as it is."""
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._leading = True
+        self._line_start = True
+        self._walk: _Walk | None = None
+        self._after = False  # behind a JSON value
+
+    def feed(self, chunk: str) -> list[Piece]:
+        """Return what is decided now."""
+        if not (self._walk or self._line_start) and "\n" not in chunk:
+            return [Piece("text", chunk)]
+        pieces: list[Piece] = []
+        at = 0
+        while at < len(chunk):
+            if self._walk:
+                pieces += self._walk.step(chunk[at])
+                if self._walk.ended:
+                    self._walk, self._line_start, self._after = None, True, True
+                at += 1
+            elif self._line_start:
+                pieces += self._start(chunk[at])
+                at += 1
+            else:
+                end = chunk.find("\n", at) + 1 or len(chunk)
+                pieces.append(Piece("text", chunk[at:end]))
+                self._line_start = chunk[end - 1] == "\n"
+                at = end
+        return pieces
+
+    def finish(self) -> list[Piece]:
+        """Return the rest, at the reply's end."""
+        if self._walk:
+            return self._walk.finish()
+        held, self._held = self._held, ""
+        return [Piece("text", held)] if held else []
+
+    def _start(self, character: str) -> list[Piece]:
+        """Read the beginning of a line, where JSON may begin."""
+        if not self._held and (character.isspace() or (self._after and character in ",]`")):
+            return [] if self._after else [Piece("text", character)]
+        self._held += character
+        opened = _OPENED.match(self._held)
+        if opened:
+            begun = _KEY_BEGUN.fullmatch(self._held, opened.end())
+            known = begun is not None and _is_key(begun[1], whole=bool(begun[2]))
+            if self._leading or (begun and begun[3] and known):
+                walk = self._walk = _Walk()
+                held, self._held, self._leading = self._held, "", False
+                return [piece for c in held.lstrip("`json JSON\n") for piece in walk.step(c)]
+            if begun and known and not begun[3]:
+                return []
+        elif _OPENING.fullmatch(self._held):
+            return []
+        held, self._held = self._held, ""
+        self._leading = self._line_start = self._after = False
+        return [Piece("text", held)]
+
+
+class _Walk:
+    """Walks through one JSON value, a character at a time."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self._nested: list[tuple[str, str]] = []  # the open brackets, and the key each stands behind
+        self._key = ""
+        self._is_key = False  # whether a string here is one
+        self._quote = ""  # the mark that ends the string we are in
+        self._string = ""
+        self._escape = ""
+        self._closing = ""  # a quote that may end the string, and what followed it
+        self._has_feeling = False  # whether the key's feeling was told: the first of several decides
+        self._unbroken = False  # words stand before, and it is not yet known whether their feeling follows
+
+    def step(self, character: str) -> Iterator[Piece]:
+        """Yield what the character decides."""
+        if not self._quote:
+            yield from self._structure(character)
+        elif self._closing:
+            if character.isspace():
+                self._closing += character
+            elif character in ",:}]`":
+                yield from self._end_string()
+                yield from self._structure(character)
+            else:
+                closing, self._closing = self._closing, ""
+                yield from self._content(closing)
+                yield from self.step(character)
+        elif self._escape:
+            yield from self._escaped(character)
+        elif character == "\\":
+            self._escape = "\\"
+        elif character == self._quote:
+            self._closing = character
+        else:
+            yield from self._content(character)
+
+    def finish(self) -> list[Piece]:
+        """Return what is left where the value breaks off."""
+        return list(self._end_string()) if self._quote else []
+
+    def _structure(self, character: str) -> Iterator[Piece]:
+        if character in "\"'":
+            self._quote, self._string = character, ""
+            if self._unbroken and not self._is_key:
+                yield from self._break(not self._is_feeling())
+        elif character in "{[":
+            self._nested.append((character, self._key))
+            self._is_key = character == "{"
+        elif character in "}]":
+            yield from self._break(character == "}")
+            if self._nested:
+                self._key = self._nested.pop()[1]
+            self.ended = not self._nested
+            self._is_key = False
+        elif character == ":":
+            self._is_key = False
+        elif character == ",":
+            self._is_key = bool(self._nested) and self._nested[-1][0] == "{"
+
+    def _escaped(self, character: str) -> Iterator[Piece]:
+        self._escape += character
+        code = self._escape[2:]
+        if self._escape[1] != "u":
+            self._escape = ""
+            yield from self._content(_ESCAPES.get(character, character))
+        elif character not in "u0123456789abcdefABCDEF":
+            self._escape = ""
+        elif len(code) == 4:
+            self._escape = ""
+            yield from self._content(chr(int(code, 16)))
+
+    def _content(self, text: str) -> Iterator[Piece]:
+        if not self._is_key and _is_words(self._key):
+            yield Piece("text", text)
+        elif len(self._string) < 100:
+            self._string += text
+
+    def _end_string(self) -> Iterator[Piece]:
+        self._quote = self._closing = ""
+        if self._is_key:
+            self._key, self._has_feeling = self._string.strip().casefold(), False
+            yield from self._break(not self._is_feeling())
+        elif self._is_feeling() and self._has_feeling:
+            pass
+        elif self._is_feeling():
+            self._has_feeling = True
+            yield Piece("late feeling" if self._unbroken else "feeling", self._string)
+            yield from self._break(True)
+        elif _is_words(self._key):
+            self._unbroken = True
+
+    def _break(self, known: bool) -> Iterator[Piece]:
+        """End the words before, once it is known whether their feeling follows them."""
+        if known and self._unbroken:
+            self._unbroken = False
+            yield Piece("break")
+
+    def _is_feeling(self) -> bool:
+        outer = self._nested[-1][1] if self._nested and self._key in _NAME_KEYS else ""
+        parts = {*_KEY_PARTS.split(self._key), *_KEY_PARTS.split(outer)}
+        return not FEELING_KEYS.isdisjoint(parts) and (bool(outer) or not _is_other(self._key))
+
+
+def _is_words(key: str) -> bool:
+    return not _WORD_KEYS.isdisjoint(_KEY_PARTS.split(key)) and not _is_other(key)
+
+
+def _is_other(key: str) -> bool:
+    return _KEY_PARTS.split(key)[-1] in _OTHER_ENDS
+
+
+def _is_key(text: str, whole: bool) -> bool:
+    """Whether a key that is read so far is one of words or of a feeling, or may become one."""
+    text = text.casefold()
+    keys = _WORD_KEYS | FEELING_KEYS
+    return text in keys if whole else any(key.startswith(text) for key in keys)
