@@ -20,8 +20,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from xiaozhi_persona.memory import diary, facts, schema, text_index
-from xiaozhi_persona.memory.fact_types import NAME, match_key, subject_of
+from xiaozhi_persona.memory import diary, schema, text_index
+from xiaozhi_persona.memory.facts import writing
+from xiaozhi_persona.memory.facts.kinds import NAME, match_key, subject_of
 from xiaozhi_persona.memory.store import FORGOTTEN, TO_SCRUB, OwnerStore, explained, set_aside_files
 from xiaozhi_persona.memory.words import index_terms
 
@@ -100,7 +101,7 @@ def mark_range(db: sqlite3.Connection, start: datetime, end: datetime) -> Marked
     known = db.execute(
         "select id from fact where not exists (select 1 from turn where turn.id = fact.source)"
         " and case valid_from_ms when ? then valid_to_ms else valid_from_ms end between ? and ?",
-        (facts.UNKNOWN_MS, diary.to_ms(start), diary.to_ms(end) - 1),
+        (writing.UNKNOWN_MS, diary.to_ms(start), diary.to_ms(end) - 1),
     )
     return Marked(tuple(row[0] for row in turns), tuple(row[0] for row in known))
 
@@ -186,7 +187,7 @@ def expire(store: OwnerStore, retention_days: int, now: datetime) -> Forgotten:
     with store.transaction() as db:
         seqs = [row[0] for row in db.execute("select seq from turn where at_ms < ?", (limit_ms,))]
         old = [row[0] for row in db.execute("select id from fact where valid_to_ms < ?", (limit_ms,))]
-        gone = Forgotten(diary.delete(db, seqs), facts.delete(db, old))
+        gone = Forgotten(diary.delete(db, seqs), writing.delete(db, old))
         if gone != Forgotten():
             _note_traces(db)
         return gone
@@ -197,7 +198,7 @@ def _delete(db: sqlite3.Connection, seqs: Sequence[int], fact_ids: Sequence[int]
     told = set(told_by(db, seqs)) - set(fact_ids)
     turns = diary.delete(db, seqs)
     told = {fact_id for fact_id in sorted(told) if not _told_again(db, fact_id)}
-    gone = Forgotten(turns, facts.delete(db, [*fact_ids, *told]))
+    gone = Forgotten(turns, writing.delete(db, [*fact_ids, *told]))
     if gone != Forgotten():
         _note_forgetting(db)
     return gone
@@ -218,7 +219,7 @@ def _told_again(db: sqlite3.Connection, fact_id: int) -> bool:
         " and who = 'user' and at_ms >= ? and at_ms < coalesce(?, 9e18) order by at_ms, seq limit ?",
         (words, start_ms, end_ms, _MAX_READ),
     ).fetchall()
-    return any(facts.begin_with(db, fact_id, diary.from_row(row)) for row in rows)
+    return any(writing.begin_with(db, fact_id, diary.from_row(row)) for row in rows)
 
 
 def _note_forgetting(db: sqlite3.Connection) -> None:

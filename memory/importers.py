@@ -14,9 +14,10 @@ import yaml
 from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.memory import diary, facts
+from xiaozhi_persona.memory import diary
 from xiaozhi_persona.memory.diary import Entry
-from xiaozhi_persona.memory.fact_types import NAME, NOTE, PROFILE, SELF, Finding
+from xiaozhi_persona.memory.facts import writing
+from xiaozhi_persona.memory.facts.kinds import NAME, NOTE, PROFILE, SELF, Finding
 from xiaozhi_persona.memory.store import OwnerStore
 from xiaozhi_persona.spine import Turn
 from xiaozhi_persona.text_files import read_text
@@ -161,7 +162,7 @@ def _keep(store: OwnerStore, found: list[tuple[Finding, int, str]]) -> int:
             value = diary.storable(finding.value)
             if value and not _known(db, source):
                 kept = Finding(finding.subject, finding.attribute, value)
-                new += facts.keep(db, kept, at_ms, source, confidence=_CONFIDENCE)
+                new += writing.keep(db, kept, at_ms, source, confidence=_CONFIDENCE)
     return new
 
 

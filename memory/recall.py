@@ -15,12 +15,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from xiaozhi_persona.memory import diary, facts, text_index
+from xiaozhi_persona.memory import diary, text_index
 from xiaozhi_persona.memory.diary import Entry
-from xiaozhi_persona.memory.fact_questions import Asked, facts_asked
-from xiaozhi_persona.memory.fact_recall import facts_named, facts_of, notes
-from xiaozhi_persona.memory.fact_types import APPOINTMENT, is_single
-from xiaozhi_persona.memory.facts import Fact
+from xiaozhi_persona.memory.facts import reading
+from xiaozhi_persona.memory.facts.asked import facts_named, facts_of, notes
+from xiaozhi_persona.memory.facts.kinds import APPOINTMENT, Fact, is_single
+from xiaozhi_persona.memory.facts.questions import Asked, facts_asked
 from xiaozhi_persona.memory.future_words import find_future
 from xiaozhi_persona.memory.render import fact_line, span, turn_lines, turn_tokens
 from xiaozhi_persona.memory.small_talk import is_small_talk
@@ -177,18 +177,18 @@ class _Search:
         days = [(day.start, day.end) for day in find_future(self._question, self._local)]
         days += [(part.start, part.end) for part in ranges]
         days = days or [(self._local, self._local + timedelta(days=_DAYS_AHEAD))]
-        return [fact for start, end in days for fact in facts.appointments(self._db, start, end)]
+        return [fact for start, end in days for fact in reading.appointments(self._db, start, end)]
 
     def _show_facts(self, found: Sequence[Fact]) -> None:
-        lines: list[str] = []
+        lines: dict[str, None] = {}
         left = self._left() // 2
         for fact in {fact.id: fact for fact in found}.values():
-            line = fact_line(fact, self._offset_min)
-            cost = estimated_tokens(line)
-            if cost > left or len(lines) == _MAX_FACTS:
+            line = fact_line(fact, self._offset_min, reading.over_beside(self._db, fact))
+            cost = 0 if line in lines else estimated_tokens(line)  # one sentence may tell several
+            if cost > left or len(self._draft.facts) == _MAX_FACTS:
                 continue
             left -= cost
-            lines.append(line)
+            lines[line] = None
             self._draft.facts.append(fact)
         if lines:
             self._add("\n".join(lines))
@@ -200,7 +200,7 @@ class _Search:
             return False
         shown = False
         for day in ahead[:_MAX_RANGES]:
-            found = facts.appointments(self._db, day.start, day.end)
+            found = reading.appointments(self._db, day.start, day.end)
             if found:
                 self._show_facts(found)
                 shown = True
@@ -350,7 +350,7 @@ class _Search:
                 single = is_single(fact.subject, fact.attribute)
                 stale.update(
                     old.source
-                    for old in facts.find(self._db, fact.subject, [fact.attribute], 0, self._now_ms)
+                    for old in reading.find(self._db, fact.subject, [fact.attribute], 0, self._now_ms)
                     # Of what may have several values, only what was corrected: it never held.
                     if old.valid_to_ms is not None and (single or old.valid_to_ms == old.valid_from_ms)
                 )

@@ -7,56 +7,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from xiaozhi_persona.memory.diary import DAY_MS, Entry, from_local_ms
-from xiaozhi_persona.memory.fact_types import (
-    AGE,
-    ALLERGY,
-    AVOIDS,
-    CALLED,
-    DISLIKES,
-    FAMILY,
-    FRIEND,
-    HOME,
-    HOMETOWN,
-    KIN,
-    LIKES,
-    MARRIAGE,
-    NAME,
-    NOTE,
-    OTHERS,
-    PET,
-    PETS,
-    PROFILE,
-    SCHOOL,
-    SURNAME,
-    WORKPLACE,
-    Fact,
-)
-from xiaozhi_persona.memory.facts import UNKNOWN_MS
+from xiaozhi_persona.memory.facts.kinds import KIN, NOTE, OTHERS, PETS, PROFILE, SELF, Fact
+from xiaozhi_persona.memory.facts.writing import CORRECTED, UNKNOWN_MS
 from xiaozhi_persona.text.measures import estimated_tokens
 
 MAX_LINE_CHARS = 160
 _WEEKDAYS = "一二三四五六日"
 _WHO = {"user": "用户", "assistant": "助手"}
-_SENTENCES = {
-    NAME: "{whose}叫{value}",
-    CALLED: "叫{whose}{value}",
-    SURNAME: "{whose}姓{value}",
-    HOME: "{whose}住在{value}",
-    HOMETOWN: "{whose}老家是{value}",
-    LIKES: "{whose}喜欢{value}",
-    DISLIKES: "{whose}不喜欢{value}",
-    AVOIDS: "{whose}不吃{value}",
-    ALLERGY: "{whose}对{value}过敏",
-    FAMILY: "{whose}家里有{value}",
-    FRIEND: "{whose}有个朋友叫{value}",
-    PET: "{whose}养了{value}",
-    MARRIAGE: "{whose}{value}了",
-    AGE: "{whose}{value}",
-    WORKPLACE: "{whose}在{value}上班",
-    SCHOOL: "{whose}在{value}上学",
-    NOTE: "{value}",
-    PROFILE: "{value}",
-}
 _CONTROLS = (
     r"\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e0fff"
 )
@@ -119,22 +76,60 @@ def turn_lines(turns: Sequence[Entry], around: str = "") -> str:
     return "\n".join(lines)
 
 
-def fact_line(fact: Fact, offset_min: int) -> str:
-    """Return a fact as one line: when it was told, and what, as its owner would say it."""
+def fact_line(fact: Fact, offset_min: int, over: Sequence[Fact] = ()) -> str:
+    """Return a fact as one line: the words that told it, as they were said, with day and speaker.
+
+    What was set by hand, or told by words that do not say it alone (不对，是上海), is named before them. `over` is what
+    the same words told and holds no longer.
+    """
+    told_ms = fact.valid_from_ms if fact.told_ms is None else fact.told_ms
+    told = "" if told_ms == UNKNOWN_MS else f"{_date(told_ms, offset_min)} "
+    until = _until(fact, offset_min)
     if fact.starts_ms is not None and fact.ends_ms is not None:
         start, end = from_local_ms(fact.starts_ms), from_local_ms(fact.ends_ms)
         clock = "" if start.time() == end.time() == datetime.min.time() else f" {start:%H:%M}"
-        return f"- {day_heading(start)}{clock} {quoted(fact.attribute)[1:-1]}：{quoted(fact.value)}"
-    told = "" if fact.valid_from_ms == UNKNOWN_MS else f"{_date(fact.valid_from_ms, offset_min)} "
-    until = "" if fact.valid_to_ms is None else f"（到 {_date(fact.valid_to_ms, offset_min)} 为止）"
-    return f"- {told}用户：{quoted(_sentence(fact))}{until}"
+        thing = fact.value if fact.value in fact.said or not fact.said else fact.said
+        return f"- {day_heading(start)}{clock} {quoted(fact.attribute)[1:-1]}：{quoted(thing)}"
+    if fact.said and (fact.confidence < CORRECTED or fact.pinned):
+        notes = [until] if until else []
+        notes += [f"其中{_name(old)}{_until(old, offset_min)}" for old in over if old.value != fact.value]
+        return f"- {told}{_speaker(fact)}：{quoted(fact.said, fact.value)}{_in_brackets(notes)}"
+    if fact.attribute == NOTE:
+        return f"- {told}用户：{quoted(fact.value)}{_in_brackets([until] if until else [])}"
+    words = [f"{_speaker(fact)}改口说：{quoted(fact.said)}"] if fact.said else []
+    value = quoted(fact.value)[1:-1]
+    return f"- {told}{_whose(fact)}{quoted(fact.attribute)[1:-1]}：{value}{_in_brackets([*words, *([until] if until else [])])}"
 
 
-def _sentence(fact: Fact) -> str:
-    named = fact.subject in _KNOWN
-    whose = f"我的{fact.subject}" if named else fact.subject
-    sentence = _SENTENCES.get(fact.attribute, "{whose}的{attribute}是{value}")
-    return sentence.format(whose=whose, attribute=fact.attribute, value=fact.value)
+def _until(fact: Fact, offset_min: int) -> str:
+    if fact.valid_to_ms is None:
+        return ""
+    if fact.valid_to_ms <= fact.valid_from_ms:
+        return "说错了"
+    if fact.valid_from_ms == UNKNOWN_MS:
+        return "是以前的事"
+    return f"是以前的事，到 {_date(fact.valid_to_ms, offset_min)} 为止"
+
+
+def _in_brackets(notes: Sequence[str]) -> str:
+    return f"（{'；'.join(notes)}）" if notes else ""
+
+
+def _speaker(fact: Fact) -> str:
+    return quoted(fact.speaker, max_chars=20)[1:-1] if fact.speaker else _WHO["user"]
+
+
+def _name(fact: Fact) -> str:
+    return quoted(fact.value) if fact.value and fact.value in fact.said else quoted(fact.attribute)[1:-1]
+
+
+def _whose(fact: Fact) -> str:
+    if fact.attribute == PROFILE:
+        return "用户的"
+    subject = "" if fact.subject == SELF else quoted(fact.subject)[1:-1]
+    if not subject:
+        return "用户的"
+    return f"用户的{subject}的" if fact.subject in _KNOWN else f"{subject}的"
 
 
 def _date(utc_ms: int, offset_min: int) -> str:

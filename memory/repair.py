@@ -10,8 +10,9 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from xiaozhi_persona.memory import facts, schema, text_index
+from xiaozhi_persona.memory import schema, text_index
 from xiaozhi_persona.memory.diary import Entry
+from xiaozhi_persona.memory.facts import writing
 from xiaozhi_persona.memory.store import FORGOTTEN
 
 _READ_AS = ("gb18030", "cp1252", "latin-1", "big5")
@@ -50,8 +51,8 @@ def repair_turn(db: sqlite3.Connection, turn: Entry, *, learn: bool) -> bool:
     text_index.add(db, seq, turn.text)
     if learn:
         told = db.execute("select id from fact where source = ? and instr(value, ?)", (turn.id, _LOST))
-        facts.delete(db, [fact_id for (fact_id,) in told.fetchall()])
-        facts.learn(db, turn)
+        writing.delete(db, [fact_id for (fact_id,) in told.fetchall()])
+        writing.learn(db, turn)
     schema.set_meta(db, FORGOTTEN, os.urandom(8).hex())  # a running bridge reads its last turns anew
     return True
 
@@ -73,7 +74,7 @@ def repair_fact(db: sqlite3.Connection, right: Mapping[str, Any], known: int) ->
             text == wanted or is_damaged(text, wanted) for text, wanted in pairs
         ):
             if known:
-                facts.delete(db, [fact_id])
+                writing.delete(db, [fact_id])
                 return int(fact_id)
             db.execute(
                 "update fact set subject = ?, attribute = ?, value = ?, match_key = ? where id = ?",

@@ -10,11 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from xiaozhi_persona.memory import diary, facts, spoken
+from xiaozhi_persona.memory import diary, spoken
 from xiaozhi_persona.memory.diary import Entry
-from xiaozhi_persona.memory.fact_questions import facts_asked
-from xiaozhi_persona.memory.fact_rules import find_facts
-from xiaozhi_persona.memory.fact_types import NOTE, PROFILE, SELF, Fact, Finding
+from xiaozhi_persona.memory.facts import reading, writing
+from xiaozhi_persona.memory.facts.kinds import NOTE, PROFILE, SELF, Fact, Finding
+from xiaozhi_persona.memory.facts.questions import facts_asked
+from xiaozhi_persona.memory.facts.rules import find_facts
+from xiaozhi_persona.memory.facts.writing import CORRECTED
 from xiaozhi_persona.memory.forget import Marked, mark_facts, told_by
 from xiaozhi_persona.memory.future_words import find_future
 from xiaozhi_persona.memory.recall import Draft
@@ -51,7 +53,7 @@ def listed(found: Iterable[Fact], now: datetime) -> str:
 
 def facts_named(store: OwnerStore, name: str, now: datetime) -> list[Fact]:
     """Return the facts that hold and that an id or words such as 住处 and 妈妈的生日 name, the likeliest ones only."""
-    known = facts.current(store.writer, diary.to_ms(now))
+    known = reading.current(store.writer, diary.to_ms(now))
     match = _ID.fullmatch(name.strip().lower())
     if match and match[1] == "f":
         return [fact for fact in known if fact.id == int(match[2])]
@@ -88,10 +90,10 @@ def put(store: OwnerStore, name: str, value: str, now: datetime) -> list[Fact]:
             when = None
             if fact.starts_ms is not None:
                 value, when = _appointment(fact, value, local)
-            facts.correct(db, fact.id, value, at_ms, when)
+            writing.correct(db, fact.id, value, at_ms, when)
         else:
             for finding in _findings(name, value, local):
-                facts.keep(db, finding, at_ms, confidence=facts.CORRECTED, pinned=True)
+                writing.keep(db, finding, at_ms, confidence=writing.CORRECTED, pinned=True)
     return []
 
 
@@ -121,7 +123,7 @@ def choose(store: OwnerStore, what: str, now: datetime, asking: Sequence[str] = 
     db = store.writer
     if command and command.kind in ("ask_forget_all", "forget_all"):
         store.append([])
-        return Choice(everything=True, turns=diary.count(db), facts=len(facts.everything(db)))
+        return Choice(everything=True, turns=diary.count(db), facts=len(reading.everything(db)))
     if _IDS.fullmatch(what):
         store.append([])
         marked = _mark_ids(store, what.lower())
@@ -131,7 +133,7 @@ def choose(store: OwnerStore, what: str, now: datetime, asking: Sequence[str] = 
     of_asking = Marked(tuple(diary.seqs_of(db, asking)))
     turns = diary.by_seq(db, sorted({*marked.seqs} - {*of_asking.seqs}))
     fact_ids = {*marked.fact_ids, *told_by(db, list(turns))} - {*told_by(db, of_asking.seqs)}
-    gone = [fact for fact in facts.everything(db) if fact.id in fact_ids]
+    gone = [fact for fact in reading.everything(db) if fact.id in fact_ids]
     return Choice(
         Marked(tuple(turns), tuple(fact.id for fact in gone)) + of_asking,
         turns=len(turns),
@@ -141,13 +143,20 @@ def choose(store: OwnerStore, what: str, now: datetime, asking: Sequence[str] = 
 
 
 def _fact(fact: Fact, offset_min: int) -> str:
-    return f"f{fact.id} {fact_line(fact, offset_min)[2:]}"
+    line = fact_line(fact, offset_min)[2:]
+    if not fact.said or fact.starts_ms is not None or fact.confidence >= CORRECTED:  # the line names it
+        return f"f{fact.id} {line}"
+    value = quoted(fact.value, max_chars=_EXAMPLE_CHARS)[1:-1]
+    return f"f{fact.id} {quoted(fact.attribute)[1:-1]}：{value}，{line}"
 
 
 def _examples(gone: list[Fact], turns: list[Entry]) -> tuple[str, ...]:
     told = [turn.text for turn in turns if turn.who == "user"] or [turn.text for turn in turns]
-    texts = [f"{fact.attribute}：{fact.value}" for fact in gone] + told
-    return tuple(quoted(text, max_chars=_EXAMPLE_CHARS) for text in texts[:_MAX_EXAMPLES])
+    named = [f"{fact.attribute}：{fact.value}" for fact in gone if not fact.said]
+    shown = [quoted(text, max_chars=_EXAMPLE_CHARS)[1:-1] for text in named]
+    said = [fact.said for fact in gone if fact.said] + told
+    shown += [quoted(text, max_chars=_EXAMPLE_CHARS) for text in said]
+    return tuple(dict.fromkeys(shown))[:_MAX_EXAMPLES]
 
 
 def _mark_ids(store: OwnerStore, ids: str) -> Marked:

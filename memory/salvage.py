@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from xiaozhi_persona.memory import diary, facts, schema
+from xiaozhi_persona.memory import diary, schema
 from xiaozhi_persona.memory.diary import Entry
+from xiaozhi_persona.memory.facts import writing
 
 _FACT_COLUMNS = (
     "id, subject, attribute, value, match_key, valid_from_ms, valid_to_ms, closed_by, source, confidence, pinned,"
@@ -72,8 +73,10 @@ def write(db: sqlite3.Connection, salvage: Salvage) -> None:
     told = {row[8] for row in salvage.facts}
     for turn in salvage.turns:
         if diary.append(db, turn) and not salvage.facts_are_whole and turn.id not in told:
-            facts.learn(db, turn)
+            writing.learn(db, turn)
     db.executemany("insert or ignore into meta values (?, ?)", salvage.meta)
+    if salvage.facts:
+        schema.set_meta(db, schema.FACTS_VERSION, dict(salvage.meta).get(schema.FACTS_VERSION, ""))
 
 
 def _write_facts(db: sqlite3.Connection, rows: list[_FactRow]) -> None:

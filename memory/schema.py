@@ -8,8 +8,11 @@ from pathlib import Path
 
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.language import tr
+from xiaozhi_persona.memory.facts.kinds import RULES_VERSION
 from xiaozhi_persona.memory.words import INDEX_VERSION
 
+FACTS_VERSION = "facts_version"
+"""Key of the table meta: by which rules the facts were found."""
 BUSY_MS = 250
 """How long a write waits for another process. Turns that wait longer go to the pending file."""
 _CACHE_KIB = 2048
@@ -145,6 +148,7 @@ def _first(db: sqlite3.Connection) -> None:
     # What lasts is little beside the appointments of years.
     db.execute("create index fact_lasting on fact (attribute) where starts_ms is null")
     create_text_index(db)
+    set_meta(db, FACTS_VERSION, RULES_VERSION)
 
 
 _STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first,)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from xiaozhi_persona.device_ids import spellings
 from xiaozhi_persona.errors import PersonaError
-from xiaozhi_persona.memory import facts
+from xiaozhi_persona.memory.facts import writing
 from xiaozhi_persona.memory.store import OwnerStore, delete_owner, has_memory, owner_folder
 from xiaozhi_persona.memory.transfer import export_lines, import_lines
 
@@ -56,7 +56,7 @@ def _move_in(other: Path, spelling: str, home: Path, owner_id: str) -> None:
         for _ in import_lines(new, export_lines(old.writer), str(other)):
             pass
         with new.transaction() as db:
-            facts.end_former(db)
+            writing.end_former(db)
         if old.off_record:
             new.set_off_record(True)
         new.sync()

@@ -6,11 +6,12 @@ import re
 from datetime import datetime
 from typing import NamedTuple
 
-from xiaozhi_persona.memory import diary, facts
+from xiaozhi_persona.memory import diary
 from xiaozhi_persona.memory.commands import Command, is_yes, parse_command
-from xiaozhi_persona.memory.fact_questions import facts_asked
-from xiaozhi_persona.memory.fact_rules import find_facts
-from xiaozhi_persona.memory.fact_types import KIN, NOTE, PETS, SELF, Finding, match_key
+from xiaozhi_persona.memory.facts import reading, writing
+from xiaozhi_persona.memory.facts.kinds import KIN, NOTE, PETS, SELF, Finding, match_key
+from xiaozhi_persona.memory.facts.questions import facts_asked
+from xiaozhi_persona.memory.facts.rules import find_facts
 from xiaozhi_persona.memory.forget import Marked, forget_marked, mark_facts, mark_mention, mark_range
 from xiaozhi_persona.memory.patterns import Words, pattern
 from xiaozhi_persona.memory.store import OwnerStore
@@ -100,10 +101,12 @@ def note(store: OwnerStore, what: str, now: datetime, *, before: str = "") -> bo
         if not last:
             return False
         what, source = last[0].text, last[0].id
-    found = find_facts(what, at.replace(tzinfo=None)) or [Finding(SELF, NOTE, what)]
+    found = find_facts(what, at.replace(tzinfo=None))
+    if all(finding.tense == "not" for finding in found):
+        found = [*found, Finding(SELF, NOTE, what)]
     with store.transaction() as db:
         for finding in found:
-            facts.keep(db, finding, diary.to_ms(at), source, confidence=facts.CORRECTED, pinned=True)
+            writing.keep(db, finding, diary.to_ms(at), source, confidence=writing.CORRECTED, pinned=True)
     return True
 
 
@@ -160,7 +163,7 @@ def _facts_named(store: OwnerStore, what: str, now_ms: int) -> list[int]:
         return []
     found = []
     for subject in asked.subjects or (SELF,):
-        found += facts.find(store.writer, subject, asked.attributes, 0, now_ms)
+        found += reading.find(store.writer, subject, asked.attributes, 0, now_ms)
     told = match_key(what)
     named = [fact for fact in found if match_key(fact.value) in told]
     return [fact.id for fact in named or found] if asked.attributes else []

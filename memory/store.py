@@ -18,8 +18,9 @@ from pathlib import Path
 from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.memory import diary, disk, facts, pending, salvage, schema, text_index
+from xiaozhi_persona.memory import diary, disk, pending, salvage, schema, text_index
 from xiaozhi_persona.memory.diary import Entry
+from xiaozhi_persona.memory.facts import rereading, writing
 from xiaozhi_persona.memory.pending import PENDING as PENDING
 
 log = logging.getLogger(__name__)
@@ -64,8 +65,9 @@ class OwnerStore:
         except (sqlite3.Error, OSError) as exc:
             raise explained(exc, self.file) from exc
         self._inode = self._found_inode()
-        self.index_state = text_index.state(self.writer)
-        """What is wrong with the text index, "ok" when nothing: then search finds all."""
+        self.index_state = self._state()
+        """What is wrong with what was made from the turns, "ok" when nothing: then search finds all. "reread" when only
+        the facts are those of other rules."""
         try:
             self._take_in_salvage()
         except BaseException:
@@ -106,6 +108,11 @@ class OwnerStore:
             db.close()
             raise
         return db
+
+    def _state(self) -> str:
+        state = text_index.state(self.writer)
+        outdated = state == "ok" and not self.readonly and rereading.is_outdated(self.writer)
+        return "reread" if outdated else state
 
     def _take_in_salvage(self) -> None:
         """Write what can be read of set-aside databases; also of one at which the process ended while it did so."""
@@ -165,7 +172,7 @@ class OwnerStore:
         if not diary.append(db, turn):
             return False
         if learn:
-            facts.learn(db, turn)
+            writing.learn(db, turn)
         return True
 
     def put_aside_for_later(self, turns: Sequence[Entry]) -> None:
@@ -219,10 +226,13 @@ class OwnerStore:
             schema.set_meta(db, "off_record", "1" if off else "")
 
     def rebuild(self) -> int:
-        """Make every index anew from the turns. Returns how many turns there are."""
+        """Make every index anew from the turns, and read them for facts again. Returns how many turns there are."""
         with self.transaction() as db:
-            turns = text_index.rebuild(db)
-            diary.rebuild_days(db)
+            if self.index_state != "reread":
+                text_index.rebuild(db)
+                diary.rebuild_days(db)
+            rereading.reread(db)
+            turns = diary.count(db)
         self.index_state = "ok"
         return turns
 

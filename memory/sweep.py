@@ -24,7 +24,7 @@ _FOLDER = re.compile("[0-9a-f]{32}")
 _PARTS = {FILE, f"{FILE}-wal", f"{FILE}-shm", PENDING}
 _UNTOUCHED_S = 60.0
 _MAX_EMPTY_BYTES = 128 * 1024  # an empty database has 60 KiB; a longer one is not looked into
-_OF_AN_EMPTY_ONE = {"owner", "index_version"}  # keys of the table meta
+_OF_AN_EMPTY_ONE = {"owner", "index_version", schema.FACTS_VERSION}  # keys of the table meta
 
 
 def sweep(root: Path, is_over: Callable[[], bool] = lambda: False) -> int:

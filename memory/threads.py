@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.memory import diary, disk, schema, spoken
-from xiaozhi_persona.memory.fact_rules import find_facts
+from xiaozhi_persona.memory.facts.rules import find_facts
 from xiaozhi_persona.memory.forget import Forgotten, expire, forget_all, scrub
 from xiaozhi_persona.memory.owners import Owners
 from xiaozhi_persona.memory.queues import NewcomersLast, OneAtATime
@@ -330,7 +330,10 @@ class DiaryThreads:
         try:
             with self._owners.use_existing(owner_id) as store:
                 if store and store.index_state != "ok":
-                    log.warning("记忆的索引要重建（%s）。", store.index_state)
+                    if store.index_state == "reread":
+                        log.info("认事实的规则变了，把谈话重新读一遍。")
+                    else:
+                        log.warning("记忆的索引要重建（%s）。", store.index_state)
                     store.rebuild()
         except PersonaError as exc:
             self.complaints.tell(exc)

@@ -19,7 +19,7 @@ from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory import diary
 from xiaozhi_persona.memory.diary import Entry
-from xiaozhi_persona.memory.fact_types import match_key
+from xiaozhi_persona.memory.facts.kinds import match_key
 from xiaozhi_persona.memory.repair import repair_fact, repair_turn
 from xiaozhi_persona.memory.store import OwnerStore
 from xiaozhi_persona.spine import Turn

@@ -26,7 +26,8 @@ from memory_kit import memory, turn
 from test_hostkit import FILES
 
 from xiaozhi_persona.bridge.client.connection import DeviceConnection
-from xiaozhi_persona.memory import diary, facts
+from xiaozhi_persona.memory import diary
+from xiaozhi_persona.memory.facts import reading
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
 from xiaozhi_persona.memory.tools import TOOL_NAMES
 from xiaozhi_persona.providers.host.connection import is_chatting
@@ -123,7 +124,7 @@ def outcome(folder: Path, device_id: str, answered: list[str]) -> Outcome:
                 kept[-1] = ("assistant", kept[-1][1] + said.text)
             else:
                 kept.append((said.who, said.text))
-        found = facts.current(store.reader, diary.to_ms(datetime.now().astimezone()))
+        found = reading.current(store.reader, diary.to_ms(datetime.now().astimezone()))
         return Outcome(
             answered, kept, {(fact.subject, fact.attribute, fact.value) for fact in found}, store.off_record
         )

@@ -14,7 +14,8 @@ from fakes.parts import ToolModel, make_parts
 from memory_kit import held_back, memory, turn
 
 from xiaozhi_persona.bridge.client.connection import DeviceConnection
-from xiaozhi_persona.memory import diary, facts
+from xiaozhi_persona.memory import diary
+from xiaozhi_persona.memory.facts import reading
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
 from xiaozhi_persona.memory.tools import TOOL_NAMES
 from xiaozhi_persona.settings import MemorySettings
@@ -80,7 +81,9 @@ async def test_the_model_finds_notes_and_corrects(tmp_path: Path) -> None:
         assert "记住了" in await talk.say("钥匙在鞋柜上，别忘了", [call("note", content="钥匙在鞋柜上")])
         assert "改过来" in await talk.say("我搬家了", [call("correct", attribute="住处", value="苏州")])
     with memory(tmp_path, DEVICE) as store:
-        known = {fact.value for fact in facts.current(store.reader, diary.to_ms(datetime.now().astimezone()))}
+        known = {
+            fact.value for fact in reading.current(store.reader, diary.to_ms(datetime.now().astimezone()))
+        }
     assert {"钥匙在鞋柜上", "苏州"} <= known and "杭州" not in known
 
 
@@ -138,7 +141,7 @@ async def test_a_note_that_was_begun_is_kept_though_the_turn_is_cut(
         go_on.set()
         assert await talk.say("你好") == "好的。"
     with memory(tmp_path, DEVICE) as store:
-        assert [fact.value for fact in facts.everything(store.reader)] == ["芒果"]
+        assert [fact.value for fact in reading.everything(store.reader)] == ["芒果"]
 
 
 @pytest.mark.parametrize("is_heard", [False, True])

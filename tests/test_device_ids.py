@@ -20,7 +20,8 @@ from xiaozhi_persona.cli import xiaozhi_persona
 from xiaozhi_persona.config import load_settings
 from xiaozhi_persona.device_ids import MAX_LENGTH, normal_id, spellings
 from xiaozhi_persona.errors import SettingsError
-from xiaozhi_persona.memory import diary, facts
+from xiaozhi_persona.memory import diary
+from xiaozhi_persona.memory.facts import reading
 from xiaozhi_persona.memory.owners import Owners
 from xiaozhi_persona.memory.store import owner_folder
 from xiaozhi_persona.providers.host.sections import role_of
@@ -189,7 +190,7 @@ def test_what_was_kept_under_other_spellings_is_found_again(tmp_path: Path) -> N
     assert set(remembered(tmp_path, MAC)) == {"我叫王小明", "我叫王大明", "我住在上海", "我喜欢苹果"}
     assert [folder.name for folder in tmp_path.iterdir()] == [owner_folder(tmp_path, MAC).name]
     with memory(tmp_path, MAC) as store:
-        held = {fact.value for fact in facts.everything(store.reader) if fact.valid_to_ms is None}
+        held = {fact.value for fact in reading.everything(store.reader) if fact.valid_to_ms is None}
         assert held == {"王小明", "上海", "苹果"}  # of two names, the one that was told last
         assert store.off_record
 

@@ -33,7 +33,7 @@ MADE_WITHIN = {
     ("memory.patterns", "_Later"),  # compiles what stands at the top of modules when it is first needed
     ("text.markup", "_plain"),  # reads the emoji when the first reply comes, and keeps it
     ("memory.time_words.lexicon", "_words"),  # reads it out of the tree of all words of time, and keeps it
-    ("memory.fact_patterns", "adding_to"),  # these three make tables, at the top of modules
+    ("memory.facts.clauses", "adding_to"),  # these three make tables, at the top of modules
     ("providers.llm.offline_facts", "_fact"),
     ("providers.llm.offline_rules", "_rows"),
 }

@@ -20,7 +20,8 @@ from memory_kit import memory, turn
 from test_hostkit import FILES
 
 from xiaozhi_persona.installer.door_files import door_text
-from xiaozhi_persona.memory import diary, facts, spoken
+from xiaozhi_persona.memory import diary, spoken
+from xiaozhi_persona.memory.facts import reading
 from xiaozhi_persona.providers.host.connection import has_memory_tools
 from xiaozhi_persona.providers.host.doors import TOOLS
 from xiaozhi_persona.providers.host.tool_names import TOOL_FILE, TOOL_NAMES
@@ -83,7 +84,7 @@ def turns_of(server: HostUnderTest, device: str = ONE) -> list[str]:
 def facts_of(server: HostUnderTest, device: str = ONE) -> dict[str, str]:
     with memory(server.folder / FOLDER, device) as store:
         now = diary.to_ms(datetime.now().astimezone())
-        return {fact.attribute: fact.value for fact in facts.current(store.reader, now)}
+        return {fact.attribute: fact.value for fact in reading.current(store.reader, now)}
 
 
 def with_yesterday(*texts: str) -> Any:

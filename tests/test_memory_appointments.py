@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from memory_kit import conversation, memory
 
-from xiaozhi_persona.memory import facts
-from xiaozhi_persona.memory.fact_rules import find_facts
+from xiaozhi_persona.memory.facts import reading
+from xiaozhi_persona.memory.facts.rules import find_facts
 
 LOCAL = datetime(2025, 8, 20, 15, 30)
 """A Wednesday."""
@@ -108,6 +108,6 @@ def test_what_nobody_wants_is_not_called_off() -> None:
 def test_what_is_called_off_ends(tmp_path: Path, text: str) -> None:
     with memory(tmp_path) as store:
         conversation(store, ("2025-08-20 10:00", "下周三我要去看牙医", ""))
-        assert len(facts.appointments(store.writer, datetime(2025, 8, 27), datetime(2025, 8, 28))) == 1
+        assert len(reading.appointments(store.writer, datetime(2025, 8, 27), datetime(2025, 8, 28))) == 1
         conversation(store, ("2025-08-20 11:00", text, ""))
-        assert facts.appointments(store.writer, datetime(2025, 8, 27), datetime(2025, 8, 28)) == []
+        assert reading.appointments(store.writer, datetime(2025, 8, 27), datetime(2025, 8, 28)) == []

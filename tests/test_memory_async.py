@@ -265,9 +265,9 @@ from pathlib import Path
 from xiaozhi_persona.memory.threads import DiaryThreads
 threads = DiaryThreads(Path(sys.argv[1]))
 threads.close()
-from xiaozhi_persona.memory import fact_rules_life
+from xiaozhi_persona.memory.facts import rules_life
 from xiaozhi_persona.memory.time_words import english
-print("match" in vars(english._RULES), all("fullmatch" in vars(clause) for clause, _ in fact_rules_life.RULES))
+print("match" in vars(english._RULES), all("fullmatch" in vars(clause) for clause, _ in rules_life.RULES))
 """
 
 

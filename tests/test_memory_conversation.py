@@ -11,9 +11,10 @@ import pytest
 import pytest_asyncio
 from memory_kit import held_back, memory
 
-from xiaozhi_persona.memory import conversation, diary, facts
+from xiaozhi_persona.memory import conversation, diary
 from xiaozhi_persona.memory.consent import ANSWER_WITHIN, Consents
 from xiaozhi_persona.memory.conversation import Conversation
+from xiaozhi_persona.memory.facts import reading
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
 from xiaozhi_persona.memory.tool_calls import MemoryTools
 from xiaozhi_persona.settings import MemorySettings
@@ -98,7 +99,7 @@ async def test_what_a_tool_has_begun_is_finished_at_the_end(
     go_on.set()
     await ending
     with memory(tmp_path, OWNER.id) as store:
-        assert [fact.value for fact in facts.everything(store.reader)] == ["芒果"]
+        assert [fact.value for fact in reading.everything(store.reader)] == ["芒果"]
 
 
 async def test_what_never_ends_does_not_hold_up_the_end(

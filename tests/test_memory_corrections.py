@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from memory_kit import NOW, ask, conversation, memory, turn
 
-from xiaozhi_persona.memory import diary, facts
+from xiaozhi_persona.memory import diary
+from xiaozhi_persona.memory.facts import kinds, reading, writing
 from xiaozhi_persona.memory.store import OwnerStore
 
 
@@ -16,7 +17,7 @@ def known(store: OwnerStore, attribute: str = "") -> list[tuple[str, str, str]]:
     later = diary.to_ms(NOW + timedelta(days=1))
     return [
         (fact.subject, fact.attribute, fact.value)
-        for fact in facts.current(store.writer, later)
+        for fact in reading.current(store.writer, later)
         if not attribute or fact.attribute == attribute
     ]
 
@@ -90,7 +91,7 @@ def test_the_day_or_the_hour_of_an_appointment_is_corrected(
 ) -> None:
     with memory(tmp_path) as store:
         conversation(store, ("2025-08-20 15:30", said, "好"), ("2025-08-20 15:31", correction, "好"))
-        (left,) = [fact for fact in facts.everything(store.writer) if fact.valid_to_ms is None]
+        (left,) = [fact for fact in reading.everything(store.writer) if fact.valid_to_ms is None]
     assert diary.from_local_ms(left.starts_ms or 0).isoformat() == start
 
 
@@ -174,15 +175,15 @@ def test_a_value_of_long_ago_of_which_nobody_spoke_is_left_alone(tmp_path: Path)
 def test_what_was_corrected_is_in_the_history_but_was_never_so(tmp_path: Path, correction: str) -> None:
     with memory(tmp_path) as store:
         conversation(store, ("2025-08-20 10:00", "我住在北京", "好"), ("2025-08-20 10:01", correction, "好"))
-        assert len(facts.everything(store.writer)) == 2
-        assert "北京" not in ask(store, "我以前住哪").text
+        assert len(reading.everything(store.writer)) == 2
+        assert "我住在北京" not in ask(store, "我以前住哪").text
         assert "上海" in ask(store, "我住哪").text
-        (fact,) = [fact for fact in facts.everything(store.writer) if fact.value == "上海"]
-        assert fact.confidence == facts.CORRECTED
+        (fact,) = [fact for fact in reading.everything(store.writer) if fact.value == "上海"]
+        assert fact.confidence == writing.CORRECTED
         assert fact.source
         with store.transaction() as db:  # what a chat model guesses later does not win
-            assert not facts.keep(
-                db, facts.Finding("我", "住处", "北京"), diary.to_ms(NOW), "x", confidence=0.7
+            assert not writing.keep(
+                db, kinds.Finding("我", "住处", "北京"), diary.to_ms(NOW), "x", confidence=0.7
             )
 
 
@@ -191,29 +192,29 @@ def test_a_correction_that_is_forgotten_gives_back_what_it_had_ended(tmp_path: P
         conversation(
             store, ("2025-08-20 10:00", "我住在北京", "好"), ("2025-08-20 10:01", "不对，是上海", "好")
         )
-        (fact,) = facts.current(store.writer, diary.to_ms(NOW))
+        (fact,) = reading.current(store.writer, diary.to_ms(NOW))
         with store.transaction() as db:
-            facts.delete(db, [fact.id])
+            writing.delete(db, [fact.id])
         assert known(store) == [("我", "住处", "北京")]
 
 
 def test_a_fact_corrected_to_the_same_value_still_holds(tmp_path: Path) -> None:
     with memory(tmp_path) as store:
         conversation(store, ("2025-08-20 10:00", "我住在北京", "好"))
-        (fact,) = facts.current(store.writer, diary.to_ms(NOW))
+        (fact,) = reading.current(store.writer, diary.to_ms(NOW))
         with store.transaction() as db:
-            facts.correct(db, fact.id, "北京", diary.to_ms(NOW))
+            writing.correct(db, fact.id, "北京", diary.to_ms(NOW))
         assert known(store) == [("我", "住处", "北京")]
 
 
 def test_a_corrected_appointment_keeps_its_date(tmp_path: Path) -> None:
     with memory(tmp_path) as store:
         store.append([turn("我下周三要去看牙医")])
-        (fact,) = facts.everything(store.writer)
+        (fact,) = reading.everything(store.writer)
         with store.transaction() as db:
-            facts.correct(db, fact.id, "看眼科", diary.to_ms(NOW))
+            writing.correct(db, fact.id, "看眼科", diary.to_ms(NOW))
         day = datetime(2025, 8, 27)
-        found = facts.appointments(store.writer, day, day + timedelta(days=1))
+        found = reading.appointments(store.writer, day, day + timedelta(days=1))
         assert [appointment.value for appointment in found] == ["看眼科"]
 
 
@@ -221,9 +222,9 @@ def test_a_corrected_appointment_keeps_its_date(tmp_path: Path) -> None:
 def test_a_correction_holds_also_when_the_clock_was_set_back(tmp_path: Path, set_back: timedelta) -> None:
     with memory(tmp_path) as store:
         store.append([turn("我住在广州", NOW - timedelta(days=9)), turn("我住在北京", NOW)])
-        (fact,) = [fact for fact in facts.everything(store.writer) if fact.value == "北京"]
+        (fact,) = [fact for fact in reading.everything(store.writer) if fact.value == "北京"]
         with store.transaction() as db:
-            facts.correct(db, fact.id, "上海", diary.to_ms(NOW - set_back))
+            writing.correct(db, fact.id, "上海", diary.to_ms(NOW - set_back))
         for asked_at in (NOW - set_back, NOW, NOW + timedelta(days=1)):
             assert [shown.value for shown in ask(store, "我住在哪", asked_at).facts] == ["上海"]
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings, strategies
 from memory_kit import NOW, ask, at, conversation, memory, turn
 
-from xiaozhi_persona.memory import diary, facts
-from xiaozhi_persona.memory.fact_questions import facts_asked
-from xiaozhi_persona.memory.fact_rules import find_facts
+from xiaozhi_persona.memory import diary
+from xiaozhi_persona.memory.facts import kinds, reading, writing
+from xiaozhi_persona.memory.facts.questions import facts_asked
+from xiaozhi_persona.memory.facts.rules import find_facts
 from xiaozhi_persona.memory.future_words import find_future
 from xiaozhi_persona.memory.small_talk import is_small_talk
 from xiaozhi_persona.memory.spoken import parse_command
@@ -201,7 +202,9 @@ def test_a_new_home_ends_the_old_one_which_stays_answerable(tmp_path: Path) -> N
 def test_what_was_does_not_end_what_is(tmp_path: Path, before: str, later: str, attribute: str) -> None:
     with memory(tmp_path) as store:
         conversation(store, ("2025-08-01 10:00", before, ""), ("2025-08-20 10:00", later, ""))
-        now = [fact for fact in facts.current(store.writer, diary.to_ms(NOW)) if fact.attribute == attribute]
+        now = [
+            fact for fact in reading.current(store.writer, diary.to_ms(NOW)) if fact.attribute == attribute
+        ]
     assert len(now) == 1 and now[0].value in before
 
 
@@ -211,13 +214,13 @@ def test_what_was_does_not_end_what_is(tmp_path: Path, before: str, later: str, 
 def test_what_is_taken_back_ends(tmp_path: Path, before: str, later: str) -> None:
     with memory(tmp_path) as store:
         conversation(store, ("2025-08-01 10:00", before, ""), ("2025-08-20 10:00", later, ""))
-        assert facts.current(store.writer, diary.to_ms(NOW)) == []
+        assert reading.current(store.writer, diary.to_ms(NOW)) == []
 
 
 def test_turns_told_in_the_wrong_order_make_the_same_history(tmp_path: Path) -> None:
     with memory(tmp_path) as store:
         conversation(store, ("2025-08-01 10:00", "我搬到上海了", ""), ("2024-03-01 10:00", "我住在北京", ""))
-        known = facts.everything(store.writer)
+        known = reading.everything(store.writer)
     assert [(fact.value, fact.valid_to_ms is None) for fact in known] == [("北京", False), ("上海", True)]
     assert known[0].valid_to_ms == known[1].valid_from_ms
 
@@ -228,7 +231,7 @@ def test_something_said_again_is_one_fact_and_traces_to_its_turn(tmp_path: Path)
         store.append(
             [first, turn("我对花生过敏", "2025-02-01 10:00"), turn("我花生过敏", "2025-03-01 10:00")]
         )
-        (known,) = facts.everything(store.writer)
+        (known,) = reading.everything(store.writer)
     assert (known.value, known.source) == ("花生", first.id)
 
 
@@ -237,32 +240,32 @@ def test_likes_and_dislikes_of_one_thing_end_each_other(tmp_path: Path) -> None:
         conversation(
             store, ("2025-01-01 10:00", "我不喜欢吃香菜", ""), ("2025-02-01 10:00", "我现在喜欢香菜了", "")
         )
-        known = facts.current(store.writer, diary.to_ms(NOW))
+        known = reading.current(store.writer, diary.to_ms(NOW))
     assert [(fact.attribute, fact.value) for fact in known] == [("喜欢", "香菜")]
 
 
 def test_the_owners_correction_wins_and_is_kept_in_history(tmp_path: Path) -> None:
     with memory(tmp_path) as store:
         conversation(store, ("2025-01-01 10:00", "我叫小明", ""))
-        (fact,) = facts.everything(store.writer)
+        (fact,) = reading.everything(store.writer)
         with store.transaction() as db:
-            assert facts.correct(db, fact.id, "小鸣", diary.to_ms(NOW))
-            assert not facts.correct(db, 999, "x", diary.to_ms(NOW))
-        (known,) = facts.current(store.writer, diary.to_ms(NOW))
-        assert (known.value, known.pinned, known.confidence) == ("小鸣", True, facts.CORRECTED)
-        guess = facts.Finding("我", "名字", "大明")
+            assert writing.correct(db, fact.id, "小鸣", diary.to_ms(NOW))
+            assert not writing.correct(db, 999, "x", diary.to_ms(NOW))
+        (known,) = reading.current(store.writer, diary.to_ms(NOW))
+        assert (known.value, known.pinned, known.confidence) == ("小鸣", True, writing.CORRECTED)
+        guess = kinds.Finding("我", "名字", "大明")
         with store.transaction() as db:  # what a chat model guesses later does not
-            assert not facts.keep(db, guess, diary.to_ms(NOW) + 1000, "x", confidence=0.6)
-        assert [one.value for one in facts.everything(store.writer)] == ["小明", "小鸣"]
+            assert not writing.keep(db, guess, diary.to_ms(NOW) + 1000, "x", confidence=0.6)
+        assert [one.value for one in reading.everything(store.writer)] == ["小明", "小鸣"]
 
 
 def test_a_deleted_fact_gives_back_what_it_had_ended(tmp_path: Path) -> None:
     with memory(tmp_path) as store:
         conversation(store, ("2024-03-01 10:00", "我住在北京", ""), ("2025-08-01 10:00", "我搬到上海了", ""))
-        shanghai = facts.everything(store.writer)[1]
+        shanghai = reading.everything(store.writer)[1]
         with store.transaction() as db:
-            facts.delete(db, [shanghai.id])
-        assert [(one.value, one.valid_to_ms) for one in facts.everything(store.writer)] == [("北京", None)]
+            writing.delete(db, [shanghai.id])
+        assert [(one.value, one.valid_to_ms) for one in reading.everything(store.writer)] == [("北京", None)]
 
 
 def test_appointments_are_found_by_the_day_ahead_and_can_be_cancelled(tmp_path: Path) -> None:
@@ -295,10 +298,10 @@ def test_questions_about_pets_and_relatives_find_their_facts(tmp_path: Path) -> 
 def test_the_speaker_is_the_subject_when_he_is_known(tmp_path: Path) -> None:
     with memory(tmp_path) as store:
         store.append([turn("我对花生过敏", speaker="小红"), turn("我对虾过敏", "2025-08-20 16:00")])
-        assert {(fact.subject, fact.value) for fact in facts.everything(store.writer)} == {
+        assert {(fact.subject, fact.value) for fact in reading.everything(store.writer)} == {
             ("小红", "花生"),
             ("我", "虾"),
         }
         asked = ask(store, "我对什么过敏", at("2025-08-20 17:00")).text
-        assert "“小红对花生过敏”" in asked
-        assert "“我对虾过敏”" in asked
+        assert "2025-08-20 小红：“我对花生过敏”" in asked
+        assert "2025-08-20 用户：“我对虾过敏”" in asked

@@ -6,8 +6,8 @@ from datetime import datetime
 
 import pytest
 
-from xiaozhi_persona.memory.corrections import find_correction
-from xiaozhi_persona.memory.fact_rules import find_facts
+from xiaozhi_persona.memory.facts.corrections import find_correction
+from xiaozhi_persona.memory.facts.rules import find_facts
 
 LOCAL = datetime(2025, 8, 20, 15, 30)
 

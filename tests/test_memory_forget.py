@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from memory_kit import NOW, ZONE, ask, at, conversation, memory, turn
 
-from xiaozhi_persona.memory import diary, facts, forget, spoken
+from xiaozhi_persona.memory import diary, forget, spoken
+from xiaozhi_persona.memory.facts import kinds, reading, writing
 from xiaozhi_persona.memory.store import FILE, OwnerStore, delete_owner, owner_folder, set_aside
 
 
@@ -60,9 +61,9 @@ def test_a_range_is_forgotten_with_the_facts_set_by_hand_in_it(tmp_path: Path, z
     morning = datetime(2025, 8, 19, 0, 30, tzinfo=zone)
     with memory(tmp_path) as store:
         conversation(store, ("2025-08-10 10:00", "我叫小明", "好"), ("2025-08-10 10:01", "我住在北京", "好"))
-        (name,) = [fact for fact in facts.everything(store.writer) if fact.value == "小明"]
+        (name,) = [fact for fact in reading.everything(store.writer) if fact.value == "小明"]
         with store.transaction() as db:
-            facts.correct(db, name.id, "樱桃子", diary.to_ms(morning))
+            writing.correct(db, name.id, "樱桃子", diary.to_ms(morning))
         remember = spoken.parse_command("记住我的车牌是沪A12345")
         assert remember
         spoken.carry_out(store, remember, morning + timedelta(hours=23))
@@ -72,16 +73,16 @@ def test_a_range_is_forgotten_with_the_facts_set_by_hand_in_it(tmp_path: Path, z
         set_aside(store.folder, "甲")
     with memory(tmp_path) as store:
         with store.transaction() as db:
-            facts.keep(db, facts.Finding("我", "名字", "樱桃子"), diary.to_ms(morning), pinned=True)
-            facts.keep(db, facts.Finding("我", "邮箱", "a@b"), diary.to_ms(morning) - 3_600_000)
-            facts.keep(db, facts.Finding("我", "电话", "110"), diary.to_ms(morning) + 86_400_000)
-            facts.keep(db, facts.Finding("我", "车牌", "沪A12345"), diary.to_ms(morning) + 23 * 3_600_000)
-            facts.keep(db, facts.Finding("我", "住处", "桃木镇", "was"), diary.to_ms(morning))
+            writing.keep(db, kinds.Finding("我", "名字", "樱桃子"), diary.to_ms(morning), pinned=True)
+            writing.keep(db, kinds.Finding("我", "邮箱", "a@b"), diary.to_ms(morning) - 3_600_000)
+            writing.keep(db, kinds.Finding("我", "电话", "110"), diary.to_ms(morning) + 86_400_000)
+            writing.keep(db, kinds.Finding("我", "车牌", "沪A12345"), diary.to_ms(morning) + 23 * 3_600_000)
+            writing.keep(db, kinds.Finding("我", "住处", "桃木镇", "was"), diary.to_ms(morning))
         assert leaks(store.folder, "樱桃子", "沪A12345", "桃木镇")
         forget.forget_range(store, *(datetime(2025, 8, day, tzinfo=zone) for day in (19, 20)))
         forget.scrub(store)
         assert leaks(store.folder, "樱桃子", "沪A12345", "沪a12345", "桃木镇") == []
-        assert {fact.value for fact in facts.everything(store.writer)} >= {"北京", "110", "a@b"}
+        assert {fact.value for fact in reading.everything(store.writer)} >= {"北京", "110", "a@b"}
 
 
 def test_the_trace_of_a_fact_whose_turn_has_expired_is_forgotten_by_its_date(tmp_path: Path) -> None:
@@ -171,7 +172,7 @@ def test_a_name_is_found_in_any_width_and_behind_any_character(tmp_path: Path) -
         assert forget.forget_mention(store, "secret").turns == 1
         assert forget.forget_mention(store, "樱桃").turns == 1
         with store.transaction() as db:
-            facts.keep(db, facts.Finding("我", "备忘", "ＴＯＭ的电话是110"), diary.to_ms(NOW))
+            writing.keep(db, kinds.Finding("我", "备忘", "ＴＯＭ的电话是110"), diary.to_ms(NOW))
         assert forget.forget_mention(store, "tom") == forget.Forgotten(0, 1)
         assert [entry.text for entry in diary.everything(store.writer)] == ["别的话"]
 
@@ -185,7 +186,7 @@ def test_a_fact_that_was_told_again_begins_with_the_next_time(tmp_path: Path) ->
             ("2025-08-09 10:00", "我住在上海", "好"),
         )
         forget.forget_range(store, at("2025-08-05 00:00"), at("2025-08-06 00:00"))
-        after = {fact.value: fact for fact in facts.everything(store.writer)}
+        after = {fact.value: fact for fact in reading.everything(store.writer)}
         assert after["上海"].valid_from_ms == diary.to_ms(at("2025-08-09 10:00"))
         assert after["北京"].valid_to_ms == after["上海"].valid_from_ms
         assert (
@@ -195,7 +196,7 @@ def test_a_fact_that_was_told_again_begins_with_the_next_time(tmp_path: Path) ->
             )[0].id
         )
         forget.forget_range(store, at("2025-08-09 00:00"), at("2025-08-10 00:00"))
-        assert [fact.value for fact in facts.current(store.writer, diary.to_ms(NOW))] == ["北京"]
+        assert [fact.value for fact in reading.current(store.writer, diary.to_ms(NOW))] == ["北京"]
 
 
 def test_what_ended_does_not_hold_again_by_forgetting_its_first_time(tmp_path: Path) -> None:
@@ -208,7 +209,7 @@ def test_what_ended_does_not_hold_again_by_forgetting_its_first_time(tmp_path: P
             ("2025-08-13 10:00", "你说我喜欢香菜吗", "好"),
         )
         forget.forget_range(store, at("2025-08-05 00:00"), at("2025-08-06 00:00"))
-        likes = [fact for fact in facts.everything(store.writer) if fact.attribute == "喜欢"]
+        likes = [fact for fact in reading.everything(store.writer) if fact.attribute == "喜欢"]
         assert [(fact.value, fact.valid_to_ms) for fact in likes] == [
             ("香菜", diary.to_ms(at("2025-08-12 10:00")))
         ]
@@ -217,7 +218,7 @@ def test_what_ended_does_not_hold_again_by_forgetting_its_first_time(tmp_path: P
 def test_a_fact_is_forgotten_with_the_turn_that_told_it_and_the_answer(tmp_path: Path) -> None:
     with memory(tmp_path) as store:
         filled(store)
-        (allergy,) = [fact for fact in facts.everything(store.writer) if fact.attribute == "过敏"]
+        (allergy,) = [fact for fact in reading.everything(store.writer) if fact.attribute == "过敏"]
         assert forget.forget_facts(store, [allergy.id]) == forget.Forgotten(2, 1)
         forget.scrub(store)
         assert leaks(store.folder, "芒果") == []
@@ -264,7 +265,7 @@ def test_what_is_older_than_the_retention_goes_and_facts_that_hold_stay(tmp_path
         conversation(store, ("2024-02-02 10:00", "我搬到上海了", ""))
         assert forget.expire(store, 0, NOW) == forget.Forgotten()
         assert forget.expire(store, 100, NOW) == forget.Forgotten(3, 1)
-        values = [fact.value for fact in facts.current(store.writer, diary.to_ms(NOW))]
+        values = [fact.value for fact in reading.current(store.writer, diary.to_ms(NOW))]
         assert {"小明", "上海"} <= set(values)
 
 

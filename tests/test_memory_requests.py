@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from memory_kit import NOW, ask, memory, turn
 
-from xiaozhi_persona.memory import diary, facts, requests, spoken
+from xiaozhi_persona.memory import diary, requests, spoken
+from xiaozhi_persona.memory.facts import reading
 from xiaozhi_persona.memory.forget import forget_marked
 from xiaozhi_persona.memory.store import OwnerStore
 
 
 def known(store: OwnerStore) -> list[str]:
-    found = facts.current(store.writer, diary.to_ms(NOW))
+    found = reading.current(store.writer, diary.to_ms(NOW))
     return sorted(f"{fact.subject} {fact.attribute} {fact.value}" for fact in found)
 
 
@@ -82,9 +83,9 @@ def test_of_several_facts_none_is_changed_and_all_are_named(tmp_path: Path) -> N
 def test_an_appointment_keeps_what_is_not_corrected(tmp_path: Path, value: str, day: int, what: str) -> None:
     with memory(tmp_path) as store:
         told(store, "我明天下午三点要去看牙医")
-        (fact,) = (fact for fact in facts.current(store.writer, diary.to_ms(NOW)) if fact.starts_ms)
+        (fact,) = (fact for fact in reading.current(store.writer, diary.to_ms(NOW)) if fact.starts_ms)
         requests.put(store, f"f{fact.id}", value, NOW)
-        (after,) = (fact for fact in facts.current(store.writer, diary.to_ms(NOW)) if fact.starts_ms)
+        (after,) = (fact for fact in reading.current(store.writer, diary.to_ms(NOW)) if fact.starts_ms)
         assert diary.from_local_ms(after.starts_ms or 0).day == day
         assert "眼科" in after.value if "眼科" in value else what[1:] in after.value
 

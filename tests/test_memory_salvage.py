@@ -9,7 +9,8 @@ from pathlib import Path
 from memory_kit import NOW, memory, turn
 from test_memory_forget import leaks
 
-from xiaozhi_persona.memory import diary, facts, forget, spoken, store
+from xiaozhi_persona.memory import diary, forget, spoken, store
+from xiaozhi_persona.memory.facts import reading, writing
 from xiaozhi_persona.memory.owners import Owners
 from xiaozhi_persona.memory.store import FILE, OwnerStore, owner_folder, set_aside
 
@@ -24,9 +25,9 @@ def filled(opened: OwnerStore) -> None:
     opened.append(
         [turn("我住在北京", NOW), turn("我对花生过敏", NOW), turn("不对，是芒果", NOW + timedelta(seconds=9))]
     )
-    (home,) = [fact for fact in facts.everything(opened.writer) if fact.value == "北京"]
+    (home,) = [fact for fact in reading.everything(opened.writer) if fact.value == "北京"]
     with opened.transaction() as db:
-        facts.correct(db, home.id, "南京", NOW_MS + 1)
+        writing.correct(db, home.id, "南京", NOW_MS + 1)
     opened.set_off_record(True)
 
 
@@ -42,15 +43,15 @@ def spoil(folder: Path, words: str) -> None:
 def test_corrections_notes_and_the_time_off_the_record_come_back(tmp_path: Path) -> None:
     with memory(tmp_path) as opened:
         filled(opened)
-        known = facts.everything(opened.writer)
+        known = reading.everything(opened.writer)
         opened.writer.execute("pragma wal_checkpoint(truncate)")
     spoil(owner_folder(tmp_path, "甲"), "平常的第150句")
     _, turns = set_aside(owner_folder(tmp_path, "甲"), "甲")
     assert 200 < turns < 303
     with memory(tmp_path) as opened:
         assert opened.off_record
-        assert facts.everything(opened.writer) == known
-        assert {fact.value for fact in facts.current(opened.writer, NOW_MS + 99_999)} == {
+        assert reading.everything(opened.writer) == known
+        assert {fact.value for fact in reading.current(opened.writer, NOW_MS + 99_999)} == {
             "南京",
             "芒果",
             "保险箱在床下",
@@ -58,8 +59,8 @@ def test_corrections_notes_and_the_time_off_the_record_come_back(tmp_path: Path)
         # By what a fact was ended is known as well: without the correction it holds again.
         (corrected,) = [fact for fact in known if fact.value == "芒果"]
         with opened.transaction() as db:
-            facts.delete(db, [corrected.id])
-        assert "花生" in {fact.value for fact in facts.current(opened.writer, NOW_MS + 99_999)}
+            writing.delete(db, [corrected.id])
+        assert "花生" in {fact.value for fact in reading.current(opened.writer, NOW_MS + 99_999)}
 
 
 def test_facts_that_cannot_be_read_are_learned_again(tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_facts_that_cannot_be_read_are_learned_again(tmp_path: Path) -> None:
     file.write_bytes(data)
     set_aside(file.parent, "甲")
     with memory(tmp_path) as opened:
-        assert {fact.value for fact in facts.everything(opened.writer)} == {"花生", "北京"}
+        assert {fact.value for fact in reading.everything(opened.writer)} == {"花生", "北京"}
 
 
 def test_what_was_set_aside_when_the_process_ended_is_taken_in_at_the_next_opening(tmp_path: Path) -> None:
@@ -85,9 +86,9 @@ def test_what_was_set_aside_when_the_process_ended_is_taken_in_at_the_next_openi
     with memory(tmp_path) as opened:
         assert diary.count(opened.reader) == 303
         opened.append([turn("之后的话", NOW + timedelta(hours=1))])
-        known = facts.everything(opened.writer)
+        known = reading.everything(opened.writer)
     with memory(tmp_path) as opened:  # once is enough
-        assert facts.everything(opened.writer) == known
+        assert reading.everything(opened.writer) == known
         assert len(list(folder.glob("salvaged-*.jsonl"))) == 1
         assert forget.forget_mention(opened, "之后").turns == 1
     with memory(tmp_path) as opened:

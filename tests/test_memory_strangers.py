@@ -16,8 +16,9 @@ from typing import Any, Literal
 import pytest
 from memory_kit import NOW, memory, turn
 
-from xiaozhi_persona.memory import diary, facts, schema, threads
-from xiaozhi_persona.memory.fact_types import SELF, Finding
+from xiaozhi_persona.memory import diary, schema, threads
+from xiaozhi_persona.memory.facts import writing
+from xiaozhi_persona.memory.facts.kinds import SELF, Finding
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
 from xiaozhi_persona.memory.spoken import Command
 from xiaozhi_persona.memory.store import FILE, owner_folder
@@ -145,7 +146,7 @@ def test_only_memories_that_hold_nothing_are_swept(tmp_path: Path) -> None:
     with memory(tmp_path, "turn") as store:
         store.append([turn("一句")])
     with memory(tmp_path, "fact") as store, store.transaction() as db:
-        facts.keep(db, Finding(SELF, "过敏", "花生"), 0, "")
+        writing.keep(db, Finding(SELF, "过敏", "花生"), 0, "")
     with memory(tmp_path, "off the record") as store:
         store.set_off_record(True)
     with memory(tmp_path, "waiting") as store:

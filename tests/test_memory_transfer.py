@@ -13,7 +13,8 @@ from memory_kit import NOW, ask, conversation, memory, turn
 from test_memory_store import ODD_TEXTS
 
 from xiaozhi_persona.errors import PersonaError
-from xiaozhi_persona.memory import diary, facts
+from xiaozhi_persona.memory import diary
+from xiaozhi_persona.memory.facts import reading, writing
 from xiaozhi_persona.memory.importers import import_yaml
 from xiaozhi_persona.memory.store import OwnerStore
 from xiaozhi_persona.memory.transfer import export_lines, import_lines
@@ -48,11 +49,11 @@ def test_the_facts_of_two_memories_keep_their_histories_when_they_are_put_togeth
     with memory(tmp_path, "乙") as store:
         conversation(store, ("2024-05-01 10:00", "我叫小明", ""), ("2025-05-01 10:00", "我改名叫小鸣", ""))
         assert take_in(store, lines) == 4
-        told = {fact.value: fact for fact in facts.everything(store.writer)}
+        told = {fact.value: fact for fact in reading.everything(store.writer)}
         with store.transaction() as db:
-            facts.delete(db, [told["上海"].id])
-            facts.delete(db, [told["小鸣"].id])
-        assert {fact.value for fact in facts.current(store.writer, diary.to_ms(NOW))} == {"北京", "小明"}
+            writing.delete(db, [told["上海"].id])
+            writing.delete(db, [told["小鸣"].id])
+        assert {fact.value for fact in reading.current(store.writer, diary.to_ms(NOW))} == {"北京", "小明"}
 
 
 def test_a_memory_without_facts_comes_back_without_facts(tmp_path: Path) -> None:
@@ -61,7 +62,7 @@ def test_a_memory_without_facts_comes_back_without_facts(tmp_path: Path) -> None
         lines = list(export_lines(store.reader))
     with memory(tmp_path, "乙") as store:
         assert take_in(store, lines) == 2
-        assert facts.everything(store.writer) == []
+        assert reading.everything(store.writer) == []
         assert list(export_lines(store.reader)) == lines
 
 
@@ -92,7 +93,7 @@ def test_plain_lines_keep_their_ids_and_tell_their_facts(tmp_path: Path) -> None
         entries = list(diary.everything(store.reader))
         assert [entry.id for entry in entries[:2]] == ["1", "2"]
         assert entries[1].text == "\ufffd记住了"
-        assert [(fact.subject, fact.value, fact.source) for fact in facts.everything(store.writer)] == [
+        assert [(fact.subject, fact.value, fact.source) for fact in reading.everything(store.writer)] == [
             ("小红", "花生", "1")
         ]
 
@@ -117,7 +118,7 @@ def test_a_wrong_line_is_named_and_what_came_before_it_is_not_half_written(tmp_p
     with memory(tmp_path) as store:
         with pytest.raises(PersonaError, match="第 2 行"):
             take_in(store, ['{"id":"a","at":"2025-01-01","who":"user","text":"x"}', line])
-        assert not facts.everything(store.writer)
+        assert not reading.everything(store.writer)
         store.append([turn("之后还能写")])
 
 
@@ -219,8 +220,8 @@ def test_a_damaged_import_is_repaired_by_the_right_file(
         assert [
             json.loads(line) for line in export_lines(store.reader) if "fact" not in json.loads(line)
         ] == [json.loads(line) for line in right if "fact" not in json.loads(line)]
-        assert [fact.value for fact in facts.current(store.writer, diary.to_ms(NOW))] == ["上海"]
-        assert sorted(fact.value for fact in facts.everything(store.writer)) == ["上海", "北京"]
+        assert [fact.value for fact in reading.current(store.writer, diary.to_ms(NOW))] == ["上海"]
+        assert sorted(fact.value for fact in reading.everything(store.writer)) == ["上海", "北京"]
         assert "上海" in ask(store, "我住在哪").text and "北京" in ask(store, "去年三月说过什么").text
         assert list(import_lines(store, right, "test.jsonl"))[-1].repaired == 0
 
@@ -230,7 +231,7 @@ def test_a_turn_that_tells_its_facts_anew_forgets_what_the_damaged_one_told(tmp_
     with memory(tmp_path, "甲") as store:
         take_in(store, [right.replace("北京", "\ufffd\ufffd")])
         assert list(import_lines(store, [right], "test.jsonl"))[-1].repaired == 1
-        assert [fact.value for fact in facts.everything(store.writer)] == ["北京"]
+        assert [fact.value for fact in reading.everything(store.writer)] == ["北京"]
 
 
 def test_what_is_not_damaged_is_not_replaced_and_damage_in_the_file_is_counted(tmp_path: Path) -> None:

@@ -5,7 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
 
+from xiaozhi_persona.memory.facts.kinds import (
+    AGE,
+    ALLERGY,
+    BIRTHDAY,
+    CALLED,
+    DISLIKES,
+    HOME,
+    LIKES,
+    NAME,
+    SELF,
+)
+from xiaozhi_persona.memory.facts.rules import find_facts
 from xiaozhi_persona.memory.patterns import Words, pattern
 from xiaozhi_persona.providers.llm.offline_recall import Statement
 
@@ -22,6 +36,8 @@ class Fact:
     """How it is taken back; the last word about a value holds."""
     many: bool = False
     """Whether several values can hold at the same time."""
+    kinds: frozenset[str] = frozenset()
+    """What the memory calls it."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +58,22 @@ def said_back(found: Sequence[Known], english: bool = False) -> str:
 
 def told_in(statement: Statement, fact: Fact) -> Iterator[Known]:
     """Yield the facts of one kind in a statement."""
+    agreed = _found(statement.text)
     for words in fact.tells:
-        for match in words.finditer(statement.text):
+        for match in words.finditer(statement.text) if not agreed.isdisjoint(fact.kinds) else ():
             if not any(denial.search(match[0]) for denial in fact.denies):
                 for value in _values(fact, match):
                     yield Known(fact, value, _kind(match), statement)
+
+
+@lru_cache(maxsize=64)
+def _found(text: str) -> frozenset[str]:
+    """Return which kinds of facts the memory's rules find in a text: where they are not sure, neither are we."""
+    return frozenset(
+        finding.attribute if finding.subject == SELF else f"{finding.attribute} of others"
+        for finding in find_facts(text, _ANY_DAY)
+        if finding.tense == "is"
+    )
 
 
 def known(fact: Fact, said: Sequence[Statement], kind: str = "") -> list[Known]:
@@ -94,6 +121,7 @@ def _kind(match: re.Match[str]) -> str:
     return groups.get("kind") or groups.get("kind2") or ""
 
 
+_ANY_DAY = datetime(2000, 1, 1)  # none of these facts depends on it
 _BETWEEN = pattern(r"(?<=.)(?:和|跟|以及|还有|、| and )(?=.)")
 _AFTER = Words("了|的|这里|那边|都|也|很|会|严重")
 # A value ends at punctuation, is no question, and is no person but a name.
@@ -119,12 +147,19 @@ def _fact(
     says_en: str,
     denies: tuple[str, ...] = (),
     many: bool = False,
+    kinds: tuple[str, ...] = (),
 ) -> Fact:
     def compiled(words: str) -> re.Pattern[str]:
         return pattern(words, re.IGNORECASE)
 
     return Fact(
-        tuple(map(compiled, tells)), compiled(asks), says, says_en, tuple(map(compiled, denies)), many
+        tuple(map(compiled, tells)),
+        compiled(asks),
+        says,
+        says_en,
+        tuple(map(compiled, denies)),
+        many,
+        frozenset(kinds),
     )
 
 
@@ -138,6 +173,7 @@ FACTS: Sequence[Fact] = (
         r"我(?:是)?(?:叫什么|叫啥|是谁)|我的名字(?:[是叫](?:什么|啥)|你?还?记得|$)|what(?:'s| is) my name|who am i",
         "你叫{value}",
         "your name is {value}",
+        kinds=(NAME, CALLED),
     ),
     _fact(
         (
@@ -148,6 +184,7 @@ FACTS: Sequence[Fact] = (
         r"我(?:们)?家?的?(?P<kind>[^，。我的]{1,6}?)(?:叫什么|叫啥|的?名字(?:[是叫](?:什么|啥)|你?还?记得|吗|呢|$))|what(?:'s| is) my (?P<kind2>[a-z]+)'?s? (?:name|called)",
         "你的{kind}叫{value}",
         "your {kind} is called {value}",
+        kinds=(f"{NAME} of others",),
     ),
     _fact(
         (rf"(?:我|^|[，,])(?:们|从小|一直|也|还)*对{_BRIEF}过敏", rf"\bi(?:'m| am) allergic to {_WORDS}"),
@@ -159,6 +196,7 @@ FACTS: Sequence[Fact] = (
             rf"\bi(?:'m| am) not allergic to {_WORDS}",
         ),
         many=True,
+        kinds=(ALLERGY,),
     ),
     _fact(
         (
@@ -168,6 +206,7 @@ FACTS: Sequence[Fact] = (
         r"我(?:们)?家?(?:现在)?(?:是)?(?:住|搬|家)(?:在|到|去)?了?(?:哪|什么地方)|我的?家在哪|where do i live",
         "你住在{value}",
         "you live in {value}",
+        kinds=(HOME,),
     ),
     _fact(
         _LIKED,
@@ -176,6 +215,7 @@ FACTS: Sequence[Fact] = (
         "you like {value}",
         _DISLIKED,
         many=True,
+        kinds=(LIKES,),
     ),
     _fact(
         _DISLIKED,
@@ -184,6 +224,7 @@ FACTS: Sequence[Fact] = (
         "you do not like {value}",
         _LIKED,
         many=True,
+        kinds=(DISLIKES,),
     ),
     _fact(
         (
@@ -193,6 +234,7 @@ FACTS: Sequence[Fact] = (
         r"我的?生日(?:是|在)?(?:哪|什么时候|几)|when is my birthday",
         "你的生日是{value}",
         "your birthday is {value}",
+        kinds=(BIRTHDAY,),
     ),
     _fact(
         (
@@ -202,5 +244,6 @@ FACTS: Sequence[Fact] = (
         r"我(?:今年|现在)?(?:是)?(?:几岁|多大|多少岁)|how old am i",
         "你{value}",
         "you are {value}",
+        kinds=(AGE,),
     ),
 )

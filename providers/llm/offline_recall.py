@@ -154,6 +154,9 @@ _STAMP = re.compile(
     r"[\])）】]?[ \t:：，,]*"
 )
 _SPEAKER = re.compile(r"^(?P<who>[^\s：:，。]{1,12})\s*[：:]\s*(?P<text>.+)$")
+# What our own memory says behind a sentence: that it is over, or which part of it.
+_NOTE = re.compile(r"（(?P<over>(?:是以前的事|说错了|用户改口说|其中)[^（）]{0,200})）$")
+_OVER = re.compile("其中“([^”]{1,40})”")
 _OF_USER = re.compile("^(?:用户|主人|对方)")
 _USER = ("用户", "我", "主人", "user", "human")
 _NOT_USER = ("助手", "你", "小智", "assistant", "ai", "bot", "system")
@@ -186,15 +189,22 @@ def _memory_lines(system: str) -> list[Statement]:
         if not rest:
             heading = said or heading
             continue
+        note = _NOTE.search(rest)
+        if note:
+            rest = rest[: note.start()]
+            if note["over"].startswith(("是以前的事", "说错了")):
+                continue
+            for over in _OVER.findall(note["over"]):
+                rest = rest.replace(over, "…")
         speaker = _SPEAKER.match(rest)
         if not speaker:
             text = _OF_USER.sub("我", rest)
         elif speaker["who"].lower() in _NOT_USER or speaker["who"] == role:
             continue
-        elif speaker["who"].lower() in _USER or said:
+        elif speaker["who"].lower() in _USER or (said and not _OF_USER.match(speaker["who"])):
             text = speaker["text"]
         else:
-            who = speaker["who"]
+            who = _OF_USER.sub("", speaker["who"]).removeprefix("的")
             sentence = next((s for p, s in _FACT_LABELS if p.fullmatch(who)), "我的" + who + "叫{}")
             text = sentence.format(speaker["text"])
         found.append(Statement(text[:LONGEST_CHARACTERS].strip('“”" '), said))

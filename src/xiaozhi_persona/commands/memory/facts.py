@@ -14,7 +14,8 @@ from xiaozhi_persona.commands.memory.common import now_option, opened, owner_opt
 from xiaozhi_persona.commands.tables import print_table
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.memory import diary, facts
+from xiaozhi_persona.memory import diary
+from xiaozhi_persona.memory.facts import kinds, reading, writing
 from xiaozhi_persona.memory.forget import forget_facts, scrub
 
 
@@ -42,7 +43,7 @@ def command(
     with opened(settings, owner, "change" if correct or deleted else "read") as store:
         if correct:
             with store.transaction() as db:
-                found = correct[0].isdecimal() and facts.correct(
+                found = correct[0].isdecimal() and writing.correct(
                     db, int(correct[0]), correct[1], diary.to_ms(now)
                 )
             if not found:
@@ -52,7 +53,9 @@ def command(
                 raise SettingsError(tr("没有编号 {value}。用 memory facts 看看有哪些。", value=deleted[0]))
             scrub(store)
         known = (
-            facts.everything(store.writer) if everything else facts.current(store.writer, diary.to_ms(now))
+            reading.everything(store.writer)
+            if everything
+            else reading.current(store.writer, diary.to_ms(now))
         )
     if as_json:
         for fact in known:
@@ -84,12 +87,12 @@ def command(
     )
 
 
-def _json(fact: facts.Fact, now: datetime) -> dict[str, Any]:
+def _json(fact: kinds.Fact, now: datetime) -> dict[str, Any]:
     data = asdict(fact)
     offset = (now.utcoffset() or timedelta()) // timedelta(minutes=1)
     for key in ("valid_from_ms", "valid_to_ms"):
         value = data.pop(key)
-        known = value is not None and not (key == "valid_from_ms" and value == facts.UNKNOWN_MS)
+        known = value is not None and not (key == "valid_from_ms" and value == writing.UNKNOWN_MS)
         data[key[:-3]] = diary.from_local_ms(value + offset * 60_000).isoformat() if known else None
     for key in ("starts_ms", "ends_ms"):
         value = data.pop(key)

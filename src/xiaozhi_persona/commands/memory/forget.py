@@ -11,7 +11,8 @@ from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.memory.common import now_option, opened, owner_of, owner_option, read_time
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.memory import diary, facts
+from xiaozhi_persona.memory import diary
+from xiaozhi_persona.memory.facts import reading
 from xiaozhi_persona.memory.forget import (
     Forgotten,
     Marked,
@@ -118,5 +119,5 @@ def _marked(
 def _counts(store: OwnerStore, marked: Marked | None) -> tuple[int, int]:
     """Return how many turns and facts, at most, would be forgotten; None stands for all."""
     if marked is None:
-        return diary.count(store.writer), len(facts.everything(store.writer))
+        return diary.count(store.writer), len(reading.everything(store.writer))
     return len(set(marked.seqs)), len({*marked.fact_ids, *told_by(store.writer, marked.seqs)})

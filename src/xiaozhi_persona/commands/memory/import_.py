@@ -12,7 +12,8 @@ from xiaozhi_persona.commands.memory.common import devices_of, opened, owner_opt
 from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.memory import diary, facts
+from xiaozhi_persona.memory import diary
+from xiaozhi_persona.memory.facts import reading
 from xiaozhi_persona.memory.importers import import_yaml
 from xiaozhi_persona.memory.store import OwnerStore
 from xiaozhi_persona.memory.transfer import Imported, import_lines
@@ -68,7 +69,7 @@ def command(file: Path, owner: str | None, config: Path | None, as_json: bool, d
 
 def _counts(store: OwnerStore) -> tuple[int, int]:
     """Return how many turns and facts there are."""
-    return diary.count(store.writer), len(facts.everything(store.writer))
+    return diary.count(store.writer), len(reading.everything(store.writer))
 
 
 def _files(path: Path) -> list[Path]:

@@ -10,8 +10,9 @@ import click
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.memory.common import opened, owner_option
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.memory import diary, facts, text_index
+from xiaozhi_persona.memory import diary, text_index
 from xiaozhi_persona.memory.diary import DAY_MS
+from xiaozhi_persona.memory.facts import reading
 
 _PLOT_DAYS = 60
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -26,7 +27,7 @@ def command(owner: str | None, config: Path | None, as_json: bool, debug: bool) 
     with opened(settings, owner) as store:
         db = store.writer
         days = dict(db.execute("select day, turns from day order by day").fetchall())
-        known = facts.everything(db)
+        known = reading.everything(db)
         sizes, problems = store.sizes(), store.check()
         data = {
             "owner": store.owner_id,

@@ -6,9 +6,9 @@ import re
 import sqlite3
 from collections.abc import Sequence
 
-from xiaozhi_persona.memory import facts
-from xiaozhi_persona.memory.fact_questions import Asked
-from xiaozhi_persona.memory.fact_types import APPOINTMENT, KIN, NOTE, OTHERS, PETS, PROFILE, SELF, Fact
+from xiaozhi_persona.memory.facts import reading
+from xiaozhi_persona.memory.facts.kinds import APPOINTMENT, KIN, NOTE, OTHERS, PETS, PROFILE, SELF, Fact
+from xiaozhi_persona.memory.facts.questions import Asked
 from xiaozhi_persona.memory.words import Term
 
 _MIN_NOTE_COVERAGE = 0.3
@@ -25,12 +25,12 @@ def facts_of(db: sqlite3.Connection, asked: Asked, start_ms: int, end_ms: int) -
     found: list[Fact] = []
     if asked.subjects:
         for subject in asked.subjects:
-            found += facts.find(db, subject, attributes, start_ms, end_ms)
+            found += reading.find(db, subject, attributes, start_ms, end_ms)
         if not found:  # 我养的猫叫什么: a cat without a name is only a fact of the owner
-            own = _own(facts.find(db, "", [], start_ms, end_ms))
+            own = _own(reading.find(db, "", [], start_ms, end_ms))
             found = [fact for fact in own if any(subject in fact.value for subject in asked.subjects)]
     elif attributes:
-        found = _own(facts.find(db, "", attributes, start_ms, end_ms))
+        found = _own(reading.find(db, "", attributes, start_ms, end_ms))
     found = [
         fact for fact in found if fact.valid_to_ms != fact.valid_from_ms
     ]  # what was corrected never held
@@ -41,11 +41,11 @@ def facts_named(
     db: sqlite3.Connection, question: str, asked: Asked | None, start_ms: int, end_ms: int
 ) -> list[Fact]:
     """Return the facts whose value stands in the question, and what it asks for of whoever has that name."""
-    named = facts.mentioned(db, question, end_ms)
+    named = reading.mentioned(db, question, end_ms)
     found = list(named)
     for fact in named:  # 咪咪 is the name of the 猫: what else is known of it?
         if fact.subject != SELF and asked:
-            found += facts.find(db, fact.subject, asked.attributes, start_ms, end_ms)
+            found += reading.find(db, fact.subject, asked.attributes, start_ms, end_ms)
     return found
 
 
@@ -53,7 +53,7 @@ def notes(db: sqlite3.Connection, terms: Sequence[Term], now_ms: int) -> list[Fa
     """Return the notes that hold the words, those with the most first."""
     total = sum(term.weight for term in terms)
     found = []
-    for fact in facts.find(db, SELF, [NOTE, PROFILE], now_ms, now_ms) if total else ():
+    for fact in reading.find(db, SELF, [NOTE, PROFILE], now_ms, now_ms) if total else ():
         matched = sum(term.weight for term in terms if term.text in fact.match_text)
         if matched / total >= _MIN_NOTE_COVERAGE:
             found.append((matched, fact))

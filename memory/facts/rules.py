@@ -10,13 +10,13 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 
-from xiaozhi_persona.memory import fact_rules_life, fact_rules_person, fact_rules_tastes
 from xiaozhi_persona.memory.appointments import find_appointment
-from xiaozhi_persona.memory.english_facts import find_english
-from xiaozhi_persona.memory.fact_patterns import (
+from xiaozhi_persona.memory.facts import rules_life, rules_person, rules_tastes
+from xiaozhi_persona.memory.facts.clauses import (
     ASKED_BACK,
     CLAUSE,
     CONDITION,
+    FOUND_OUT,
     LEAD,
     OF_ONESELF,
     ONE_TIME,
@@ -27,20 +27,22 @@ from xiaozhi_persona.memory.fact_patterns import (
     SUBJECT,
     SUPPOSED,
     TAIL,
+    TAKEN_BACK,
 )
-from xiaozhi_persona.memory.fact_types import (
-    FAMILY,
+from xiaozhi_persona.memory.facts.english import find_english
+from xiaozhi_persona.memory.facts.japanese import find_japanese
+from xiaozhi_persona.memory.facts.kinds import (
     HOME,
     JOB,
-    KIN,
-    PET,
-    PETS,
     SCHOOL,
     SELF,
     WORKPLACE,
     Finding,
+    is_single,
     subject_of,
 )
+from xiaozhi_persona.memory.facts.rules_life import passed_away
+from xiaozhi_persona.memory.facts.subjects import Speaking
 from xiaozhi_persona.memory.patterns import pattern
 
 MAX_CHARS = 600
@@ -49,20 +51,27 @@ _MAX_CLAUSE_CHARS = 60
 _SENTENCE_ENDS = frozenset("。！!？?；;\n")
 
 _ENGLISH_STOP = re.compile(r"(?<=[A-Za-z]{3})\.(?:\s+|$)")
-_JOINING = re.compile("(?<=[^，。\\s])(?=但是|可是|而且|因为|所以)")
-_OWN = ("我", "俺", "你")
-_ANOTHER = re.compile("[^我它他她]{1,6}?(?:是|在|有|叫|住|说|喜欢|也|对)|[你他她它]|我们|大家")
-"""Begins a clause about somebody else than the clause before."""
-_SUBJECT = re.compile(SUBJECT)
+_JOINING = re.compile("(?<=[^，。\\s])(?=但是|可是|而且|因为|所以|又搬|后来|不过我)")
+_LISTED = pattern(
+    "(?:(?<=喜欢)|(?<=热爱)|(?<=爱[吃喝看听玩]))(?P<a>[^，。、的]{1,8}的[^，。、]{1,6})，(?P<b>[^，。、我]{1,6}(?:和|以及|还有|、)[^，。、我]{1,6})(?=[。！!~]|$)"
+)
+_BUT_NOT = pattern("(?P<so>我.{2,40}?)而?不是(?P<not>.{1,20})")
 _NOT_SO = re.compile(rf"(?P<who>{SUBJECT})不是(?P<rest>.+)")
 _PAST = re.compile(f".*(?:{PAST})(?!就|一直|到现在|以来)", re.DOTALL)
 _BEGAN = re.compile("搬|开始|婚|辞职|退休")
 _THEN = re.compile(f".*(?:{ONE_TIME})", re.DOTALL)
 _BEGAN_THEN = re.compile("搬|移居|定居|换|开始|起|成为|[当做到]了")
-_OTHER_SUBJECT = re.compile("[它他她]")
-_ITS = re.compile("^[它她他](?:的)?")
-_IS = re.compile("^就?是")
-_KINDS = {PET: pattern(PETS), FAMILY: pattern(KIN)}
+_BEGINNINGS = frozenset("我俺本给帮叫喊称你以可就都要")
+"""With one of these begins whatever a rule matches."""
+_PAUSE = re.compile("(?<=[\u4e00-\u9fff]) +(?=[\u4e00-\u9fff])")
+_TAKEN_BACK_LATER = pattern(
+    "(?:(?:我|刚才|那)*(?:都|只|就|是|跟你|和你)*(?:逗你(?:玩)?|骗你|开(?:个|的)?玩笑|说着玩|闹着玩|说笑)(?:的|呢|啦|而已|哈)+了?"
+    "|我(?:刚才)?(?:是|都是|就是)?(?:瞎说|胡说|乱说|瞎编|编)的?|(?:i(?:'m| was| am) )?(?:just |only )(?:kidding|joking)|jk)[。！!～~.]*",
+    re.IGNORECASE,
+)
+"""Of the turn before; 骗人 and 开玩笑吧 are said to whoever answered."""
+_LAUGHTER = re.compile("^[哈嘻呵嘿]{1,10}[，,。！!～~ ]+")
+_IS = re.compile("^(?P<who>我的?[^是]{0,4}?)就?是")
 _STATES = frozenset({HOME, WORKPLACE, SCHOOL, JOB})
 """What 去年 says of these was so last year, and is not said of now; 去年养了一只猫 still holds."""
 
@@ -74,26 +83,60 @@ def find_facts(text: str, at: datetime, speaker: str = "") -> list[Finding]:
     """
     findings: list[Finding] = []
     sentence = 0  # how many there were before this sentence
-    subject = ""  # of the clause before: what follows may leave it out
+    before = 0  # and before the sentence before
     not_ours = False  # until the sentence ends: somebody else speaks, or it is only supposed
+    speaking = Speaking()
     text = _ENGLISH_STOP.sub("。", QUOTATION.sub(_unquoted, text[:MAX_CHARS]))
-    for said, mark in CLAUSE.findall(_JOINING.sub("，", text)):
-        raw = LEAD.sub("", said.strip())
+    for said, mark in CLAUSE.findall(
+        _LISTED.sub(r"\g<a>、\g<b>", _JOINING.sub("，", _PAUSE.sub("，", text)))
+    ):
+        raw = FOUND_OUT.sub("", LEAD.sub("", said.strip()))
         clause = raw.rstrip(TAIL).strip()
         if CONDITION.search(clause) or OTHERS_WORDS.search(clause):
             not_ours = True
         if ASKED_BACK.fullmatch(raw):
             del findings[sentence:]
+        if TAKEN_BACK.fullmatch(clause):
+            del findings[sentence if len(findings) > sentence else before :]
+            speaking.nobody()
+            continue
         asks = mark in ("?", "？") or QUESTION.search(raw) or QUESTION.search(clause)
         if not_ours or asks or SUPPOSED.search(clause):
-            subject = ""
+            speaking.nobody()
         elif clause and len(clause) <= _MAX_CLAUSE_CHARS:
-            found = _in_clause(clause, subject) or find_appointment(clause, at) or find_english(clause)
-            subject = _carried(found, clause, subject)
+            found = (
+                _in_clause(clause, speaking)
+                or passed_away(clause)
+                or find_japanese(clause)
+                or ([] if speaking.of_another(clause) else find_appointment(clause, at))
+                or find_english(clause)
+            )
+            speaking.heard(clause, found)
             findings += found
         if mark in _SENTENCE_ENDS:
-            not_ours, sentence = False, len(findings)
-    return [_as_spoken(finding, speaker) for finding in findings]
+            not_ours, before, sentence = False, sentence, len(findings)
+            speaking.end_sentence()
+    return [_as_spoken(finding, speaker) for finding in _last_of_each(findings)]
+
+
+def takes_back(text: str) -> bool:
+    """Whether a whole text makes a joke of what was said before it."""
+    return bool(_TAKEN_BACK_LATER.fullmatch(_LAUGHTER.sub("", text.strip()[:40])))
+
+
+def _last_of_each(findings: list[Finding]) -> list[Finding]:
+    """Let of what has one value at a time only the last hold: what came before it in one text is over."""
+    last = {
+        (finding.subject, finding.attribute): place
+        for place, finding in enumerate(findings)
+        if finding.tense == "is" and is_single(finding.subject, finding.attribute)
+    }
+    return [
+        replace(finding, tense="was")
+        if finding.tense == "is" and last.get((finding.subject, finding.attribute), place) != place
+        else finding
+        for place, finding in enumerate(findings)
+    ]
 
 
 def _unquoted(quotation: re.Match[str]) -> str:
@@ -105,11 +148,11 @@ def _as_spoken(finding: Finding, speaker: str) -> Finding:
     return replace(finding, subject=speaker) if speaker and finding.subject == SELF else finding
 
 
-def _in_clause(clause: str, subject: str) -> list[Finding]:
+def _in_clause(clause: str, speaking: Speaking) -> list[Finding]:
+    whole = speaking.completed(clause)
     texts = [clause]
-    if subject and not clause.startswith(_OWN) and not (subject == "我" and _OTHER_SUBJECT.match(clause)):
-        rest = _ITS.sub("", clause)
-        texts += [subject + rest, subject + _IS.sub("", rest)]
+    if whole:
+        texts += dict.fromkeys((whole, _IS.sub(r"\g<who>", whole)))
     for text in texts:
         if found := _by_rule(text):
             return found
@@ -117,11 +160,16 @@ def _in_clause(clause: str, subject: str) -> list[Finding]:
         if match:
             denied = _by_rule(match["who"] + match["rest"]) or _by_rule(f"{match['who']}是{match['rest']}")
             return [replace(finding, tense="not") for finding in denied if finding.tense == "is"]
+        match = _BUT_NOT.fullmatch(text) if "不是" in text else None
+        if match and (found := _by_rule(match["so"])):
+            return found
     return []
 
 
 def _by_rule(text: str) -> list[Finding]:
-    for clause, rule in chain(fact_rules_person.RULES, fact_rules_tastes.RULES, fact_rules_life.RULES):
+    if text[:1] not in _BEGINNINGS:
+        return []
+    for clause, rule in chain(rules_person.RULES, rules_tastes.RULES, rules_life.RULES):
         match = clause.fullmatch(text)
         if match:
             other = match.groupdict().get("other")
@@ -147,19 +195,3 @@ def _is_over(attribute: str, around: str) -> bool:
         return True
     then = _THEN.match(around) if attribute in _STATES else None
     return then is not None and not _BEGAN_THEN.search(around, then.end())
-
-
-def _carried(found: list[Finding], clause: str, subject: str) -> str:
-    """Return the subject that a clause without one would have after this clause."""
-    if not found:
-        own = _SUBJECT.match(clause)
-        if own and not clause.startswith("们", own.end()):
-            other = own["other"]
-            about_it = clause.startswith("的", own.end())  # 我弟弟的朋友 is neither of them
-            return "" if about_it else f"我的{subject_of(other)}" if other else "我"
-        return "" if _ANOTHER.match(clause) else subject
-    first = found[-1]
-    if first.attribute in _KINDS:
-        kinds = _KINDS[first.attribute].findall(first.value)
-        return f"我的{subject_of(kinds[-1])}" if kinds else "我"
-    return "我" if first.subject == SELF else f"我的{first.subject}"

@@ -8,19 +8,31 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from xiaozhi_persona.memory import diary
-from xiaozhi_persona.memory.corrections import (
+from xiaozhi_persona.memory.facts import reading
+from xiaozhi_persona.memory.facts.corrections import (
+    CONVERSATION_MS,
     TURNS_LOOKED_BACK,
     cut_at_correction,
     find_correction,
     stated_last,
 )
-from xiaozhi_persona.memory.fact_rules import MAX_CHARS, find_facts
-from xiaozhi_persona.memory.fact_types import OPPOSITES, Finding, is_single, match_key
-from xiaozhi_persona.memory.fact_types import Fact as Fact
-from xiaozhi_persona.text.measures import normalized
+from xiaozhi_persona.memory.facts.kinds import (
+    ANY,
+    BY_NAME,
+    FAMILY,
+    LASTING,
+    NAME,
+    PET,
+    SELF,
+    Finding,
+    is_single,
+    match_key,
+)
+from xiaozhi_persona.memory.facts.rules import MAX_CHARS, find_facts, takes_back
 
 RULE_CONFIDENCE = 0.9
 """Of a fact found by rules in the owner's own words."""
@@ -30,13 +42,14 @@ UNKNOWN_MS = 0
 """valid_from of a fact of which only its end is known."""
 _MUCH_SURER = 0.15  # a fact this much less certain does not end another one
 _MAX_VALUE_CHARS = 500
-_COLUMNS = "id, subject, attribute, value, valid_from_ms, valid_to_ms, source, confidence, pinned, starts_ms, ends_ms"
 
 
 def learn(db: sqlite3.Connection, turn: diary.Entry) -> int:
     """Keep the facts that a turn of the user tells, in the transaction that is open. Returns how many were new."""
     if turn.who != "user":
         return 0
+    if takes_back(turn.text):
+        return _take_back(db, turn)
     head, tail = cut_at_correction(turn.text[:MAX_CHARS])
     found = find_facts(head, turn.local, turn.speaker)
     new = 0
@@ -50,17 +63,34 @@ def learn(db: sqlite3.Connection, turn: diary.Entry) -> int:
         head, tail = "", head
     correction = find_correction(tail, found)
     if correction:
-        meant = stated_last(correction, turn, _before(db, turn, head), current(db, turn.at_ms))
+        meant = stated_last(correction, turn, _before(db, turn, head), reading.current(db, turn.at_ms))
         if meant:
             return new + _replace(db, *meant, turn.at_ms, source=turn.id, never_held=True)
     return new + sum(keep(db, finding, turn.at_ms, turn.id) for finding in found)
+
+
+def _take_back(db: sqlite3.Connection, joke: diary.Entry) -> int:
+    """Drop what the user's turn before told, which a turn makes a joke of. Returns how many facts these were."""
+    said = [entry for entry in _turns_before(db, joke, 3) if entry.who == "user"][-1:]
+    if not said or not 0 <= joke.at_ms - said[0].at_ms <= CONVERSATION_MS:
+        return 0
+    told = db.execute("select id from fact where source = ? order by id desc", (said[0].id,)).fetchall()
+    return delete(db, [row[0] for row in told])
 
 
 def _before(db: sqlite3.Connection, turn: diary.Entry, head: str) -> list[diary.Entry]:
     """Return what a correction may be of: the `head` of its own turn, else what was said before the turn."""
     if head:
         return [diary.Entry(turn.id, turn.who, head, turn.at_ms, turn.offset_min, turn.speaker)]
-    return [entry for entry in diary.latest(db, TURNS_LOOKED_BACK) if entry.id != turn.id]
+    return _turns_before(db, turn, TURNS_LOOKED_BACK - 1)
+
+
+def _turns_before(db: sqlite3.Connection, turn: diary.Entry, count: int) -> list[diary.Entry]:
+    """Return what was written before a turn, which is the last one unless it is read again, oldest first."""
+    if not turn.seq:
+        return [entry for entry in diary.latest(db, count + 1) if entry.id != turn.id]
+    found = diary.by_seq(db, range(max(1, turn.seq - count), turn.seq))
+    return [found[seq] for seq in sorted(found)]
 
 
 def keep(
@@ -75,10 +105,10 @@ def keep(
     """Keep a fact that was told at `at_ms`, in the transaction that is open. Returns whether anything changed."""
     if finding.tense == "not":
         return _end(db, finding, at_ms) > 0
-    key = _key(finding)
+    key = key_of(finding)
     if finding.tense == "was":
         return _was(db, finding, key, at_ms, source, confidence)
-    for attribute in OPPOSITES.get(finding.attribute, ()):
+    for attribute in BY_NAME[finding.attribute].ends if finding.attribute in BY_NAME else ():
         _end(db, Finding(finding.subject, attribute, finding.value, "not"), at_ms)
     single = is_single(finding.subject, finding.attribute)
     rows = db.execute(
@@ -126,8 +156,11 @@ def _was(
 
 def _end(db: sqlite3.Connection, finding: Finding, at_ms: int) -> int:
     """Close the facts of this value; of an appointment, those of its day. An empty value means any."""
+    if finding.attribute == ANY and finding.value:
+        finding = _of_whom_is_named(db, finding, at_ms)
+    of = "attribute = ?" if finding.attribute != ANY else f"? = '{ANY}' and attribute not in {LASTING}"
     rows = db.execute(
-        "select id, match_key, starts_ms, ends_ms from fact where subject = ? and attribute = ?"
+        f"select id, match_key, starts_ms, ends_ms from fact where subject = ? and {of}"
         " and valid_from_ms <= ? and (valid_to_ms is null or valid_to_ms > ?)",
         (finding.subject, finding.attribute, at_ms, at_ms),
     ).fetchall()
@@ -142,6 +175,19 @@ def _end(db: sqlite3.Connection, finding: Finding, at_ms: int) -> int:
     for row in rows:
         db.execute("update fact set valid_to_ms = ?, closed_by = null where id = ?", (at_ms, row[0]))
     return len(rows)
+
+
+def _of_whom_is_named(db: sqlite3.Connection, finding: Finding, at_ms: int) -> Finding:
+    """Return an end that is told by a name, 旺财去世了, as the end of whoever has it; it is no pet any more then."""
+    row = db.execute(
+        "select subject from fact where attribute = ? and value = ? and subject != ? and valid_to_ms is null",
+        (NAME, finding.subject, SELF),
+    ).fetchone()
+    if row is None:
+        return replace(finding, subject="", value="")  # nobody has that name: nothing ends
+    for kind in (PET, FAMILY):
+        _end(db, Finding(SELF, kind, row[0], "not"), at_ms)
+    return replace(finding, subject=row[0], value="")
 
 
 def _insert(
@@ -176,7 +222,8 @@ def _insert(
     return int(cursor.lastrowid or 0)
 
 
-def _key(finding: Finding) -> str:
+def key_of(finding: Finding) -> str:
+    """Return what a finding is compared by: its value, and when it begins."""
     key = match_key(finding.value)[:_MAX_VALUE_CHARS]
     return f"{key}@{diary.to_local_ms(finding.starts)}" if finding.starts else key
 
@@ -239,7 +286,7 @@ def begin_with(db: sqlite3.Connection, fact_id: int, turn: diary.Entry) -> bool:
         "select subject, attribute, match_key, valid_from_ms from fact where id = ?", (fact_id,)
     ).fetchone()
     for finding in find_facts(turn.text[:MAX_CHARS], turn.local, turn.speaker):
-        if finding.tense == "is" and (finding.subject, finding.attribute, _key(finding)) == known[:3]:
+        if finding.tense == "is" and (finding.subject, finding.attribute, key_of(finding)) == known[:3]:
             db.execute(
                 "update fact set value = ?, valid_from_ms = ?, source = ? where id = ?",
                 (finding.value[:_MAX_VALUE_CHARS], turn.at_ms, turn.id, fact_id),
@@ -283,79 +330,3 @@ def end_former(db: sqlite3.Connection) -> None:
                 "update fact set valid_to_ms = ?, closed_by = ? where id = ?",
                 [(after[1], after[0], row[0]) for row, after in zip(rows, rows[1:], strict=False)],
             )
-
-
-def current(db: sqlite3.Connection, at_ms: int) -> list[Fact]:
-    """Return the facts that hold at a time, the pinned and the newest first."""
-    rows = db.execute(
-        f"select {_COLUMNS} from fact where valid_from_ms <= ? and (valid_to_ms is null or valid_to_ms > ?)"
-        " order by pinned desc, valid_from_ms desc, id desc",
-        (at_ms, at_ms),
-    )
-    return [_fact(row) for row in rows]
-
-
-def everything(db: sqlite3.Connection) -> list[Fact]:
-    """Return all facts, also those that no longer hold, by subject and attribute, oldest first."""
-    rows = db.execute(f"select {_COLUMNS} from fact order by subject, attribute, valid_from_ms, id")
-    return [_fact(row) for row in rows]
-
-
-def find(
-    db: sqlite3.Connection, subject: str, attributes: Sequence[str], start_ms: int, end_ms: int
-) -> list[Fact]:
-    """Return what held at any time in [start_ms, end_ms] (UTC) of a subject; no attributes means all.
-
-    The subject "" means any, and then appointments are left out: see appointments().
-    """
-    where = ["valid_from_ms <= ?", "(valid_to_ms is null or valid_to_ms > ?)"]
-    values: list[str | int] = [end_ms, start_ms]
-    if subject:
-        where.append("subject = ?")
-        values.append(subject)
-    else:
-        where.append("starts_ms is null")
-    if attributes:
-        where.append(
-            "(" + " or ".join("attribute glob ?" if "*" in a else "attribute = ?" for a in attributes) + ")"
-        )
-        values += attributes
-    rows = db.execute(
-        f"select {_COLUMNS} from fact where {' and '.join(where)}"
-        " order by pinned desc, valid_from_ms desc, id desc limit 100",
-        values,
-    )
-    return [_fact(row) for row in rows]
-
-
-def appointments(db: sqlite3.Connection, start: datetime, end: datetime) -> list[Fact]:
-    """Return the appointments that overlap a local range, the earliest first."""
-    rows = db.execute(
-        f"select {_COLUMNS} from fact where starts_ms is not null and starts_ms < ? and ends_ms > ?"
-        " and valid_to_ms is null order by starts_ms, id limit 40",
-        (diary.to_local_ms(end), diary.to_local_ms(start)),
-    )
-    return [_fact(row) for row in rows]
-
-
-def mentioned(db: sqlite3.Connection, question: str, at_ms: int) -> list[Fact]:
-    """Return the names and short values of facts that stand in the question: 咪咪 of 咪咪几岁了."""
-    plain = "".join(normalized(question[:200]).split())
-    parts = sorted({plain[i : i + n] for n in (2, 3, 4, 5, 6) for i in range(len(plain) - n + 1)})[:900]
-    found: list[Fact] = []
-    for start in range(0, len(parts), 300):
-        part = parts[start : start + 300]
-        marks = ",".join("?" * len(part))
-        rows = db.execute(
-            f"select {_COLUMNS} from fact where match_key in ({marks}) and valid_from_ms <= ?"
-            " and (valid_to_ms is null or valid_to_ms > ?) limit 10",
-            [*part, at_ms, at_ms],
-        )
-        found += [_fact(row) for row in rows]
-    return found
-
-
-def _fact(row: Sequence[object]) -> Fact:
-    values = list(row)
-    values[8] = bool(values[8])
-    return Fact(*values)  # type: ignore[arg-type]

@@ -10,47 +10,30 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from xiaozhi_persona.memory.diary import Entry, from_local_ms
-from xiaozhi_persona.memory.fact_patterns import (
-    BAD_NAME,
-    BAD_PLACE,
-    CONDITION,
-    DATE,
-    JOBS,
-    QUESTION,
-    TAIL,
-    N,
-    things,
-)
-from xiaozhi_persona.memory.fact_rules import find_facts
-from xiaozhi_persona.memory.fact_types import (
-    AGE,
-    ALLERGY,
-    AVOIDS,
-    BIRTHDAY,
+from xiaozhi_persona.memory.facts.clauses import BAD_NAME, BAD_PLACE, CONDITION, QUESTION, TAIL, things
+from xiaozhi_persona.memory.facts.kinds import (
+    BY_NAME,
     CALLED,
-    DISLIKES,
-    FAMILY,
-    FRIEND,
+    DATE,
     HOME,
     HOMETOWN,
-    JOB,
+    JOBS,
     KIN,
-    LIKES,
+    KINDS,
     NAME,
-    PET,
     PETS,
     PLACES,
-    SCHOOL,
-    WORKPLACE,
     Fact,
     Finding,
+    N,
     match_key,
 )
+from xiaozhi_persona.memory.facts.rules import find_facts
 from xiaozhi_persona.memory.future_words import FutureRange, find_future
 from xiaozhi_persona.memory.patterns import pattern
 
 TURNS_LOOKED_BACK = 8
-_CONVERSATION_MS = 600_000
+CONVERSATION_MS = 600_000
 _MAX_CHARS = 60
 _WRONG = "(?:不+对|不不+(?![不对])|错了|(?:我|刚才|刚刚)*(?:说|讲|记|弄|搞)错了?|不是(?=[，,。 ]))"
 _OPENING = rf"(?:(?:{_WRONG}|哦|噢|啊|哎呀?|等等|等一下|抱歉|对不起|其实)[，,。！!\s]*)*"
@@ -80,17 +63,7 @@ _DATE_WORDS = pattern("[年月日号岁点]")
 _NUMERAL = pattern(N)
 _PLACE_ENDS = pattern("[市省区县镇乡村州岛湾港城路街巷里园国]$|[A-Za-z]$")
 _NAMES = pattern(r"[\u4e00-\u9fff·]{2,5}|[A-Za-z][A-Za-z .'-]{0,30}")
-_SHAPES = {
-    BIRTHDAY: pattern(DATE),
-    AGE: pattern(f"{N}{{1,3}}岁半?"),
-    JOB: pattern(rf"[\u4e00-\u9fff]{{0,6}}?(?:{JOBS})"),
-    PET: pattern(rf"[\u4e00-\u9fff]{{0,4}}(?:{PETS})"),
-    FAMILY: pattern(KIN),
-    "星座": pattern("..座"),
-    "血型": pattern("[ABOabo]{1,2}型?"),
-    "生肖": pattern("属?[鼠牛虎兔龙蛇马羊猴鸡狗猪]"),
-}
-_THINGS = frozenset({LIKES, DISLIKES, AVOIDS, ALLERGY, WORKPLACE, SCHOOL, "专业", "爱好"})
+_SHAPES = {kind.name: pattern(kind.shape) for kind in KINDS if kind.shape}
 
 
 @dataclass(frozen=True)
@@ -141,7 +114,7 @@ def stated_last(
     value is named, the user has just told it, or has just been told it: 你住在北京. When it is not, exactly one fact of
     the user's last two turns has to fit.
     """
-    before = [entry for entry in before if 0 <= turn.at_ms - entry.at_ms <= _CONVERSATION_MS]
+    before = [entry for entry in before if 0 <= turn.at_ms - entry.at_ms <= CONVERSATION_MS]
     stated = [entry for entry in before if entry.who == "user" and entry.speaker == turn.speaker][-2:]
     newest_first = sorted(known, key=lambda fact: (fact.valid_from_ms, fact.id), reverse=True)
     fitting = [
@@ -207,10 +180,12 @@ def _may_be(attribute: str, old: str, right: str, sure: bool) -> bool:
         return (is_place or sure or bool(_PLACE_ENDS.search(right))) and not BAD_PLACE.search(right)
     if is_place and not _KNOWN_PLACE.fullmatch(old):
         return False
-    if attribute in (NAME, CALLED, FRIEND):
+    if attribute in (NAME, CALLED):
         other = _KNOWN_BEING.fullmatch(right)
         return bool(_NAMES.fullmatch(right)) and not other and not BAD_NAME.search(right)
-    return (attribute in _THINGS or attribute.startswith("喜欢的")) and list(things(right)) == [right]
+    kind = BY_NAME.get(attribute)
+    is_thing = kind.is_thing if kind else attribute.startswith("喜欢的")
+    return is_thing and list(things(right)) == [right]
 
 
 def _appointment(fact: Fact, wrong: str, right: str, now: datetime) -> Finding | None:
