@@ -25,6 +25,7 @@ from figures import options, show
 from xiaozhi_persona.memory import diary, text_index
 from xiaozhi_persona.memory.recall import Draft, recall
 from xiaozhi_persona.memory.store import OwnerStore, owner_folder
+from xiaozhi_persona.memory.who_spoke import said_by
 from xiaozhi_persona.memory.words import query_terms
 from xiaozhi_persona.spine import Turn
 from xiaozhi_persona.text.measures import estimated_tokens
@@ -159,7 +160,7 @@ def opened(owner: str, entries: Sequence[diary.Entry]) -> Iterator[OwnerStore]:
 
 def search(store: OwnerStore, text: str) -> list[str]:
     """Return the ids of the turns that are found for a question, best first."""
-    hits = text_index.search(store.reader, query_terms(text), max(CUTS))
+    hits = text_index.search(store.reader, query_terms(text), max(CUTS), said_by=said_by(text))
     turns = diary.by_seq(store.reader, [hit.seq for hit in hits])
     return [turns[hit.seq].id for hit in hits]
 

@@ -14,7 +14,8 @@ from xiaozhi_persona.memory import diary, text_index
 from xiaozhi_persona.memory.recall import Draft, recall
 from xiaozhi_persona.memory.small_talk import is_small_talk
 from xiaozhi_persona.memory.store import OwnerStore
-from xiaozhi_persona.memory.words import finder, index_terms, query_terms
+from xiaozhi_persona.memory.who_spoke import said_by
+from xiaozhi_persona.memory.words import index_terms, places, query_terms
 from xiaozhi_persona.text.measures import estimated_tokens
 
 
@@ -129,9 +130,80 @@ def test_a_turn_is_found_by_the_words_of_its_neighbours(tmp_path: Path) -> None:
         )
         terms = query_terms("奶奶的生日礼物")
         near = [hit.seq for hit in text_index.search(store.reader, terms, 5)]
-        alone = [hit.seq for hit in text_index.search(store.reader, terms, 5, neighbour_weight=0)]
+        alone = [hit.seq for hit in text_index.search(store.reader, terms, 5, neighbours=False)]
     assert near[:2] == [1, 2]
     assert alone == [1]
+
+
+def test_what_is_said_two_turns_on_is_found_and_never_what_another_conversation_begins_with(
+    tmp_path: Path,
+) -> None:
+    with memory(tmp_path) as store:
+        conversation(store, ("2025-08-01 10:00", "奶奶快过生日了", "想好送什么了吗"))
+        store.append([turn("围巾吧", "2025-08-01 10:01"), turn("换个话头", "2025-08-01 12:00")])
+        store.append(
+            [turn(f"闲聊第{n}句", at("2025-08-02 10:00") + timedelta(hours=2 * n)) for n in range(9)]
+        )
+        found = [hit.seq for hit in text_index.search(store.reader, query_terms("奶奶的生日"), 5)]
+    assert found == [1, 2, 3]
+
+
+def test_english_words_are_found_in_other_forms_and_stop_words_find_nothing(tmp_path: Path) -> None:
+    with memory(tmp_path) as store:
+        store.append(
+            [
+                turn("I've been painting a sunrise", "2025-08-01 10:00"),
+                turn("my hobbies? Dying wool, mostly!", "2025-08-03 10:00"),
+                turn("what did you say about it", "2025-08-05 10:00"),
+            ]
+        )
+        days = (diary.to_local_ms(at("2025-08-01 00:00")), diary.to_local_ms(at("2025-08-06 00:00")))
+        for words, seqs in (
+            ("Did she paint sunrises?", [1]),
+            ("a hobby", [2]),
+            ("dyed", []),
+            ("you said it", []),
+        ):
+            terms = query_terms(words)
+            assert [hit.seq for hit in text_index.search(store.reader, terms, 5)] == seqs
+            read = text_index.rank(store.reader, terms, 5, days)
+            assert read is not None and [hit.seq for hit in read] == seqs
+
+
+def test_a_turn_is_found_by_who_said_it(tmp_path: Path) -> None:
+    with memory(tmp_path) as store:
+        store.append(
+            [
+                turn("我想去海边", "2025-08-01 10:00", speaker="小明"),
+                turn("我也想去海边", "2025-08-03 10:00", speaker="小红"),
+                turn("去海边要防晒", "2025-08-05 10:00", who="assistant"),
+            ]
+        )
+
+        def first(question: str) -> int:
+            hits = text_index.search(
+                store.reader, query_terms(question), 5, said_by=said_by(question), neighbours=False
+            )
+            return hits[0].seq
+
+        assert first("小明说过什么") == 1
+        assert first("小红想去的海边") == 2
+        assert first("小明想去的海边") == 1
+        assert first("去海边你建议我什么") == 3
+        assert first("我说海边怎么了") in (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("question", "who"),
+    [
+        ("你给我推荐过哪些书", "assistant"), ("你还记得我说过什么吗", "user"), ("你能告诉我我的猫叫什么吗", "user"),
+        ("What did you recommend to me?", "assistant"), ("Do you remember my dog?", "user"),
+        ("我们聊过什么", ""), ("what did we talk about", ""), ("你教过我哪些菜", "assistant"), ("", ""),
+    ],
+)  # fmt: skip
+def test_who_is_meant(question: str, who: str) -> None:
+    weights = {one: said_by(question)(one, "") for one in ("user", "assistant")}
+    assert {one for one, weight in weights.items() if weight > 1} == ({who} if who else set())
 
 
 def test_two_character_and_latin_words_are_found_whole(tmp_path: Path) -> None:
@@ -307,9 +379,8 @@ def test_a_turn_that_is_read_back_has_the_same_id() -> None:
 
 
 def test_a_latin_word_is_found_as_a_whole_and_beside_chinese() -> None:
-    holds = finder("cat")
-    assert all(map(holds, ["cat", "我的cat呢", "a cat!", "concat, cat", "_cat_", "猫cat"]))
-    assert not any(map(holds, ["concat", "cats", "cat5", "", "ca t", "écat"]))
+    texts = ["cat", "我的cat呢", "a cat!", "concat, cat", "_cat_", "猫cat", "two cats"]
+    assert places("cat", [*texts, "concat", "catty", "cat5", "", "ca t", "écat"]) == list(range(len(texts)))
 
 
 def test_it_never_raises_whatever_is_asked(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ ODD_TEXTS = [
 
 
 def found(store: OwnerStore, words: str) -> list[int]:
-    return [hit.seq for hit in text_index.search(store.reader, query_terms(words), 10, neighbour_weight=0)]
+    return [hit.seq for hit in text_index.search(store.reader, query_terms(words), 10, neighbours=False)]
 
 
 def test_a_turn_with_a_known_id_changes_nothing(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_indexes_are_made_anew_from_the_turns(tmp_path: Path) -> None:
     with memory(tmp_path) as store:
         conversation(store, ("2025-08-19 10:00", "我在看三体", "好看吗"))
         store.writer.execute("delete from day")
-        text_index.remove(store.writer, 1, "我在看三体")
+        text_index.remove(store.writer, 1, "我在看三体", "")
         assert found(store, "三体") == []
         assert store.rebuild() == 2
         assert found(store, "三体") == [1]
