@@ -35,9 +35,9 @@ MAX_READ = 600
 """How many turns `rank` is for: where there are more, `search` is faster."""
 _MAX_READ_CHARS = 40_000
 # Postings read for each word of a question. A word that occurs oftener says little: its newest turns stand for it.
-_MAX_POSTINGS = 3000
+_MAX_POSTINGS = 2000
 _MIN_POSTINGS = 250
-_CANDIDATES = 24
+_CANDIDATES = 20
 _ENOUGH = 30
 _NEVER_SAID = 0.6
 # The mean is in bytes of UTF-8: three for a Chinese character, about six for an English word.
@@ -47,7 +47,7 @@ _FALL = np.array([0.0, *NEIGHBOUR_WEIGHTS, 0.0])
 _BESIDE = np.array(
     [offset for offset in range(-len(NEIGHBOUR_WEIGHTS), len(NEIGHBOUR_WEIGHTS) + 1) if offset]
 )
-_SAID = "(speaker || ' ' || text)"  # what the index knows of a turn
+_SAID = "case when speaker = '' then text else speaker || ' ' || text end"  # what the index knows of a turn
 _BETWEEN = "\x1f"  # separates texts that are read as one
 # They are in no word, and without them most Chinese text is normal as it is: that is found out 50 times as fast.
 _FULL_WIDTH_MARKS = "，！？：；（）～…"
@@ -125,12 +125,12 @@ def search(
     if not any(len(word.turns) for word in words):
         return []
     weights = np.array([_weight(word.term, len(word.turns), word.span, top) for word in words])
-    candidates = _best(words, weights, max(_CANDIDATES, 2 * k), neighbours)
+    candidates = _best(words, weights, max(_CANDIDATES, k + 10), neighbours)
     turns, local, has, speakers = _read(db, words, candidates)
-    among = set(candidates.tolist())
-    asked = np.array([seq in among for seq in turns[0].tolist()], np.bool_)
+    # Those beside them as well: they may hold none of the words.
+    asked: NDArray[np.bool_] | bool = True
     if local_ms:
-        asked &= (local >= local_ms[0]) & (local < local_ms[1])
+        asked = (local >= local_ms[0]) & (local < local_ms[1])
     said = np.array([len(word.turns) > 0 for word in words])
     counts = np.array([said_by(*speaker) for speaker in speakers]) if said_by else 1.0
     return _ranked(turns, asked, has, said, weights, k, neighbours, counts)
@@ -219,14 +219,6 @@ def _best(
         falling = _FALL.take(turns[step:] - turns[:-step], mode="clip")
         scores[step:] += falling * own[:-step]
         scores[:-step] += falling * own[step:]
-    best = _highest(turns, scores, count)
-    # Turns without any of the words are found beside those with the most.
-    wordless = np.unique(turns[best[: count // 2], None] + _BESIDE)
-    at = turns.searchsorted(wordless[:, None] + _BESIDE)
-    known = turns.take(at, mode="clip") == wordless[:, None] + _BESIDE
-    beside = (own.take(at, mode="clip") * known) @ _FALL[np.abs(_BESIDE)]
-    new = turns.take(turns.searchsorted(wordless), mode="clip") != wordless
-    turns, scores = np.append(turns[best], wordless[new]), np.append(scores[best], beside[new])
     return turns[_highest(turns, scores, count)]
 
 
