@@ -101,10 +101,11 @@ def recall(
             db.rollback()
 
 
+_LAST_NIGHT = pattern("昨[天儿个]*晚|昨夜|last night|yesterday (?:evening|night)", re.IGNORECASE)
+_SMALL_HOURS = timedelta(hours=5)
 _LATELY = pattern(
     r"最近|近来|近期|近日|[这近][一些]?[段阵]|这些[天日]|\b(?:recently|lately|these days)\b", re.IGNORECASE
 )
-_LATEST = pattern(r"最近的?(?:那|这)?一?[次回]|\b(?:most recent|latest)\b", re.IGNORECASE)
 
 
 class _Search:
@@ -131,8 +132,6 @@ class _Search:
 
     def run(self) -> None:
         ranges = find_ranges(self._question, self._local)[:_MAX_RANGES]
-        if _LATEST.search(self._question):
-            ranges = []  # 最近一次: however long ago that is
         if ranges and _OF_THE_WORLD.search(self._question) and not is_about_us(self._question):
             return  # 今天天气怎么样: what was said today does not answer it
         ranges = ranges or find_conversation(self._db, self._question, self._now, self._skip)
@@ -244,11 +243,15 @@ class _Search:
         self._show_turns(part, turns, total, budget, terms)
 
     def _beyond(self, part: TimeRange, ranges: Sequence[TimeRange]) -> None:
-        """Add what was said outside of a range that tells only about when: of the day beside its part, as what was
-        eaten at noon may be told in the evening; and of the time before 最近, where nobody spoke of it since.
+        """Add what was said outside of a range that tells only about when: of the small hours after 昨晚; of the day
+        beside its part, as what was eaten at noon may be told in the evening; and of the time before 最近, where
+        nobody spoke of it since.
         """
+        terms = self._terms_beside(ranges) if part.granularity in ("part_of_day", "range") else []
         if part.granularity == "part_of_day":
-            terms = self._terms_beside(ranges)
+            if _LAST_NIGHT.match(part.text) and part.end.hour == 0:
+                late = diary.in_range(self._db, part.end, part.end + _SMALL_HOURS, _MAX_HITS)
+                self._show_others("过了零点说过：", late, terms)
             if not terms:
                 return
             start, end = (diary.to_local_ms(bound) for bound in _whole_days(part))
@@ -256,11 +259,10 @@ class _Search:
             best = self._best_then_spread(terms, start, end, total, _MAX_HITS)
             self._show_others("这一天别的时候说过：", best, terms)
         elif _LATELY.search(part.text):
-            terms = self._terms_beside(ranges)
             if not self._draft.turns:
                 turns = diary.latest(self._db, _MAX_HITS)
                 self._show_others("再早一些说过：", self._found(terms) if terms else turns, terms)
-            elif terms and not any(term.text in turn.text for term in terms for turn in self._draft.turns):
+            elif terms and not _any_holds(self._draft.turns, terms):
                 self._show_others("再早一些说过：", self._found(terms), terms)
 
     def _show_others(self, heading: str, turns: Iterable[Entry], terms: Sequence[Term]) -> None:
@@ -378,6 +380,11 @@ def _evenly(turns: Sequence[Entry]) -> list[Entry]:
     bits = max(1, (len(pairs) - 1).bit_length())
     order = sorted(range(len(pairs)), key=lambda place: int(f"{place:0{bits}b}"[::-1], 2))
     return [turn for place in order for turn in pairs[place]]
+
+
+def _any_holds(turns: Sequence[Entry], terms: Sequence[Term]) -> bool:
+    """Whether any of the turns holds one of the words; single characters do not count."""
+    return any(term.text in turn.text.lower() for term in terms if term.weight >= 1 for turn in turns)
 
 
 def _whole_days(part: TimeRange) -> tuple[datetime, datetime]:

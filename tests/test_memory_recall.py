@@ -140,6 +140,18 @@ def test_what_was_eaten_at_noon_may_be_told_in_the_evening(tmp_path: Path) -> No
     assert "羊肉粉" not in said, "this is asked of when it was said"
 
 
+def test_last_night_reaches_into_the_small_hours(tmp_path: Path) -> None:
+    with memory(tmp_path) as store:
+        conversation(
+            store, ("2025-08-19 22:00", "看了会儿书", "好"), ("2025-08-20 00:30", "还睡不着", "听听雨声")
+        )
+        store.append([turn("起床了", "2025-08-20 07:00")])
+        found = ask(store, "昨晚我们聊了什么")
+        assert [one.text for one in found.turns] == ["看了会儿书", "好", "还睡不着", "听听雨声"]
+        assert "还睡不着" in ask(store, "What did we talk about last night?").text
+        assert "还睡不着" not in ask(store, "8月19号晚上我们聊了什么").text
+
+
 def test_lately_goes_further_back_where_nothing_was_said_since(tmp_path: Path) -> None:
     with memory(tmp_path) as store:
         conversation(

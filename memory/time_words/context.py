@@ -29,6 +29,10 @@ def means_no_time(text: str, start: int, end: int, recurs: bool, works: bool) ->
         return True
     if _AFTER.match(text, end) or _is_spelt(text, start, end):
         return True
+    if _DENIED_AFTER.match(text, end) or (
+        _NOT.search(text, max(0, start - 6), start) and _BUT.match(text, end)
+    ):
+        return True
     before = text[max(0, start - 20) : start]
     if works and _is_title(text, before, start, end):
         return True
@@ -61,6 +65,9 @@ def is_planned_then(text: str, start: int, end: int) -> bool:
     return text[start - 1 : start] in _SAID_BEFORE and _PLANNED_AFTER.match(text, end) is not None
 
 
+_DENIED_AFTER = re.compile("じゃなく|ではなく")
+_NOT = re.compile("(?:不是|\\bnot (?:on )?)$")
+_BUT = re.compile(",? ?(?:而?是|but\\b)")
 _SAID_BEFORE = frozenset("说定讲写许")
 _PLANNED_AFTER = re.compile("(?:我们?)?(?:要|想|打算|准备|计划)")
 _TITLE_MARK = re.compile("[《〈『【]")

@@ -21,6 +21,7 @@ from xiaozhi_persona.memory.time_words.english_rules import (
     WORD,
 )
 from xiaozhi_persona.memory.time_words.lexicon import MAX_TOKENS, Token
+from xiaozhi_persona.memory.time_words.nth import nth_of_month
 from xiaozhi_persona.memory.time_words.phrase import Atom, Clock, midnight
 from xiaozhi_persona.memory.time_words.windows import ago, past
 
@@ -227,6 +228,16 @@ def _read_earlier(match: re.Match[str], now: datetime) -> Atoms | None:
     return (("window", past("these", unit, (1, 1), now)),)
 
 
+def _read_nth_of(match: re.Match[str], now: datetime) -> Atoms | None:
+    number = -1 if match["nt_n"] == "last" else ORDINALS.index(match["nt_n"]) + 1
+    what = match["nt_what"]
+    weekday = 5 if what == "weekend" else _weekday(match["nt_weekday"]) if match["nt_weekday"] else None
+    days = {"week": 7, "weekend": 2}.get(what, 1)
+    year = int(match["nt_year"]) if match["nt_year"] else None
+    part = nth_of_month(year, _month(match["nt_month"]), number, weekday, days, now)
+    return (("window", part),) if part else (("void", True),)
+
+
 def _read_days_ago(match: re.Match[str], now: datetime) -> Atoms | None:
     amount = _amount(match["da_n"])
     if amount is None or not 1 <= amount[0] <= 60:
@@ -313,6 +324,7 @@ _READERS: dict[str, Callable[[re.Match[str], datetime], Atoms | None]] = {
     ),
     "before_last": _read_before_last,
     "earlier": _read_earlier,
+    "nth_of": _read_nth_of,
     "week_before": lambda match, now: (("date", midnight(now) - timedelta(days=8)),),
     "days_ago": _read_days_ago,
     "same_day": _read_same_day,

@@ -118,6 +118,7 @@ RULES = {
     "before_yesterday": r"(?:the\s+)?day\s+before\s+yesterday(?:\s+(?P<by_part>morning|afternoon|evening|night))?",
     "before_last": rf"(?:the\s+)?(?P<bl_unit>night|evening|week|month|year|weekend|summer|winter|{_WD})\s+before\s+last\b|not\s+last\s+(?P<bl_not>week|month|year),?\s+but\s+the\s+(?:week|month|year|one)\s+before\b",
     "earlier": r"earlier\s+(?:today|this\s+(?P<er_unit>week|month|year))|so\s+far\s+today",
+    "nth_of": rf"the\s+(?P<nt_n>first|second|third|fourth|fifth|last)\s+(?:(?P<nt_weekday>{_WD})|(?P<nt_what>week(?:end)?|day))\s+(?:of|in)\s+(?P<nt_month>{_MON})\b(?:,?\s+(?P<nt_year>{_YEAR})\b)?",
     "week_before": r"yesterday\s+week\b",
     "days_ago": rf"(?P<da_n>{_N})\s+(?:(?P<da_weekday>{_WD})|weekend)s?\s+ago\b",
     "same_day": r"(?:on\s+)?(?:this|the\s+same)\s+(?:very\s+)?(?:day|date)\s+last\s+(?P<sd_unit>year|month)\b",
