@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from xiaozhi_persona.memory import diary, facts, text_index
-from xiaozhi_persona.memory.conversations import find_conversation
 from xiaozhi_persona.memory.diary import Entry
 from xiaozhi_persona.memory.fact_choice import facts_wanted, few_likes, told_what_no_longer_holds
 from xiaozhi_persona.memory.fact_questions import Asked, facts_asked
@@ -25,6 +24,7 @@ from xiaozhi_persona.memory.fact_types import APPOINTMENT, is_single
 from xiaozhi_persona.memory.facts import Fact
 from xiaozhi_persona.memory.found_turns import MIN_COVERAGE, find_turns, is_about_us
 from xiaozhi_persona.memory.future_words import find_future
+from xiaozhi_persona.memory.named_conversations import find_conversation
 from xiaozhi_persona.memory.patterns import pattern
 from xiaozhi_persona.memory.render import fact_line, span, turn_lines, turn_tokens
 from xiaozhi_persona.memory.small_talk import is_small_talk
