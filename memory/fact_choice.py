@@ -12,8 +12,11 @@ from xiaozhi_persona.memory.fact_types import LIKES, NAME, Fact, is_single
 from xiaozhi_persona.memory.patterns import pattern
 from xiaozhi_persona.memory.words import query_terms
 
-_MAX_LIKES = 4  # where something else is asked for as well
-_LIKING = pattern("喜欢|爱好|最?爱[吃喝看听玩]?|偏好|口味|favou?rites?|likes?|love", re.IGNORECASE)
+_MAX_LIKES = 6  # where something else is asked for as well
+_LIKING = pattern(
+    "平时|喜欢(?:[吃喝看听玩做去]|什么样)?|爱好|最?爱[吃喝看听玩]?|偏好|口味|favou?rites?|likes?|love",
+    re.IGNORECASE,
+)
 _OF_SOMETHING = pattern(r"[它他她]|那[部本首家只个条座款]|\b(?:its|his|her|their)\b", re.IGNORECASE)
 
 

@@ -229,9 +229,16 @@ def test_of_many_likes_those_are_shown_that_the_question_names(tmp_path: Path) -
     likes = "火锅 篮球 爬山 油画 钢琴 烧烤 滑雪 露营".split()
     with memory(tmp_path) as store:
         store.append([turn(f"我喜欢{like}", f"2025-08-{day:02} 10:00") for day, like in enumerate(likes, 1)])
-        assert len(ask(store, "我喜欢什么").facts) == len(likes)
+        for question in (
+            "我喜欢什么",
+            "我平时喜欢做什么",
+            "我都喜欢吃什么呀",
+            "我有什么爱好",
+            "what do I like",
+        ):
+            assert len(ask(store, question).facts) == len(likes), question
         assert [fact.value for fact in ask(store, "我喜欢的油画是谁画的").facts] == ["油画"]
-        assert len(ask(store, "我喜欢的那本书叫什么").facts) <= 4
+        assert len(ask(store, "我喜欢的那本书叫什么").facts) <= 6
 
 
 def test_what_is_in_the_conversation_already_is_not_shown_again(tmp_path: Path) -> None:

@@ -116,6 +116,28 @@ def test_a_missing_or_damaged_index_is_noticed_and_made_anew(tmp_path: Path) -> 
         assert store.index_state == "outdated"
 
 
+def test_an_index_of_another_version_is_made_again_before_anything_is_written_or_forgotten(
+    tmp_path: Path,
+) -> None:
+    with memory(tmp_path) as store:
+        store.append([turn("two paintings"), turn("我在看三体", NOW + timedelta(minutes=2))])
+        # As version 1 had it: words as they were written, no stems.
+        schema.create_text_index(store.writer)
+        for row in ((1, "two paintings"), (2, "我在 在看 看三 三体 我 看 三 体")):
+            store.writer.execute("insert into turn_words (rowid, words) values (?, ?)", row)
+        schema.set_meta(store.writer, "index_version", "1")
+    with memory(tmp_path) as store:
+        assert store.index_state == "outdated"
+        store.append([])
+        assert store.index_state == "ok"
+        assert found(store, "painted") == [1]
+        assert found(store, "三体") == [2]
+        with store.transaction() as db:
+            diary.delete(db, [1])
+        left = "select count(*) from turn_words where turn_words match 'paint OR paintings'"
+        assert store.writer.execute(left).fetchone() == (0,)
+
+
 def test_a_damaged_database_is_set_aside_and_what_can_be_read_goes_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
