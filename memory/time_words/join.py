@@ -210,6 +210,8 @@ def _range(phrase: Phrase, after: Phrase, now: datetime) -> list[Window]:
     begin, end, _ = windows[-1]
     if last.clock:
         end = begin
+    elif phrase.clock and last.part == "noon":
+        end = end.replace(hour=12)
     if free and end <= start:
         end += (
             timedelta(hours=12)
