@@ -167,8 +167,8 @@ def measure(turns: int, folder: Path, speed: Figures, right: Figures, ranking: F
         **exact_ranges(store, years.entries, chance, turns // TURNS_A_DAY),
         "newest fact": newest_facts(store, years),
     }
-    for label, weight in (("with neighbours", text_index.NEIGHBOUR_WEIGHT), ("without", 0.0)):
-        ranking[of + label] = found_share(store, years.questions, weight)
+    for label, neighbours in (("with neighbours", True), ("without", False)):
+        ranking[of + label] = found_share(store, years.questions, neighbours)
     texts = [entry.text for entry in years.entries[:1000]]
     speed[f"{of}append"] = measured(
         lambda n: store.append([diary.entry(Turn("user", texts[n], END + timedelta(seconds=n)))]),
@@ -269,12 +269,12 @@ def newest_facts(store: OwnerStore, years: Years) -> float:
     return right / len(years.changes)
 
 
-def found_share(store: OwnerStore, questions: list[Question], weight: float) -> dict[str, Any]:
+def found_share(store: OwnerStore, questions: list[Question], neighbours: bool) -> dict[str, Any]:
     """Return recall@k of the turn that was said and, beside it, of the turn that has the answer."""
     said = {5: 0, 10: 0, 20: 0}
     answer = dict(said)
     for question in questions:
-        hits = text_index.search(store.reader, query_terms(question.text), 20, neighbour_weight=weight)
+        hits = text_index.search(store.reader, query_terms(question.text), 20, neighbours=neighbours)
         turns = diary.by_seq(store.reader, [hit.seq for hit in hits])
         names = [turns[hit.seq].id for hit in hits]
         for k in said:

@@ -106,7 +106,7 @@ def append(db: sqlite3.Connection, turn: Entry) -> int:
     if not cursor.rowcount:
         return 0
     seq = int(cursor.lastrowid or 0)
-    text_index.add(db, seq, turn.text)
+    text_index.add(db, seq, turn.text, turn.speaker)
     db.execute(
         "insert into day values (?, 1, ?, ?) on conflict (day) do update set turns = turns + 1,"
         " first_seq = min(first_seq, excluded.first_seq), last_seq = max(last_seq, excluded.last_seq)",
@@ -120,12 +120,12 @@ def delete(db: sqlite3.Connection, seqs: Sequence[int]) -> int:
     deleted = 0
     days = set()
     for seq in seqs:
-        row = db.execute("select text, local_ms from turn where seq = ?", (seq,)).fetchone()
+        row = db.execute("select text, speaker, local_ms from turn where seq = ?", (seq,)).fetchone()
         if row is None:
             continue
-        text_index.remove(db, seq, row[0])
+        text_index.remove(db, seq, row[0], row[1])
         db.execute("delete from turn where seq = ?", (seq,))
-        days.add(row[1] // DAY_MS)
+        days.add(row[2] // DAY_MS)
         deleted += 1
     for day in days:
         rebuild_day(db, day)

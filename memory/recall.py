@@ -19,10 +19,14 @@ from xiaozhi_persona.memory import diary, text_index
 from xiaozhi_persona.memory.diary import Entry
 from xiaozhi_persona.memory.facts import reading
 from xiaozhi_persona.memory.facts.asked import facts_named, facts_of, notes
+from xiaozhi_persona.memory.facts.choice import facts_wanted, few_likes, told_what_no_longer_holds
 from xiaozhi_persona.memory.facts.kinds import APPOINTMENT, Fact, is_single
 from xiaozhi_persona.memory.facts.questions import Asked, facts_asked
+from xiaozhi_persona.memory.found_turns import MIN_COVERAGE, find_turns, is_about_us
 from xiaozhi_persona.memory.future_words import find_future
-from xiaozhi_persona.memory.render import fact_line, span, turn_lines, turn_tokens
+from xiaozhi_persona.memory.named_conversations import find_conversation
+from xiaozhi_persona.memory.patterns import pattern
+from xiaozhi_persona.memory.render import MAX_LINE_CHARS, fact_line, span, turn_lines, turn_tokens
 from xiaozhi_persona.memory.small_talk import is_small_talk
 from xiaozhi_persona.memory.time_words import TimeRange, find_ranges
 from xiaozhi_persona.memory.words import Term, query_terms
@@ -30,10 +34,8 @@ from xiaozhi_persona.text.measures import estimated_tokens
 
 log = logging.getLogger(__name__)
 
-MIN_COVERAGE = 0.25
-"""A turn that holds less of the question's words is not what is asked for."""
 MAX_QUESTION_CHARACTERS = 1000
-_MAX_HITS = 12
+_MAX_HITS = 14
 _MAX_FACTS = 12
 _MAX_RANGES = 4
 _DAYS_AHEAD = 60  # of which appointments are shown when no day is named
@@ -45,9 +47,6 @@ _OF_THE_WORLD = re.compile(
     r"天气|气温|新闻|热搜|股[价市票]|大盘|汇率|[油金]价|限行|空气质量|星期几|几点(?:了|钟|日[出落]|天[亮黑])*[啊呀呢吗?？。]*$"
     r"|\b(?:weather|temperature|news|stock)\b",
     re.IGNORECASE,
-)
-_OF_US = re.compile(
-    r"我|咱|[聊说谈讲提记问]|告诉|\b(?:i|me|my|we|our|us|said|say|talk\w*|told|tell)\b", re.IGNORECASE
 )
 _ASKS_AHEAD = re.compile("什么|啥|安排|日程|计划|有没有|有事|有空|要做|干嘛|吗|[?？]|提醒")
 
@@ -102,6 +101,13 @@ def recall(
             db.rollback()
 
 
+_LAST_NIGHT = pattern("昨[天儿个]*晚|昨夜|last night|yesterday (?:evening|night)", re.IGNORECASE)
+_SMALL_HOURS = timedelta(hours=5)
+_LATELY = pattern(
+    r"最近|近来|近期|近日|[这近][一些]?[段阵]|这些[天日]|\b(?:recently|lately|these days)\b", re.IGNORECASE
+)
+
+
 class _Search:
     """One recall. The parts of the text are kept in order: facts, appointments, then the diary."""
 
@@ -126,14 +132,16 @@ class _Search:
 
     def run(self) -> None:
         ranges = find_ranges(self._question, self._local)[:_MAX_RANGES]
-        if ranges and _OF_THE_WORLD.search(self._question) and not _OF_US.search(self._question):
+        if ranges and _OF_THE_WORLD.search(self._question) and not is_about_us(self._question):
             return  # 今天天气怎么样: what was said today does not answer it
+        ranges = ranges or find_conversation(self._db, self._question, self._now, self._skip)
         self._draft.ranges = list(ranges)
-        asked = facts_asked(self._question)
+        asked = facts_wanted(self._question)
         if ranges:
             self._facts_of(asked, ranges, [])
             for part in ranges:
                 self._range(part, ranges)
+                self._beyond(part, ranges)
             if len(ranges) > 1:
                 self._draft.turns_in_range = self._count(ranges)
             return
@@ -168,7 +176,7 @@ class _Search:
         if not ranges:
             found += facts_named(self._db, self._question, asked, start_ms, end_ms)
             found += notes(self._db, terms, self._now_ms)
-        self._show_facts(found)
+        self._show_facts(few_likes(found, self._question))
 
     def _utc_ms(self, local: datetime) -> int:
         return diary.to_local_ms(local) - self._offset_min * 60_000
@@ -234,6 +242,37 @@ class _Search:
             turns = self._best_then_spread(terms, start_ms, end_ms, total, fitting)
         self._show_turns(part, turns, total, budget, terms)
 
+    def _beyond(self, part: TimeRange, ranges: Sequence[TimeRange]) -> None:
+        """Add what was said outside of a range that tells only about when: of the small hours after 昨晚; of the day
+        beside its part, as what was eaten at noon may be told in the evening; and of the time before 最近, where
+        nobody spoke of it since.
+        """
+        terms = self._terms_beside(ranges) if part.granularity in ("part_of_day", "range") else []
+        if part.granularity == "part_of_day":
+            if _LAST_NIGHT.match(part.text) and part.end.hour == 0:
+                late = diary.in_range(self._db, part.end, part.end + _SMALL_HOURS, _MAX_HITS)
+                self._show_others("过了零点说过：", late, terms)
+            if not terms:
+                return
+            start, end = (diary.to_local_ms(bound) for bound in _whole_days(part))
+            total = diary.count_between(self._db, start, end)
+            best = self._best_then_spread(terms, start, end, total, _MAX_HITS)
+            self._show_others("这一天别的时候说过：", best, terms)
+        elif _LATELY.search(part.text):
+            if not self._draft.turns:
+                turns = diary.latest(self._db, _MAX_HITS)
+                self._show_others("再早一些说过：", self._found(terms) if terms else turns, terms)
+            elif terms and not _any_holds(self._draft.turns, terms):
+                self._show_others("再早一些说过：", self._found(terms), terms)
+
+    def _show_others(self, heading: str, turns: Iterable[Entry], terms: Sequence[Term]) -> None:
+        """Add turns that are not shown yet under a heading, as many as fit."""
+        budget = self._left() - 28
+        fit = self._fitting(turns, budget) if budget > _LEAST_TOKENS else []
+        if fit:
+            self._draft.turns = sorted([*self._draft.turns, *fit], key=lambda turn: (turn.local_ms, turn.seq))
+            self._add(f"{heading}\n{turn_lines(fit, terms[0].text if terms else '')}")
+
     def _count(self, ranges: Sequence[TimeRange]) -> int:
         """Return how many turns there are in the ranges together: those of two ranges count once."""
         total, reached = 0, diary.to_local_ms(datetime.min)
@@ -281,22 +320,7 @@ class _Search:
         self, part: TimeRange, turns: Iterable[Entry], total: int, budget: int, terms: Sequence[Term]
     ) -> None:
         """Add turns, as many as fit: the first of the list come first."""
-        fit: list[Entry] = []
-        days = set()
-        known = {turn.seq for turn in self._draft.turns}
-        for turn in turns:
-            if budget < _LEAST_TOKENS and fit:
-                break
-            cost = turn_tokens(turn)
-            day = turn.local_ms // diary.DAY_MS
-            if day not in days:
-                cost += 8
-            if turn.seq in known or (cost > budget and fit):
-                continue
-            budget -= cost
-            known.add(turn.seq)
-            days.add(day)
-            fit.append(turn)
+        fit = self._fitting(turns, budget)
         if not fit:
             return
         around = next((term.text for term in terms if any(term.text in turn.text for turn in fit)), "")
@@ -308,53 +332,47 @@ class _Search:
         self._add(turn_lines(fit, around))
 
     def _words(self, terms: Sequence[Term]) -> None:
-        """Add the turns that hold the question's words."""
-        if self._draft.facts and all(len(term.text) == 1 for term in terms):
+        """Add the turns that hold the question's words, and what was said around the first of them."""
+        answered = [is_single(fact.subject, fact.attribute) for fact in self._draft.facts]
+        if answered and all(answered) and all(len(term.text) == 1 for term in terms):
             return  # single characters add nothing to facts that answer
-        unwanted = (
-            self._skip | self._told_what_no_longer_holds() | {fact.source for fact in self._draft.facts}
-        )
-        # The unwanted ones take no place from the others: so many more are looked for.
-        hits = text_index.search(self._db, terms, _MAX_HITS + len(unwanted))
-        hits = [hit for hit in hits if hit.coverage >= MIN_COVERAGE and hit.own]
-        turns = diary.by_seq(self._db, [seq for hit in hits for seq in (hit.seq, hit.seq + 1, hit.seq - 1)])
-        asked = self._question.strip()
-        hits = [
-            hit for hit in hits if turns[hit.seq].id not in unwanted and turns[hit.seq].text.strip() != asked
-        ]
-        wanted: dict[int, Entry] = {}
-        for hit in hits[:_MAX_HITS]:
-            if hit.score < 0.4 * hits[0].score:
-                break
-            turn = turns[hit.seq]
-            wanted[turn.seq] = turn
-            other = turns.get(turn.seq + (1 if turn.who == "user" else -1))  # its answer, or what it answers
-            if other and other.who != turn.who and _together(turn, other):
-                wanted[other.seq] = other
-        fit: list[Entry] = []
-        budget = self._left() - 20
-        for turn in wanted.values():
-            cost = turn_tokens(turn) + 8
-            if cost <= budget and turn.id not in unwanted:
-                budget -= cost
-                fit.append(turn)
+        fit = self._fitting(self._found(terms), self._left() - 20)
         if fit:
             self._draft.turns = sorted(fit, key=lambda turn: (turn.local_ms, turn.seq))
             self._add(turn_lines(fit, terms[0].text))
 
-    def _told_what_no_longer_holds(self) -> set[str]:
-        """Return the turns that told what the facts shown have replaced: they would contradict them."""
-        stale: set[str] = set()
-        for fact in self._draft.facts:
-            if fact.valid_to_ms is None:
-                single = is_single(fact.subject, fact.attribute)
-                stale.update(
-                    old.source
-                    for old in reading.find(self._db, fact.subject, [fact.attribute], 0, self._now_ms)
-                    # Of what may have several values, only what was corrected: it never held.
-                    if old.valid_to_ms is not None and (single or old.valid_to_ms == old.valid_from_ms)
-                )
-        return stale - {fact.source for fact in self._draft.facts}
+    def _found(self, terms: Sequence[Term]) -> list[Entry]:
+        """Return the turns that the words find, the best first."""
+        unwanted = self._skip | told_what_no_longer_holds(self._db, self._draft.facts, self._now_ms)
+        return find_turns(
+            self._db,
+            terms,
+            self._question,
+            _MAX_HITS,
+            unwanted,
+            [fact.source for fact in self._draft.facts[:2]],
+        )
+
+    def _fitting(self, turns: Iterable[Entry], budget: int) -> list[Entry]:
+        """Return those of the turns that are not shown yet, neither by themselves nor as what told a fact, and fit into
+        so many tokens, at least one: the first of the list come first.
+        """
+        fit: list[Entry] = []
+        days = set()
+        known = {turn.seq for turn in self._draft.turns}
+        told = {fact.source for fact in self._draft.facts if 0 < len(fact.said) <= MAX_LINE_CHARS}
+        for turn in turns:
+            if budget < _LEAST_TOKENS and fit:
+                break
+            day = turn.local_ms // diary.DAY_MS
+            cost = turn_tokens(turn) + (0 if day in days else 8)
+            if turn.seq in known or turn.id in told or (cost > budget and fit):
+                continue
+            budget -= cost
+            known.add(turn.seq)
+            days.add(day)
+            fit.append(turn)
+        return fit
 
 
 def _evenly(turns: Sequence[Entry]) -> list[Entry]:
@@ -365,5 +383,13 @@ def _evenly(turns: Sequence[Entry]) -> list[Entry]:
     return [turn for place in order for turn in pairs[place]]
 
 
-def _together(before: Entry, after: Entry) -> bool:
-    return abs(after.at_ms - before.at_ms) <= text_index.NEIGHBOUR_GAP_MS
+def _any_holds(turns: Sequence[Entry], terms: Sequence[Term]) -> bool:
+    """Whether any of the turns holds one of the words; single characters do not count."""
+    return any(term.text in turn.text.lower() for term in terms if term.weight >= 1 for turn in turns)
+
+
+def _whole_days(part: TimeRange) -> tuple[datetime, datetime]:
+    """Return the bounds of the days that a range touches."""
+    start = part.start.replace(hour=0, minute=0, second=0, microsecond=0)
+    last = (part.end - timedelta(milliseconds=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return start, last + timedelta(days=1)

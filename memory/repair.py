@@ -46,9 +46,9 @@ def repair_turn(db: sqlite3.Connection, turn: Entry, *, learn: bool) -> bool:
     right = (turn.text, turn.speaker, turn.role)
     if not any(map(is_damaged, stored, right)):
         return False
-    text_index.remove(db, seq, stored[0])
+    text_index.remove(db, seq, stored[0], stored[1])
     db.execute("update turn set text = ?, speaker = ?, role = ? where seq = ?", (*right, seq))
-    text_index.add(db, seq, turn.text)
+    text_index.add(db, seq, turn.text, turn.speaker)
     if learn:
         told = db.execute("select id from fact where source = ? and instr(value, ?)", (turn.id, _LOST))
         writing.delete(db, [fact_id for (fact_id,) in told.fetchall()])

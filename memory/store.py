@@ -158,7 +158,7 @@ class OwnerStore:
 
         `learn` False leaves the facts out, for turns whose facts are written otherwise.
         """
-        if self.index_state == "missing":
+        if self.index_state in ("missing", "outdated"):  # what is forgotten must be found in it
             self.rebuild()
         try:
             with pending.taken_in(self.folder) as waiting, self.transaction() as db:

@@ -1,6 +1,6 @@
 """The full-text index of one owner's turns: words in SQLite's FTS5, ranked here.
 
-The score is BM25's, of the turn and, with less weight, of the turn before and the turn after it: an answer
+The score is BM25's, of the turn and, with falling weight, of the two turns before and the two after it: an answer
 often stands next to the words that it is found by. The neighbours are looked at when a question is asked, from
 the same postings, which gives what a second column would, while writing a turn touches no other row, and
 forgetting a turn leaves nothing of it in its neighbours' rows.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import sqlite3
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,24 +22,32 @@ from xiaozhi_persona.memory.schema import create_text_index, get_meta
 from xiaozhi_persona.memory.words import (
     INDEX_VERSION,
     Term,
-    finder,
     index_terms,
+    places,
 )
 from xiaozhi_persona.text.measures import MAX_COMPARED_CHARS, normalized
 
-NEIGHBOUR_WEIGHT = 0.4
+NEIGHBOUR_WEIGHTS = (0.5, 0.3)
+"""What the score of the next turn and of the one behind it counts, on both sides (bench/recall.py)."""
 NEIGHBOUR_GAP_MS = 3_600_000
 """Turns further apart than this are not of one conversation."""
 MAX_READ = 600
 """How many turns `rank` is for: where there are more, `search` is faster."""
 _MAX_READ_CHARS = 40_000
 # Postings read for each word of a question. A word that occurs oftener says little: its newest turns stand for it.
-_MAX_POSTINGS = 3000
+_MAX_POSTINGS = 2000
 _MIN_POSTINGS = 250
-_CANDIDATES = 40
+_CANDIDATES = 20
 _ENOUGH = 30
 _NEVER_SAID = 0.6
-_K1, _B, _MEAN_CHARS = 1.2, 0.4, 20.0
+# The mean is in bytes of UTF-8: three for a Chinese character, about six for an English word.
+_K1, _B, _MEAN_BYTES = 1.2, 0.4, 120.0
+_FALL = np.array([0.0, *NEIGHBOUR_WEIGHTS, 0.0])
+"""By distance; what is further away counts nothing."""
+_BESIDE = np.array(
+    [offset for offset in range(-len(NEIGHBOUR_WEIGHTS), len(NEIGHBOUR_WEIGHTS) + 1) if offset]
+)
+_SAID = "case when speaker = '' then text else speaker || ' ' || text end"  # what the index knows of a turn
 _BETWEEN = "\x1f"  # separates texts that are read as one
 # They are in no word, and without them most Chinese text is normal as it is: that is found out 50 times as fast.
 _FULL_WIDTH_MARKS = "，！？：；（）～…"
@@ -56,15 +64,16 @@ class Hit(NamedTuple):
     """Whether it holds any of them itself."""
 
 
-def add(db: sqlite3.Connection, seq: int, text: str) -> None:
-    """Index a turn."""
-    db.execute("insert into turn_words (rowid, words) values (?, ?)", (seq, index_terms(text)))
+def add(db: sqlite3.Connection, seq: int, text: str, speaker: str) -> None:
+    """Index a turn: its words and the name of who spoke."""
+    db.execute("insert into turn_words (rowid, words) values (?, ?)", (seq, index_terms(f"{speaker} {text}")))
 
 
-def remove(db: sqlite3.Connection, seq: int, text: str) -> None:
+def remove(db: sqlite3.Connection, seq: int, text: str, speaker: str) -> None:
     """Take a turn out of the index. Its words are gone from the file after `optimize`."""
     db.execute(
-        "insert into turn_words (turn_words, rowid, words) values ('delete', ?, ?)", (seq, index_terms(text))
+        "insert into turn_words (turn_words, rowid, words) values ('delete', ?, ?)",
+        (seq, index_terms(f"{speaker} {text}")),
     )
 
 
@@ -72,8 +81,8 @@ def rebuild(db: sqlite3.Connection) -> int:
     """Make the index anew from the turns, in the transaction that is open. Returns how many turns it holds."""
     create_text_index(db)
     indexed = 0
-    for seq, text in db.execute("select seq, text from turn order by seq"):
-        add(db, seq, text)
+    for row in db.execute("select seq, text, speaker from turn order by seq"):
+        add(db, *row)
         indexed += 1
     return indexed
 
@@ -97,11 +106,13 @@ def search(
     *,
     seqs: tuple[int, int] | None = None,
     local_ms: tuple[int, int] | None = None,
-    neighbour_weight: float = NEIGHBOUR_WEIGHT,
+    said_by: Callable[[str, str], float] | None = None,
+    neighbours: bool = True,
 ) -> list[Hit]:
     """Return the k best turns for the words, best first, the newer one where two are equal.
 
-    `seqs` (first, last) and `local_ms` (start, end) confine it to a part of the diary. Raises sqlite3.Error.
+    `seqs` (first, last) and `local_ms` (start, end) confine it to a part of the diary; `said_by` tells how much more a
+    turn counts for who said it (who_spoke.py). Raises sqlite3.Error.
     """
     top = _top(db)
     if not terms or not top or k <= 0:
@@ -114,14 +125,15 @@ def search(
     if not any(len(word.turns) for word in words):
         return []
     weights = np.array([_weight(word.term, len(word.turns), word.span, top) for word in words])
-    candidates = _best(words, weights, max(_CANDIDATES, 2 * k), neighbour_weight)
-    turns, local, has = _read(db, words, candidates)
-    among = set(candidates.tolist())
-    asked = np.array([seq in among for seq in turns[0].tolist()], np.bool_)
+    candidates = _best(words, weights, max(_CANDIDATES, k + 10), neighbours)
+    turns, local, has, speakers = _read(db, words, candidates)
+    # Those beside them as well: they may hold none of the words.
+    asked: NDArray[np.bool_] | bool = True
     if local_ms:
-        asked &= (local >= local_ms[0]) & (local < local_ms[1])
+        asked = (local >= local_ms[0]) & (local < local_ms[1])
     said = np.array([len(word.turns) > 0 for word in words])
-    return _ranked(turns, asked, has, said, weights, k, neighbour_weight)
+    counts = np.array([said_by(*speaker) for speaker in speakers]) if said_by else 1.0
+    return _ranked(turns, asked, has, said, weights, k, neighbours, counts)
 
 
 def rank(
@@ -132,7 +144,7 @@ def rank(
     """
     # As one text: a row at a time costs twice as much.
     seqs, at_ms, said = db.execute(
-        "select group_concat(seq), group_concat(at_ms), group_concat(text, ?) from turn"
+        f"select group_concat(seq), group_concat(at_ms), group_concat({_SAID}, ?) from turn"
         " where local_ms >= ? and local_ms < ?",
         (_BETWEEN, *local_ms),
     ).fetchone()
@@ -153,9 +165,9 @@ def rank(
     turns = (
         np.fromstring(seqs, np.int64, sep=","),
         np.fromstring(at_ms, np.int64, sep=","),
-        np.fromiter(map(len, texts), np.int64, len(texts)),
+        np.fromiter(map(len, said.encode().split(_BETWEEN.encode())), np.int64, len(texts)),
     )
-    return _ranked(turns, True, has, counts > 0, weights, k, NEIGHBOUR_WEIGHT)
+    return _ranked(turns, True, has, counts > 0, weights, k, True)
 
 
 def _top(db: sqlite3.Connection) -> int:
@@ -195,19 +207,27 @@ def _weight(term: Term, count: int, span: int, top: int) -> float:
 
 
 def _best(
-    words: Sequence[_Word], weights: NDArray[np.float64], count: int, neighbour_weight: float
+    words: Sequence[_Word], weights: NDArray[np.float64], count: int, neighbours: bool
 ) -> NDArray[np.int64]:
     """Return the turns with the most weight of words in them and beside them."""
     shares = np.repeat(weights, [len(word.turns) for word in words])
-    turns, scores = _summed(np.concatenate([word.turns for word in words]), shares)
-    if neighbour_weight:
-        beside = scores * neighbour_weight
-        turns = np.concatenate([turns, turns - 1, turns + 1])
-        turns, scores = _summed(turns, np.concatenate([scores, beside, beside]))
-    if len(turns) > count:
-        fit = scores >= np.partition(scores, -count)[-count]
-        turns, scores = turns[fit], scores[fit]
-    best: NDArray[np.int64] = turns[np.lexsort((-turns, -scores))[:count]]
+    turns, own = _summed(np.concatenate([word.turns for word in words]), shares)
+    if not neighbours:
+        return turns[_highest(turns, own, count)]
+    scores = own.copy()
+    for step in range(1, len(_FALL) - 1):
+        falling = _FALL.take(turns[step:] - turns[:-step], mode="clip")
+        scores[step:] += falling * own[:-step]
+        scores[:-step] += falling * own[step:]
+    return turns[_highest(turns, scores, count)]
+
+
+def _highest(turns: NDArray[np.int64], scores: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+    """Return where the highest scores stand, the highest first, the newer turn where two are equal."""
+    fit = np.arange(len(scores))
+    if len(scores) > count:
+        fit = np.flatnonzero(scores >= np.partition(scores, -count)[-count])
+    best: NDArray[np.int64] = fit[np.lexsort((-turns[fit], -scores[fit]))[:count]]
     return best
 
 
@@ -223,28 +243,29 @@ def _summed(
 
 def _read(
     db: sqlite3.Connection, words: Sequence[_Word], candidates: NDArray[np.int64]
-) -> tuple[list[NDArray[np.int64]], NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the candidates and the turns beside them as `_ranked` takes them, with their local_ms: which words
+) -> tuple[list[NDArray[np.int64]], NDArray[np.int64], NDArray[np.bool_], list[tuple[str, str]]]:
+    """Return the candidates and the turns beside them as `_ranked` takes them, with their local_ms and who spoke: which words
     they hold is known from the postings that were read, and further back from the texts.
     """
-    places = np.concatenate([candidates, candidates - 1, candidates + 1])
+    wanted = np.unique(np.append(candidates, candidates[:, None] + _BESIDE))
     cut_off = [number for number, word in enumerate(words) if word.cut_off and word.term.weight >= 1]
     oldest = max((int(words[number].turns[0]) for number in cut_off), default=0)
     rows = db.execute(
-        f"select seq, at_ms, length(text), local_ms, case when seq < ? then substr(text, 1, {MAX_COMPARED_CHARS}) end"
-        f" from turn where seq in ({','.join('?' * len(places))}) order by seq",
-        (oldest, *places.tolist()),
+        f"select seq, at_ms, length(cast({_SAID} as blob)), local_ms, who, speaker,"
+        f" case when seq < ? then substr({_SAID}, 1, {MAX_COMPARED_CHARS}) end"
+        f" from turn where seq in ({','.join('?' * len(wanted))}) order by seq",
+        (oldest, *wanted.tolist()),
     ).fetchall()
-    seqs, at_ms, chars, local = np.array([row[:4] for row in rows], np.int64).reshape(-1, 4).T
+    seqs, at_ms, size, local = np.array([row[:4] for row in rows], np.int64).reshape(-1, 4).T
     has = np.zeros((len(words), len(rows)), np.bool_)
     for number, word in enumerate(words):
         if len(word.turns):
             has[number] = word.turns.take(word.turns.searchsorted(seqs), mode="clip") == seqs
-    texts = _plain(_BETWEEN.join(row[4].replace(_BETWEEN, " ") for row in rows if row[0] < oldest))
+    texts = _plain(_BETWEEN.join(row[6].replace(_BETWEEN, " ") for row in rows if row[0] < oldest))
     for number in cut_off:
         older = int(seqs.searchsorted(words[number].turns[0]))
         has[number, :older] = _holding([words[number].term], texts[:older])
-    return [seqs, at_ms, chars], local, has
+    return [seqs, at_ms, size], local, has, [row[4:6] for row in rows]
 
 
 def _plain(joined: str) -> list[str]:
@@ -260,8 +281,7 @@ def _holding(terms: Sequence[Term], texts: Sequence[str]) -> NDArray[np.bool_]:
     """Return which words (rows) the normalized texts (columns) hold."""
     has = np.zeros((len(terms), len(texts)), np.bool_)
     for number, term in enumerate(terms):
-        word, holds = term.text, finder(term.text)
-        has[number, [place for place, text in enumerate(texts) if word in text and holds(text)]] = True
+        has[number, places(term.text, texts)] = True
     return has
 
 
@@ -272,26 +292,31 @@ def _ranked(
     said: NDArray[np.bool_],
     weights: NDArray[np.float64],
     k: int,
-    neighbour_weight: float,
+    neighbours: bool,
+    counts: NDArray[np.float64] | float = 1.0,
 ) -> list[Hit]:
     """Return the k best of the turns that are asked for: by the words in them, before them and after them.
 
-    `turns` are their seq, at_ms and length, in the order of writing or of time; `has` has a row for each word: which
-    turns hold it; `said` tells of each word whether anybody said it at all.
+    `turns` are their seq, at_ms and size, in the order of writing or of time; `has` has a row for each word: which
+    turns hold it; `said` tells of each word whether anybody said it at all; `counts` how much a turn counts.
     """
-    seqs, at_ms, chars = turns
+    seqs, at_ms, size = turns
+    own = (weights @ has) * (_K1 + 1) / (1 + _K1 * (1 - _B) + _K1 * _B / _MEAN_BYTES * size)
+    scores, seen = own.copy(), has.copy()
     together = (seqs[1:] - seqs[:-1] == 1) & (np.abs(at_ms[1:] - at_ms[:-1]) <= NEIGHBOUR_GAP_MS)
-    near = np.zeros_like(has)
-    near[:, 1:] = has[:, :-1] & together
-    near[:, :-1] |= has[:, 1:] & together
-    own_scores = weights @ has
-    lengths = (_K1 + 1) / (1 + _K1 * (1 - _B) + _K1 * _B / _MEAN_CHARS * chars)
-    scores = np.round(own_scores * lengths + neighbour_weight * (weights @ near), 4)
+    linked = together
+    for step, weight in enumerate(NEIGHBOUR_WEIGHTS if neighbours else (), 1):
+        scores[step:] += weight * own[:-step] * linked
+        scores[:-step] += weight * own[step:] * linked
+        seen[:, step:] |= has[:, :-step] & linked
+        seen[:, :-step] |= has[:, step:] & linked
+        linked = linked[:-1] & together[step:]
+    scores = np.round(scores * counts, 4)
     best = np.flatnonzero(asked & (scores > 0))
     best = best[np.lexsort((-seqs[best], -scores[best]))[:k]]
     # A pair that nobody ever said mostly spans the border of two words: it counts less against the others.
     shares = np.where(said, weights, _NEVER_SAID * np.max(weights, where=said, initial=0.0))
-    seen = (has | near if neighbour_weight else has)[:, best]
-    covered = np.minimum(shares @ seen / (shares.sum() or 1.0), 1.0)
-    own = own_scores[best] > 0
-    return list(map(Hit, seqs[best].tolist(), scores[best].tolist(), covered.tolist(), own.tolist()))
+    covered = np.minimum(shares @ seen[:, best] / (shares.sum() or 1.0), 1.0)
+    return list(
+        map(Hit, seqs[best].tolist(), scores[best].tolist(), covered.tolist(), (own[best] > 0).tolist())
+    )

@@ -34,6 +34,7 @@ from xiaozhi_persona.memory.store import (
 from xiaozhi_persona.memory.sweep import sweep
 from xiaozhi_persona.memory.time_words import find_ranges
 from xiaozhi_persona.memory.unwritten import Complaints, Unwritten
+from xiaozhi_persona.memory.words import query_terms
 
 log = logging.getLogger(__name__)
 
@@ -397,3 +398,4 @@ def _warm_up() -> None:
     find_ranges("昨天 昨日 yesterday", datetime.now())
     find_facts("我", datetime.now())
     spoken.parse_command("我")
+    query_terms("warm")

@@ -1,4 +1,5 @@
-"""Words for the full-text index: Chinese, Japanese and Korean in pairs of characters, other scripts in words.
+"""Words for the full-text index: Chinese, Japanese and Korean in pairs of characters, other scripts in words, those of
+English as their stems.
 
 No dictionary is needed, so there is no word that it does not know, and a two-character word is found like a
 long one. Single characters are kept as well, except those that stand in nearly every sentence.
@@ -6,19 +7,23 @@ long one. Single characters are kept as well, except those that stand in nearly 
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Callable
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from xiaozhi_persona.text.measures import normalized
 
-INDEX_VERSION = "1"
+INDEX_VERSION = "2"
 """Changes whenever `index_terms` does: an index made by another version is made again."""
 _MAX_WORD_CHARS = 40
 _MAX_QUERY_TERMS = 24
 
 _CJK = "\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 _RUNS = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")
+_LETTERS = re.compile(rf"[^\W_{_CJK}]+")
 _IS_CJK = re.compile(rf"[{_CJK}]")
 _COMMON_CHARS = frozenset("的了是我你他她它们在不就也都很吗呢吧啊呀哦嗯和有这那个一么什怎哪")
 
@@ -27,16 +32,25 @@ _FUNCTION_WORDS = """什么时候 为什么 怎么样 怎样 怎么 什么 哪�
     知道 告诉 告诉过 说过 说了 聊过 聊了 聊天 谈过 谈了 讲过 讲了 提到 提过 提起 问过 问了 回答 一下 一些 有些 我们 咱们 你们 他们 她们
     自己 我 你 您 他 她 它 咱 的话 的 了 吗 呢 吧 啊 呀 哦 嗯 哎 喂 么 是 在 可以 应该 没有 那个 这个 那些 这些 时候 之前 以前 之后 以后
     后来 曾经 上次 那次 那天 那时 当时 做了 做过 干了 干嘛 干什么 发生 事情 事儿 什么事 东西 内容 一个 一起 到底 究竟 现在 目前 其实 比较
-    如何 叫什么 叫啥 啥"""
+    如何 叫什么 叫啥 啥 为啥 为何 咋 咋样 咋办 啥样 啥时候 干啥 来着 怎么回事 回事 回事儿 问你 问个 个事 事啊 具体 反正 哪儿来 哪回 那会儿 那会
+    有啥 有什么 有哪些 哪一 几回"""
 _FUNCTION = re.compile("|".join(sorted(_FUNCTION_WORDS.split(), key=len, reverse=True)))
 # Characters that mean little when they are left alone between function words, though they are parts of words.
 _WEAK_ALONE = frozenset(
     "对要想会能给和跟与同及就都也还又再才很太把被向从到让使得着过地个里这那说聊谈讲问叫上下时没不有最更帮请做干事次"
 )
-_ENGLISH_WORDS = """a an the i me my we our you your he she it they them is am are was were be been do does did have has had
-    what when where who whom which why how that this these those to of in on at for from with about and or not
-    can could will would should tell said say talk talked talking remember know last ago"""
+# Words of English that say nothing about what is asked for, and what an apostrophe leaves of them: they are in no index.
+_ENGLISH_WORDS = """a an the i me my myself we us our ours you your yours yourself he him his himself she her hers herself
+    it its itself they them their theirs themselves what which who whom whose this that these those am is are was were be
+    been being have has had having do does did doing done and but if or because as until while of at by for with about
+    against between into through during before after above below to from up down in out on off over under again then once
+    here there when where why how any both each few more most other some such no nor not only own same so than too very
+    can will just should could would may might must also ever ago last s t d ll m o re ve y ain aren couldn didn doesn
+    hadn hasn haven isn mustn needn shan shouldn wasn weren won wouldn
+    tell tells told say says said talk talks talked talking mention mentions mentioned remember know"""
 _ENGLISH_FUNCTION = frozenset(_ENGLISH_WORDS.split())
+_CACHED_STEMS = 20_000
+_stemming = threading.Lock()  # a stemmer keeps the word that it works on
 
 
 @dataclass(frozen=True)
@@ -54,8 +68,8 @@ def index_terms(text: str) -> str:
         if _IS_CJK.match(run):
             terms.update(dict.fromkeys(map(str.__add__, run, run[1:])))
             terms.update(dict.fromkeys(char for char in run if char not in _COMMON_CHARS))
-        else:
-            terms[run[:_MAX_WORD_CHARS]] = None
+        elif run not in _ENGLISH_FUNCTION:
+            terms[_stem(run[:_MAX_WORD_CHARS])] = None
     return " ".join(terms)
 
 
@@ -68,7 +82,7 @@ def query_terms(text: str) -> list[Term]:
     for run in _RUNS.findall(_FUNCTION.sub(" ", normalized(text))):
         if not _IS_CJK.match(run):
             if run not in _ENGLISH_FUNCTION:
-                terms[run[:_MAX_WORD_CHARS]] = 1.5
+                terms[_stem(run[:_MAX_WORD_CHARS])] = 1.5
             continue
         if len(run) == 1 and run in _WEAK_ALONE:
             continue
@@ -82,23 +96,35 @@ def query_terms(text: str) -> list[Term]:
     return [Term(text, weight) for text, weight in best]
 
 
-def finder(term: str) -> Callable[[str], bool]:
-    """Return a function that says whether a normalized text has a word of the index."""
+def places(term: str, texts: Sequence[str]) -> list[int]:
+    """Return which of the normalized texts have a word of the index."""
     if _IS_CJK.match(term):
-        return lambda text: term in text
+        return [place for place, text in enumerate(texts) if term in text]
+    begin = term[
+        : max(1, len(term) - 2)
+    ]  # which a stem shares with its words: happi with happy, die with dying
+    return [
+        place
+        for place, text in enumerate(texts)
+        if begin in text
+        and any(
+            word.startswith(begin) and _stem(word[:_MAX_WORD_CHARS]) == term
+            for word in _LETTERS.findall(text)
+        )
+    ]
 
-    def holds(text: str) -> bool:
-        at = text.find(term)
-        while at >= 0:
-            end = at + len(term)
-            if not _in_a_word(text[at - 1 : at]) and not _in_a_word(text[end : end + 1]):
-                return True
-            at = text.find(term, at + 1)
-        return False
 
-    return holds
+@functools.lru_cache(_CACHED_STEMS)
+def _stem(word: str) -> str:
+    """Return what the forms of an English word have in common: paint for painting. Others are left as they are."""
+    if len(word) < 3 or not (word.isascii() and word.isalpha()):
+        return word
+    with _stemming:
+        return str(_english_stemmer().stemWord(word))
 
 
-def _in_a_word(char: str) -> bool:
-    """Whether a character goes on with a word of letters or digits."""
-    return char.isalnum() and not _IS_CJK.match(char)
+@functools.cache
+def _english_stemmer() -> Any:
+    import snowballstemmer  # takes longer to import than all of the memory: most have no English in theirs
+
+    return snowballstemmer.stemmer("english")

@@ -14,7 +14,8 @@ from xiaozhi_persona.memory import diary, text_index
 from xiaozhi_persona.memory.recall import Draft, recall
 from xiaozhi_persona.memory.small_talk import is_small_talk
 from xiaozhi_persona.memory.store import OwnerStore
-from xiaozhi_persona.memory.words import finder, index_terms, query_terms
+from xiaozhi_persona.memory.who_spoke import said_by
+from xiaozhi_persona.memory.words import index_terms, places, query_terms
 from xiaozhi_persona.text.measures import estimated_tokens
 
 
@@ -114,6 +115,132 @@ def test_words_find_the_turn_with_its_answer_and_nothing_for_unknown_words(tmp_p
         assert ask(store, "量子纠缠怎么解释").text == ""
 
 
+def test_the_turn_that_told_a_fact_is_shown_with_what_came_after_it(tmp_path: Path) -> None:
+    with memory(tmp_path) as store:
+        conversation(store, ("2025-08-02 10:00", "我养了一只猫，是从雨里捡来的", "它叫什么"))
+        store.append([turn("叫咪咪，因为它总咪咪叫", "2025-08-02 10:01")])
+        for hour in range(9, 20):
+            conversation(store, (f"2025-08-18 {hour:02}:00", "今天上班开会", "辛苦了"))
+        shown = ask(store, "我养的猫是从哪儿来的").text
+    assert "雨里捡来" in shown
+    assert "总咪咪叫" in shown
+
+
+def test_what_was_eaten_at_noon_may_be_told_in_the_evening(tmp_path: Path) -> None:
+    with memory(tmp_path) as store:
+        conversation(
+            store,
+            ("2025-08-19 08:00", "早上好冷", "多穿点"),
+            ("2025-08-19 20:00", "中午在公司吃了羊肉粉", "香不香"),
+            ("2025-08-18 20:00", "中午吃了凉皮", "不错"),
+        )
+        shown = ask(store, "昨天中午我吃了什么").text
+        said = ask(store, "昨天中午我们聊了什么").text
+    assert "羊肉粉" in shown and "凉皮" not in shown
+    assert "羊肉粉" not in said, "this is asked of when it was said"
+
+
+def test_last_night_reaches_into_the_small_hours(tmp_path: Path) -> None:
+    with memory(tmp_path) as store:
+        conversation(
+            store, ("2025-08-19 22:00", "看了会儿书", "好"), ("2025-08-20 00:30", "还睡不着", "听听雨声")
+        )
+        store.append([turn("起床了", "2025-08-20 07:00")])
+        found = ask(store, "昨晚我们聊了什么")
+        assert [one.text for one in found.turns] == ["看了会儿书", "好", "还睡不着", "听听雨声"]
+        assert "还睡不着" in ask(store, "What did we talk about last night?").text
+        assert "还睡不着" not in ask(store, "8月19号晚上我们聊了什么").text
+
+
+def test_lately_goes_further_back_where_nothing_was_said_since(tmp_path: Path) -> None:
+    with memory(tmp_path) as store:
+        conversation(
+            store, ("2025-07-01 10:00", "我在学做陶罐", "手巧"), ("2025-06-01 10:00", "我在练字", "好")
+        )
+        assert "陶罐" in ask(store, "我最近在学什么").text
+        store.append([turn("今天真热", "2025-08-19 10:00")])
+        assert "陶罐" in ask(store, "最近学做陶罐学得怎么样").text
+        assert "陶罐" in ask(store, "我最近一次做陶罐是什么时候").text
+
+
+def three_conversations(store: OwnerStore) -> None:
+    conversation(
+        store, ("2025-06-01 09:00", "我妹妹把你送给我", "你好"), ("2025-06-01 09:20", "教我唱歌", "好")
+    )
+    conversation(store, ("2025-07-01 09:00", "我想买车", "什么车"))
+    conversation(store, ("2025-08-19 21:00", "我在挑窗帘", "灰蓝色吧"))
+
+
+@pytest.mark.parametrize(
+    ("question", "shown", "hidden"),
+    [
+        ("我们第一次聊天我说了什么", "妹妹", "窗帘"), ("刚认识的时候我让你教我什么", "唱歌", "买车"),
+        ("咱俩头一回聊天聊的啥", "妹妹", "买车"), ("What did we talk about when we first met?", "妹妹", "窗帘"),
+        ("上次聊天我们说到哪儿了", "窗帘", "买车"), ("上回聊了什么", "窗帘", "妹妹"),
+        ("What did we talk about last time?", "窗帘", "妹妹"),
+    ],
+)  # fmt: skip
+def test_the_first_and_the_last_conversation_are_ranges(
+    tmp_path: Path, question: str, shown: str, hidden: str
+) -> None:
+    with memory(tmp_path) as store:
+        three_conversations(store)
+        text = ask(store, question).text
+        assert shown in text and hidden not in text
+        store.append([turn("刚刚说的", NOW - timedelta(minutes=5))])
+        assert ask(store, question).text == text, "what goes on now is not the last conversation"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "我和小红第一次见面在哪",
+        "我刚认识的朋友叫什么",
+        "上次聊到的那部电影叫什么",
+        "上次我说的那本书",
+        "when we met Bob",
+    ],
+)
+def test_other_first_and_last_times_are_no_conversations(tmp_path: Path, question: str) -> None:
+    with memory(tmp_path) as store:
+        three_conversations(store)
+        assert ask(store, question).ranges == []
+
+
+def test_an_empty_memory_has_no_first_conversation(tmp_path: Path) -> None:
+    with memory(tmp_path) as store:
+        for question in ("我们第一次聊天说了什么", "上次聊天说到哪了"):
+            assert ask(store, question).text == ""
+        store.append([turn("只有现在", NOW - timedelta(minutes=5))])
+        assert ask(store, "上次聊天说到哪了").ranges == []
+
+
+def test_the_name_of_something_else_is_not_the_owners(tmp_path: Path) -> None:
+    with memory(tmp_path) as store:
+        store.append(
+            [turn("我叫小明", "2025-08-01 10:00"), turn("看了部电影，叫流浪地球", "2025-08-02 10:00")]
+        )
+        assert [fact.value for fact in ask(store, "我叫什么名字").facts] == ["小明"]
+        assert ask(store, "那部电影的名字是什么").facts == []
+        assert ask(store, "它的名字是什么").facts == []
+
+
+def test_of_many_likes_those_are_shown_that_the_question_names(tmp_path: Path) -> None:
+    likes = "火锅 篮球 爬山 油画 钢琴 烧烤 滑雪 露营".split()
+    with memory(tmp_path) as store:
+        store.append([turn(f"我喜欢{like}", f"2025-08-{day:02} 10:00") for day, like in enumerate(likes, 1)])
+        for question in (
+            "我喜欢什么",
+            "我平时喜欢做什么",
+            "我都喜欢吃什么呀",
+            "我有什么爱好",
+            "what do I like",
+        ):
+            assert len(ask(store, question).facts) == len(likes), question
+        assert [fact.value for fact in ask(store, "我喜欢的油画是谁画的").facts] == ["油画"]
+        assert len(ask(store, "我喜欢的那本书叫什么").facts) <= 6
+
+
 def test_what_is_in_the_conversation_already_is_not_shown_again(tmp_path: Path) -> None:
     with memory(tmp_path) as store:
         some_days(store)
@@ -129,9 +256,80 @@ def test_a_turn_is_found_by_the_words_of_its_neighbours(tmp_path: Path) -> None:
         )
         terms = query_terms("奶奶的生日礼物")
         near = [hit.seq for hit in text_index.search(store.reader, terms, 5)]
-        alone = [hit.seq for hit in text_index.search(store.reader, terms, 5, neighbour_weight=0)]
+        alone = [hit.seq for hit in text_index.search(store.reader, terms, 5, neighbours=False)]
     assert near[:2] == [1, 2]
     assert alone == [1]
+
+
+def test_what_is_said_two_turns_on_is_found_and_never_what_another_conversation_begins_with(
+    tmp_path: Path,
+) -> None:
+    with memory(tmp_path) as store:
+        conversation(store, ("2025-08-01 10:00", "奶奶快过生日了", "想好送什么了吗"))
+        store.append([turn("围巾吧", "2025-08-01 10:01"), turn("换个话头", "2025-08-01 12:00")])
+        store.append(
+            [turn(f"闲聊第{n}句", at("2025-08-02 10:00") + timedelta(hours=2 * n)) for n in range(9)]
+        )
+        found = [hit.seq for hit in text_index.search(store.reader, query_terms("奶奶的生日"), 5)]
+    assert found == [1, 2, 3]
+
+
+def test_english_words_are_found_in_other_forms_and_stop_words_find_nothing(tmp_path: Path) -> None:
+    with memory(tmp_path) as store:
+        store.append(
+            [
+                turn("I've been painting a sunrise", "2025-08-01 10:00"),
+                turn("my hobbies? Dying wool, mostly!", "2025-08-03 10:00"),
+                turn("what did you say about it", "2025-08-05 10:00"),
+            ]
+        )
+        days = (diary.to_local_ms(at("2025-08-01 00:00")), diary.to_local_ms(at("2025-08-06 00:00")))
+        for words, seqs in (
+            ("Did she paint sunrises?", [1]),
+            ("a hobby", [2]),
+            ("dyed", []),
+            ("you said it", []),
+        ):
+            terms = query_terms(words)
+            assert [hit.seq for hit in text_index.search(store.reader, terms, 5)] == seqs
+            read = text_index.rank(store.reader, terms, 5, days)
+            assert read is not None and [hit.seq for hit in read] == seqs
+
+
+def test_a_turn_is_found_by_who_said_it(tmp_path: Path) -> None:
+    with memory(tmp_path) as store:
+        store.append(
+            [
+                turn("我想去海边", "2025-08-01 10:00", speaker="小明"),
+                turn("我也想去海边", "2025-08-03 10:00", speaker="小红"),
+                turn("去海边要防晒", "2025-08-05 10:00", who="assistant"),
+            ]
+        )
+
+        def first(question: str) -> int:
+            hits = text_index.search(
+                store.reader, query_terms(question), 5, said_by=said_by(question), neighbours=False
+            )
+            return hits[0].seq
+
+        assert first("小明说过什么") == 1
+        assert first("小红想去的海边") == 2
+        assert first("小明想去的海边") == 1
+        assert first("去海边你建议我什么") == 3
+        assert first("我说海边怎么了") in (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("question", "who"),
+    [
+        ("你给我推荐过哪些书", "assistant"), ("你还记得我说过什么吗", "user"), ("你能告诉我我的猫叫什么吗", "user"),
+        ("What did you recommend to me?", "assistant"), ("Do you remember my dog?", "user"),
+        ("我们聊过什么", ""), ("what did we talk about", ""), ("你教过我哪些菜", "assistant"), ("", ""),
+    ],
+)  # fmt: skip
+def test_who_is_meant(question: str, who: str) -> None:
+    weights = {one: said_by(question)(one, "") for one in ("user", "assistant")}
+    assert {one for one, weight in weights.items() if weight > 1} == ({who} if who else set())
 
 
 def test_two_character_and_latin_words_are_found_whole(tmp_path: Path) -> None:
@@ -307,9 +505,8 @@ def test_a_turn_that_is_read_back_has_the_same_id() -> None:
 
 
 def test_a_latin_word_is_found_as_a_whole_and_beside_chinese() -> None:
-    holds = finder("cat")
-    assert all(map(holds, ["cat", "我的cat呢", "a cat!", "concat, cat", "_cat_", "猫cat"]))
-    assert not any(map(holds, ["concat", "cats", "cat5", "", "ca t", "écat"]))
+    texts = ["cat", "我的cat呢", "a cat!", "concat, cat", "_cat_", "猫cat", "two cats"]
+    assert places("cat", [*texts, "concat", "catty", "cat5", "", "ca t", "écat"]) == list(range(len(texts)))
 
 
 def test_it_never_raises_whatever_is_asked(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ ODD_TEXTS = [
 
 
 def found(store: OwnerStore, words: str) -> list[int]:
-    return [hit.seq for hit in text_index.search(store.reader, query_terms(words), 10, neighbour_weight=0)]
+    return [hit.seq for hit in text_index.search(store.reader, query_terms(words), 10, neighbours=False)]
 
 
 def test_a_turn_with_a_known_id_changes_nothing(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_indexes_are_made_anew_from_the_turns(tmp_path: Path) -> None:
     with memory(tmp_path) as store:
         conversation(store, ("2025-08-19 10:00", "我在看三体", "好看吗"))
         store.writer.execute("delete from day")
-        text_index.remove(store.writer, 1, "我在看三体")
+        text_index.remove(store.writer, 1, "我在看三体", "")
         assert found(store, "三体") == []
         assert store.rebuild() == 2
         assert found(store, "三体") == [1]
@@ -114,6 +114,28 @@ def test_a_missing_or_damaged_index_is_noticed_and_made_anew(tmp_path: Path) -> 
         schema.set_meta(store.writer, "index_version", "0")
     with memory(tmp_path) as store:
         assert store.index_state == "outdated"
+
+
+def test_an_index_of_another_version_is_made_again_before_anything_is_written_or_forgotten(
+    tmp_path: Path,
+) -> None:
+    with memory(tmp_path) as store:
+        store.append([turn("two paintings"), turn("我在看三体", NOW + timedelta(minutes=2))])
+        # As version 1 had it: words as they were written, no stems.
+        schema.create_text_index(store.writer)
+        for row in ((1, "two paintings"), (2, "我在 在看 看三 三体 我 看 三 体")):
+            store.writer.execute("insert into turn_words (rowid, words) values (?, ?)", row)
+        schema.set_meta(store.writer, "index_version", "1")
+    with memory(tmp_path) as store:
+        assert store.index_state == "outdated"
+        store.append([])
+        assert store.index_state == "ok"
+        assert found(store, "painted") == [1]
+        assert found(store, "三体") == [2]
+        with store.transaction() as db:
+            diary.delete(db, [1])
+        left = "select count(*) from turn_words where turn_words match 'paint OR paintings'"
+        assert store.writer.execute(left).fetchone() == (0,)
 
 
 def test_a_damaged_database_is_set_aside_and_what_can_be_read_goes_on(

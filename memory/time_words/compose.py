@@ -34,7 +34,7 @@ _GLUE_BEFORE_TIME = frozenset(
 )
 _TIME_SLOTS = frozenset(("part", "strict_part", "clock", "weak_clock"))
 _ENGLISH_GLUE = re.compile(
-    r"[\s,]*(?:(?:of|on|at|in|the|around|about|just|right|this|that|back|during|early|late|by)\b\s*)*(?:'s\s*)?"
+    r"[\s,]*(?:(?:of|on|at|in|from|the|around|about|just|right|this|that|back|during|early|late|by)\b\s*)*(?:'s\s*)?"
 )
 _IN_THE = re.compile(
     r"\b(?:in the|at|around|about|during the|on the|by|since|until|till|after|before|late|early)\s+(?:the\s+)?$"
@@ -85,7 +85,7 @@ def _fits(text: str, token: Token, slot: str, phrase: Phrase | None) -> bool:
 def _begin(text: str, token: Token, slot: str, previous: Phrase | None, now: datetime) -> Phrase | None:
     # 十一点到一点: the second hour needs no more proof than the first.
     linked = previous is not None and text[previous.end : token.start].strip() in _LINKS
-    proven = linked and previous is not None and (previous.clock if slot == "weak_clock" else previous.part)
+    proven = linked and previous is not None and (previous.clock or (slot != "weak_clock" and previous.part))
     if slot == "same_time" or not (proven or _fits(text, token, slot, None)):
         return None
     phrase = Phrase(token.start, token.end)

@@ -27,7 +27,11 @@ def means_no_time(text: str, start: int, end: int, recurs: bool, works: bool) ->
     """
     if start and text[start - 1] in _QUOTES and end < len(text) and text[end] in _QUOTES[text[start - 1]]:
         return True
-    if _AFTER.match(text, end):
+    if _AFTER.match(text, end) or _is_spelt(text, start, end):
+        return True
+    if _DENIED_AFTER.match(text, end) or (
+        _NOT.search(text, max(0, start - 6), start) and _BUT.match(text, end)
+    ):
         return True
     before = text[max(0, start - 20) : start]
     if works and _is_title(text, before, start, end):
@@ -45,11 +49,25 @@ def means_no_time(text: str, start: int, end: int, recurs: bool, works: bool) ->
     )
 
 
+def _is_spelt(text: str, start: int, end: int) -> bool:
+    """Tell whether a word says how a character of a name is written: 晨 is 早晨的晨."""
+    char = text[end + 1 : end + 2]
+    return (
+        text[end : end + 1] == "的"
+        and char != ""
+        and char in text[start:end]
+        and not text[end + 2 : end + 3].isalpha()
+    )
+
+
 def is_planned_then(text: str, start: int, end: int) -> bool:
     """Tell whether a phrase is of what was planned at a time named before: 今年 in 年初我说今年要做什么."""
     return text[start - 1 : start] in _SAID_BEFORE and _PLANNED_AFTER.match(text, end) is not None
 
 
+_DENIED_AFTER = re.compile("じゃなく|ではなく")
+_NOT = re.compile("(?:不是|\\bnot (?:on )?)$")
+_BUT = re.compile(",? ?(?:而?是|but\\b)")
 _SAID_BEFORE = frozenset("说定讲写许")
 _PLANNED_AFTER = re.compile("(?:我们?)?(?:要|想|打算|准备|计划)")
 _TITLE_MARK = re.compile("[《〈『【]")
@@ -103,6 +121,9 @@ _ASKED_TO_PLAY = re.compile(
     r"|电视剧|动画片|动漫|漫画|叫做|名叫|叫作|名为|叫|题为|歌手|听|放|看|玩|一首|一部|那首|那部|play|sing|song|movie|film|album|called|named|listen to|曲名は|the song|the movie)\s*[\"'「]?$"
 )
 _ARTIST_BEFORE = re.compile(r"(?:播放|播|放|听|唱|来|点|搜|循环)[^,。?!]{0,10}的[\"'「]?$")
+_PLAY_NAMED = re.compile(
+    r"\b(?:play|sing) (?!(?:the|a|it|that|what|some|my|from|on|last|this)\b)[a-z']{2,15} $"
+)
 _TITLE_END = re.compile(
     r"\s*(?:[\"'」]\s*)?(?:的(?:歌|单曲|mv|这首|电影|游戏|小说|书|曲)\S{0,6}\s*)?(?:(?:[吧吗呀啊呗嘛哦]|好吗|好不好|可以吗|行吗|谢谢|一下|给我听|听听|please|for me)\s*)*(?:[,.。!?;、~]|$|by\b)"
 )
@@ -119,4 +140,6 @@ def _is_title(text: str, before: str, start: int, end: int) -> bool:
         return True
     if _TITLE_END.match(text, end) is None:
         return False
+    if _PLAY_NAMED.search(before):
+        return True
     return _ASKED_TO_PLAY.search(before) is not None or _ARTIST_BEFORE.search(before) is not None

@@ -17,8 +17,8 @@ Found = tuple[int, tuple[Atom, ...]]
 
 NUMERAL_CHARS = frozenset("0123456789〇零一二两三四五六七八九十百廿卅俩仨几好数半大小个差")
 NUMERALS = frozenset("0123456789〇零一二两三四五六七八九十百千万廿卅俩仨")
-PAST_CHARS = frozenset("最近过这前头上刚")
-PAST_SECOND_CHARS = NUMERALS | frozenset("近去过这几好半大")
+PAST_CHARS = frozenset("最近过这前头上刚こ")
+PAST_SECOND_CHARS = NUMERALS | frozenset("近去过这几好半大こ")
 LUNAR_CHARS = frozenset("农阴旧老正冬腊大年闰过初")
 
 
@@ -40,6 +40,8 @@ def read_past(text: str, at: int, now: datetime, reached: int = 0) -> Found | No
     if match is None:
         return None
     word, unit = match["before"], _UNITS[match["of"]]
+    if word.endswith("过去的") and match[0].endswith(match["n"] + "月"):
+        return None  # 刚过去的七月 is a month
     if at > reached and text[at - 1] in _NOT_BEFORE_PAST.get(word[0], ""):
         return None
     amount = _amount(match["n"], match["half"] or match["half2"])
@@ -85,7 +87,7 @@ _UNITS = {
     **dict.fromkeys(("分", "分钟"), "minute"),
     "刻钟": "quarter_hour",
     **dict.fromkeys(("小时", "钟头", "钟", "时间"), "hour"),
-    **dict.fromkeys(("天", "日", "晚", "晚上", "宿"), "day"),
+    **dict.fromkeys(("天", "日", "日间", "晚", "晚上", "宿"), "day"),
     **dict.fromkeys(("周", "星期", "礼拜", "週", "週间"), "week"),
     **dict.fromkeys(("月", "月间"), "month"),
     "季度": "quarter",
@@ -114,7 +116,7 @@ _COUNT = re.compile(
     | (?P<decade>(?:上世纪|)(?:[1-9五六七八九二三]?[0十]|零零|〇〇)年代)
     | (?P<ago>{_NO_DATE}(?P<n>{NUMBER}|{_MANY})(?:(?:到|至|~|-|、|或者?)(?P<n2>{NUMBER}))?(?P<more>多|来|余)?
         (?:个|[ヶケか力カヵ箇])?(?P<half>半)?(?P<more2>多)?{_AGO_UNIT}(?P<half2>半)?(?P<more3>多)?
-        (?:零?(?P<minutes>{NUMBER})分钟?)?(?P<direction>(?:以|之)?前(?![{_NOT_AFTER_AGO}])|以来|来(?=[我你他她,])))
+        (?:零?(?P<minutes>{NUMBER})分钟?)?(?:ほど|くらい|ぐらい|左右)?(?P<direction>(?:以|之)?前(?![{_NOT_AFTER_AGO}])|以来|来(?=[我你他她,])))
     | (?P<in_a_while>{_NO_DATE}(?P<w>{NUMBER}|{_MANY})(?:多|来)?个?(?P<w_half>半)?(?P<w_of>{_LONG})半?(?:以|之)?
         (?:后|(?P<within>内))(?!悔|面|台|果))
     | (?P<first>{NUMBER})(?=(?:到|至|~|-|、|和)(?:{NUMBER})(?P<unit_ahead>年|月|号|日|点|时))(?P<first_end>)
@@ -134,8 +136,8 @@ _COUNT = re.compile(
     re.VERBOSE,
 )
 _PAST = re.compile(
-    rf"(?P<before>最近这?|近这?|过去的?这?|刚过去的?|这|前|头|上)(?P<n>{NUMBER}|好?几|半|大半)(?:个)?(?P<half>半)?"
-    rf"(?P<of>秒钟?|分钟|小时|钟头|天|日|晚上?|周|星期|礼拜|月|季度|年(?![级纪龄代]))(?P<half2>半)?(?:以来|来(?!了|过|到)|里|内|间(?!隔))?"
+    rf"(?P<before>最近这?|近这?|过去的?这?|刚过去的?|ここ|这|前|头|上)(?P<n>{NUMBER}|好?几|半|大半)(?:个)?(?P<half>半)?"
+    rf"(?P<of>秒钟?|分钟|小时|钟头|週间|日间|天|日|晚上?|周|星期|礼拜|月|季度|年(?![级纪龄代]))(?P<half2>半)?(?:以来|来(?!了|过|到)|里|内|间(?!隔))?"
 )
 _LUNAR = re.compile(
     rf"(?P<calendar>农历|阴历|旧历|老历)?的?(?:(?:大年|过年|年)初(?P<new_year>[一二三四五六七八九十])(?!中|恋|次)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from xiaozhi_persona.memory.patterns import pattern
 from xiaozhi_persona.memory.time_words.english_rules import (
@@ -21,7 +21,8 @@ from xiaozhi_persona.memory.time_words.english_rules import (
     WORD,
 )
 from xiaozhi_persona.memory.time_words.lexicon import MAX_TOKENS, Token
-from xiaozhi_persona.memory.time_words.phrase import Atom, Clock
+from xiaozhi_persona.memory.time_words.nth import nth_of_month
+from xiaozhi_persona.memory.time_words.phrase import Atom, Clock, midnight
 from xiaozhi_persona.memory.time_words.windows import ago, past
 
 Atoms = tuple[Atom, ...]
@@ -208,7 +209,9 @@ def _read_day_month(match: re.Match[str], now: datetime) -> Atoms | None:
 
 
 def _read_before_last(match: re.Match[str], now: datetime) -> Atoms | None:
-    unit = match["bl_unit"]
+    unit = match["bl_unit"] or match["bl_not"]
+    if unit in WEEKDAYS:
+        return ("week_rel", -2), ("weekday", _weekday(unit))
     if unit in ("night", "evening"):
         return ("day_rel", -2), ("part", "evening")
     if unit == "weekend":
@@ -216,6 +219,61 @@ def _read_before_last(match: re.Match[str], now: datetime) -> Atoms | None:
     if unit in SEASONS:
         return ("year_rel", -2 if now.month < 9 else -1), ("season", (SEASONS[unit], 3))
     return ((f"{unit}_rel", -2),)
+
+
+def _read_earlier(match: re.Match[str], now: datetime) -> Atoms | None:
+    unit = match["er_unit"]
+    if unit is None:
+        return (("vague", "earlier_today"),)
+    return (("window", past("these", unit, (1, 1), now)),)
+
+
+def _read_nth_of(match: re.Match[str], now: datetime) -> Atoms | None:
+    number = -1 if match["nt_n"] == "last" else ORDINALS.index(match["nt_n"]) + 1
+    what = match["nt_what"]
+    weekday = 5 if what == "weekend" else _weekday(match["nt_weekday"]) if match["nt_weekday"] else None
+    days = {"week": 7, "weekend": 2}.get(what, 1)
+    year = int(match["nt_year"]) if match["nt_year"] else None
+    part = nth_of_month(year, _month(match["nt_month"]), number, weekday, days, now)
+    return (("window", part),) if part else (("void", True),)
+
+
+def _read_days_ago(match: re.Match[str], now: datetime) -> Atoms | None:
+    amount = _amount(match["da_n"])
+    if amount is None or not 1 <= amount[0] <= 60:
+        return None
+    weeks = int(amount[0])
+    if not match["da_weekday"]:
+        return ("week_rel", -weeks), ("weekend", True)
+    weekday = _weekday(match["da_weekday"])
+    return ("week_rel", -weeks if weekday >= now.weekday() else 1 - weeks), ("weekday", weekday)
+
+
+def _read_same_day(match: re.Match[str], now: datetime) -> Atoms | None:
+    if match["sd_unit"] == "month":
+        return ("month_rel", -1), ("day", now.day)
+    # On 29 February, the 28th of the year before.
+    return ("year_rel", -1), ("month", now.month), ("day", min(now.day, 28) if now.month == 2 else now.day)
+
+
+def _read_quarter(match: re.Match[str], now: datetime) -> Atoms | None:
+    if match["qu_word"] == "last":
+        return None if match["qu_year"] else (("quarter_rel", -1),)
+    return (*_year(match["qu_year"]), ("quarter", ORDINALS.index(match["qu_word"]) + 1))
+
+
+def _days(first: str, last: str) -> Atoms | None:
+    """Return the days of a month from the first to the last."""
+    return (
+        (("day", int(first)), ("days", int(last) - int(first) + 1))
+        if 1 <= int(first) < int(last) <= 31
+        else None
+    )
+
+
+def _read_month_days(match: re.Match[str], now: datetime) -> Atoms | None:
+    days = _days(match["mds_day"], match["mds_last"])
+    return (*_year(match["mds_year"]), ("month", _month(match["mds_month"])), *days) if days else None
 
 
 def _read_season(match: re.Match[str], now: datetime) -> Atoms | None:
@@ -265,7 +323,15 @@ _READERS: dict[str, Callable[[re.Match[str], datetime], Atoms | None]] = {
         *((("part", PARTS[match["by_part"]]),) if match["by_part"] else ()),
     ),
     "before_last": _read_before_last,
-    "earlier": lambda match, now: (("vague", "earlier_today"),),
+    "earlier": _read_earlier,
+    "nth_of": _read_nth_of,
+    "week_before": lambda match, now: (("date", midnight(now) - timedelta(days=8)),),
+    "days_ago": _read_days_ago,
+    "same_day": _read_same_day,
+    "quarter": _read_quarter,
+    "days_of_month": lambda match, now: _days(match["ds_day"], match["ds_last"]),
+    "month_days": _read_month_days,
+    "part_yesterday": lambda match, now: (("day_rel", -1), ("part", PARTS[match["py_part"]])),
     "just_now": lambda match, now: (("vague", "just_now"),),
     "other_day": lambda match, now: (("vague", "the_other_day"),),
     "while_ago": lambda match, now: (("vague", "a_while_ago"),),

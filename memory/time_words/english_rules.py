@@ -6,7 +6,7 @@ import re
 
 TRIGGER = re.compile(
     r"day|night|ago\b|last|past|previous|this|week|month|year|noon|morning|evening|recent|late|now\b|while|moment|christmas|thanks|hallow|easter"
-    r"|festival|[ap]\.?m\b|o'clock|spring|summer|autumn|fall|winter|weekend|new year|good|every|each|next|tomorrow|tonight|back\b|before"
+    r"|festival|just\b|[ap]\.?m\b|o'clock|spring|summer|autumn|fall|winter|weekend|new year|good|every|each|next|tomorrow|tonight|back\b|before"
     r"|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun|in \d|\d(?:st|nd|rd|th)|since|early|:\d\d|half|quarter"
 )
 WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
@@ -116,9 +116,17 @@ RULES = {
         |yesterday\s+once\s+more|sunday\s+times|summer\s+of\s+69|fall\s+(?:asleep|in\s+love|down|off|apart|out|behind|for)|(?:hot|mattress)\s+spring
         |day\s*dream|see\s+you\s+(?:on\s+|this\s+)?(?:{_WD})|it's\s+(?:{_WD})|birthday|holiday|(?:the\s+)?(?:previous|same|very)\s+day""",
     "before_yesterday": r"(?:the\s+)?day\s+before\s+yesterday(?:\s+(?P<by_part>morning|afternoon|evening|night))?",
-    "before_last": r"(?:the\s+)?(?P<bl_unit>night|evening|week|month|year|weekend|summer|winter)\s+before\s+last\b",
-    "earlier": r"earlier\s+today|so\s+far\s+today",
-    "just_now": r"just\s+now|(?:a\s+)?(?:moment|second|minute|sec)s?\s+ago|a\s+(?:little|short)\s+while\s+ago|a\s+bit\s+ago|right\s+before\s+this",
+    "before_last": rf"(?:the\s+)?(?P<bl_unit>night|evening|week|month|year|weekend|summer|winter|{_WD})\s+before\s+last\b|not\s+last\s+(?P<bl_not>week|month|year),?\s+but\s+the\s+(?:week|month|year|one)\s+before\b",
+    "earlier": r"earlier\s+(?:today|this\s+(?P<er_unit>week|month|year))|so\s+far\s+today",
+    "nth_of": rf"the\s+(?P<nt_n>first|second|third|fourth|fifth|last)\s+(?:(?P<nt_weekday>{_WD})|(?P<nt_what>week(?:end)?|day))\s+(?:of|in)\s+(?P<nt_month>{_MON})\b(?:,?\s+(?P<nt_year>{_YEAR})\b)?",
+    "week_before": r"yesterday\s+week\b",
+    "days_ago": rf"(?P<da_n>{_N})\s+(?:(?P<da_weekday>{_WD})|weekend)s?\s+ago\b",
+    "same_day": r"(?:on\s+)?(?:this|the\s+same)\s+(?:very\s+)?(?:day|date)\s+last\s+(?P<sd_unit>year|month)\b",
+    "quarter": rf"the\s+(?P<qu_word>first|second|third|fourth|last)\s+quarter\b(?:\s+(?:of\s+)?(?P<qu_year>{_YEAR}))?",
+    "days_of_month": r"(?:from\s+)?the\s+(?P<ds_day>\d{1,2})(?:st|nd|rd|th)\s+(?:to|through|until|till|-)\s+(?:the\s+)?(?P<ds_last>\d{1,2})(?:st|nd|rd|th)\b",
+    "month_days": rf"(?P<mds_month>{_MON})\.?\s+(?P<mds_day>\d{{1,2}})(?:st|nd|rd|th)?\s*(?:-|to|through)\s*(?P<mds_last>\d{{1,2}})(?:st|nd|rd|th)?(?![\d:]|\s*[ap]\.?m)(?:,?\s+(?P<mds_year>{_YEAR})\b)?",
+    "part_yesterday": r"(?P<py_part>noon|midday|lunchtime|morning|afternoon|evening)\s+yesterday\b",
+    "just_now": r"(?:i|we|you)\s+(?:was|were)\s+just\s+(?:saying|telling|talking|asking|speaking)|just\s+now|(?:a\s+)?(?:moment|second|minute|sec)s?\s+ago|a\s+(?:little|short)\s+while\s+ago|a\s+bit\s+ago|right\s+before\s+this",
     "other_day": r"the\s+other\s+(?:day|night|evening|morning|week)",
     "while_ago": r"(?:quite\s+)?a\s+while\s+(?:ago|back)|some\s+time\s+ago|not\s+(?:too\s+|so\s+|that\s+)?long\s+ago",
     "lately": r"recently|lately|these\s+days|of\s+late\b|in\s+recent\s+(?:days|weeks)",
@@ -153,7 +161,7 @@ RULES = {
 
 WORD = re.compile(r"(?<![a-z\d'])[a-z\d]+")
 FIRST_WORDS = frozenset(
-    """the an day tomorrow good goodnight every each next coming upcoming following in within weekday weekdays weekends mornings evenings
+    """i we you the an day tomorrow good goodnight every each next coming upcoming following in within weekday weekdays weekends mornings evenings
     afternoons nights happy merry have enjoy black friday that one some someday all last at later soon may march second saturday sunday
     yesterday summer fall hot mattress day daydream birthday holiday previous same very night evening week month year weekend winter earlier
     so just a moment sec right quite some not recently lately these of over during for throughout this past early mid late beginning start

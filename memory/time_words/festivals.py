@@ -59,7 +59,7 @@ FESTIVAL_NAMES: dict[str, str] = {
         group.split("|")
         for group in """
         元旦|元旦节|阳历新年|阳历年|新年
-        春节|过年|农历新年|农历年|阴历年|新春佳节|旧历年|中国新年|春节里|过大年
+        春节|过年|农历新年|农历年|阴历年|新春佳节|旧历年|旧历新年|中国新年|春节里|过大年
         除夕|大年三十|年三十|大年夜
         元宵|元宵节|上元节|灯节|正月十五
         龙抬头|二月二
@@ -155,7 +155,7 @@ _LUNAR = {
     # The northern day; the south keeps it a day later.
     "小年": (12, 23),
 }
-_NTH_WEEKDAY = {"母亲节": (5, 2, 6), "父亲节": (6, 3, 6), "感恩节": (11, 4, 3)}
+_NTH_WEEKDAY = {"母亲节": (5, 2, 6), "父亲节": (6, 3, 6), "感恩节": (11, 4, 3), "海の日": (7, 3, 0)}
 """Month, which one, weekday (Monday 0)."""
 _EASTER = {"复活节": 0, "good friday": -2}
 _TERMS = frozenset(SOLAR_TERMS)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from xiaozhi_persona.memory.time_words.festivals import holiday
+from xiaozhi_persona.memory.time_words.nth import part_after
 from xiaozhi_persona.memory.time_words.numbers import NUMBER, read_number
 from xiaozhi_persona.memory.time_words.phrase import Phrase, Window
 from xiaozhi_persona.memory.time_words.resolve import festival_beginning, festival_window, resolve
@@ -57,6 +58,9 @@ def _single(text: str, phrase: Phrase, now: datetime) -> tuple[int, list[Window]
     end, windows = phrase.end, resolve(phrase, now)
     if not windows:
         return end, windows
+    part = part_after(text, end, windows[0], now)
+    if part:
+        return part
     if text[end : end + 1] in _SUFFIX_BEGINS:
         end, windows = _with_suffix(text, phrase, windows, now)
     if phrase.start and windows:
@@ -206,6 +210,8 @@ def _range(phrase: Phrase, after: Phrase, now: datetime) -> list[Window]:
     begin, end, _ = windows[-1]
     if last.clock:
         end = begin
+    elif phrase.clock and last.part == "noon":
+        end = end.replace(hour=12)
     if free and end <= start:
         end += (
             timedelta(hours=12)

@@ -129,9 +129,17 @@ def _lunar(phrase: Phrase, now: datetime) -> Iterator[Window]:
     month, day, leap = phrase.lunar or (1, 1, False)
     back = 40 if leap else 2  # 闰六月 comes after 8 years at the earliest
     for year in (phrase.year,) if phrase.year is not None else range(now.year, now.year - back - 1, -1):
+        if (
+            day and phrase.year is not None
+        ):  # 去年腊月二十八 is of the lunar month, whose end may lie in this year
+            first = lunar_month(year, month, leap)
+            if first and day <= first[1]:
+                found = _midnight(first[0]) + timedelta(days=day - 1)
+                yield found, found + _DAY, "day"
+            continue
         if day:
-            for found in lunar_days(year, month, day, leap):
-                yield _midnight(found), _midnight(found) + _DAY, "day"
+            for found_day in lunar_days(year, month, day, leap):
+                yield _midnight(found_day), _midnight(found_day) + _DAY, "day"
             continue
         whole = lunar_month(year, month, leap)
         if whole:

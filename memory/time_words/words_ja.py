@@ -33,6 +33,8 @@ PARTS = {
 }
 AFTER_DAY = {"morning": "朝 あさ", "noon": "昼 ひる", "evening": "夜 晩 夜遅く", "dusk": "夕"}
 """Single characters: a time only after の, or right after a day."""
+ERAS = {"令和": (2019, 40), "平成": (1989, 31), "昭和": (1926, 64)}
+"""First year, and how many are read."""
 BEFORE_WEEK = {0: "今 こん", -1: "先 せん 前", -2: "先々 先先 せんせん"}
 WEEKDAYS = "月火水木金土日"
 BEFORE_MONTH = {0: "今月 こんげつ", -1: "先月 せんげつ 前月", -2: "先々月 先先月 せんせんげつ"}
@@ -54,6 +56,7 @@ FESTIVALS = {
     "万圣节": "ハロウィン ハロウィーン",
     "平安夜": "クリスマスイブ クリスマス・イブ",
     "圣诞": "クリスマス",
+    "海の日": "海の日",
     "日本の七夕": "七夕の日 七夕祭り",
 }
 VAGUE = {
@@ -80,6 +83,16 @@ def fixed_words() -> Iterator[tuple[str, Atoms]]:
     yield from _weeks()
     for offset, names in BEFORE_MONTH.items():
         yield from ((name, (("month_rel", offset),)) for name in names.split())
+        for third, ends in enumerate(("初め 始め はじめ 頭", "半ば 中頃 なかば", "終わり 末 おわり")):
+            yield from (
+                (f"{name}の{end}", (("month_rel", offset), ("third", third)))
+                for name in names.split()
+                for end in ends.split()
+            )
+    for era, (first, years) in ERAS.items():
+        for year in range(1, years + 1):
+            yield f"{era}{year}年", (("year", first + year - 1),)
+        yield f"{era}元年", (("year", first),)
     for offset, names in YEARS.items():
         yield from ((name, (("year_rel", offset),)) for name in names.split())
     for char, month in SEASONS.items():
@@ -87,6 +100,7 @@ def fixed_words() -> Iterator[tuple[str, Atoms]]:
             (f"{this}{char}", (("year_rel", 0), ("season", (month, 3)))) for this in ("この", "今年の")
         )
         yield f"の{char}", (("strict_season", (month, 3)),)
+    yield "土日", (("weekend", True),)
     yield "夏休み", (("season", (7, 2)),)
     yield "冬休み", (("festival", "年末年始"),)
     for part, names in AFTER_DAY.items():

@@ -15,6 +15,7 @@ from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory import diary, text_index
 from xiaozhi_persona.memory.store import OwnerStore
 from xiaozhi_persona.memory.transfer import turn_json
+from xiaozhi_persona.memory.who_spoke import said_by
 from xiaozhi_persona.memory.words import query_terms
 
 
@@ -39,10 +40,9 @@ def command(
     settings = prepare(config, debug)
     if (text is None) != jsonl:
         raise SettingsError(tr("写出要找的话，或者用 --jsonl 从标准输入读。"))
-    weight = text_index.NEIGHBOUR_WEIGHT if neighbours else 0.0
     with opened(settings, owner) as store:
         if text is not None:
-            hits = _search(store, text, k, weight)
+            hits = _search(store, text, k, neighbours)
             if as_json:
                 print_json({"hits": hits})
                 return
@@ -61,12 +61,12 @@ def command(
                 raise SettingsError(
                     tr('标准输入第 {number} 行不是 {{"id": …, "q": …}}。', number=number)
                 ) from exc
-            print_json({"id": asked.get("id"), "hits": _search(store, query, k, weight)})
+            print_json({"id": asked.get("id"), "hits": _search(store, query, k, neighbours)})
 
 
-def _search(store: OwnerStore, text: str, k: int, neighbour_weight: float) -> list[dict[str, Any]]:
+def _search(store: OwnerStore, text: str, k: int, neighbours: bool) -> list[dict[str, Any]]:
     terms = query_terms(diary.storable(text))
-    hits = text_index.search(store.reader, terms, k, neighbour_weight=neighbour_weight)
+    hits = text_index.search(store.reader, terms, k, said_by=said_by(text), neighbours=neighbours)
     turns = diary.by_seq(store.reader, [hit.seq for hit in hits])
     shown = []
     for hit in hits:

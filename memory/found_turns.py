@@ -1,0 +1,73 @@
+"""The turns that hold the words of a question, with what was said around them."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from xiaozhi_persona.memory import diary, text_index
+from xiaozhi_persona.memory.diary import Entry
+from xiaozhi_persona.memory.patterns import pattern
+from xiaozhi_persona.memory.who_spoke import said_by
+from xiaozhi_persona.memory.words import Term
+
+MIN_COVERAGE, MIN_COVERAGE_OF_US = 0.25, 0.1
+"""Where no turn holds more of the words of a question about the world, or about us, none is what is asked for."""
+_WITH_SURROUNDINGS = 4
+"""So many of the first bring along what was said around them, whatever its words."""
+_OF_US = pattern(
+    r"我|咱|[聊说谈讲提记问]|告诉|\b(?:i|me|my|we|our|us|said|say|talk\w*|told|tell)\b", re.IGNORECASE
+)
+
+
+def is_about_us(question: str) -> bool:
+    """Whether a question is about those who talk, or about what they said."""
+    return _OF_US.search(question) is not None
+
+
+def find_turns(
+    db: sqlite3.Connection,
+    terms: Sequence[Term],
+    question: str,
+    count: int,
+    unwanted: Collection[str],
+    told: Sequence[str] = (),
+) -> list[Entry]:
+    """Return about `count` turns, the best first, and those around the first of them; none of the ids `unwanted`.
+
+    `told` are ids of turns that are wanted whatever their words: those that told the facts that are shown.
+    """
+    # The unwanted ones take no place from the others: so many more are looked for.
+    hits = text_index.search(db, terms, count + len(unwanted), said_by=said_by(question))
+    least = MIN_COVERAGE_OF_US if is_about_us(question) else MIN_COVERAGE
+    if not any(hit.own and hit.coverage >= least for hit in hits):
+        hits = []
+    sources = diary.seqs_of(db, told)
+    turns = diary.by_seq(db, [*sources, *(hit.seq for hit in hits)])
+    asked = question.strip()
+    found = [turns[seq] for seq in [*sources, *(hit.seq for hit in hits)]]
+    found = [turn for turn in found if turn.id not in unwanted and turn.text.strip() != asked]
+    first = [turn.seq for turn in found[:_WITH_SURROUNDINGS]]
+    turns |= diary.by_seq(db, [seq + step for seq in first for step in (1, 2, -1, -2)])
+    wanted: dict[int, Entry] = {}
+    for place, turn in enumerate(found):
+        wanted[turn.seq] = turn
+        if place < _WITH_SURROUNDINGS:
+            wanted.update((near.seq, near) for near in _around(turn, turns) if near.id not in unwanted)
+    return list(wanted.values())
+
+
+def _around(turn: Entry, turns: Mapping[int, Entry]) -> Iterator[Entry]:
+    """Yield the turns after and before one, out of `turns` by their seq, as far as they are of its conversation."""
+    for step in (1, -1):
+        last = turn
+        while (
+            (near := turns.get(last.seq + step)) and abs(near.seq - turn.seq) <= 2 and _together(last, near)
+        ):
+            yield near
+            last = near
+
+
+def _together(before: Entry, after: Entry) -> bool:
+    return abs(after.at_ms - before.at_ms) <= text_index.NEIGHBOUR_GAP_MS
