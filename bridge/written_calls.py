@@ -40,8 +40,7 @@ _FENCE_HEAD = re.compile(r"```[A-Za-z_]*\s*")
 _FUNCTION = re.compile(r"<function=([^>\s]+)>(.*?)(?:</function>|$)", re.DOTALL)
 _PARAMETER = re.compile(r"<parameter=([^>\s]+)>(.*?)(?:</parameter>|$)", re.DOTALL)
 _MARKED = re.compile(  # functions.name:0 <mark> {...}, name <mark> ```json {...}```
-    r"(?:functions\.)?([\w-]+)(?::\d+)?\s*(?:<\|tool_call_argument_begin\|>|\n?```json)\s*(\{.*?\})\s*(?:```|<|$)",
-    re.DOTALL,
+    r"(?<![\w.-])(?:functions\.)?([\w-]{1,64})(?::\d{1,4})?\s{0,8}(?:<\|tool_call_argument_begin\|>|\n?```json)"
 )
 _TAG = re.compile("^【[^】]{1,12}】")
 _NAME_KEYS = ("name", "tool", "tool_name", "function", "function_name", "action")
@@ -207,8 +206,10 @@ def _calls_in(text: str, names: Sequence[str]) -> list[ToolCall]:
     text = text.strip().strip("`").strip()
     if functions := _FUNCTION.findall(text):
         return [_call(name, _parameters(body) or body) for name, body in functions]
-    if marked := _MARKED.findall(text):
-        return [_call(name, body) for name, body in marked]
+    _, *marked = _MARKED.split(text)
+    if marked:
+        bodies = (body[: body.rfind("}") + 1].strip() for body in marked[1::2])
+        return [_call(name, body) for name, body in zip(marked[::2], bodies, strict=True) if body[:1] == "{"]
     name = text.partition("(")[0].strip()
     if name in names:
         return [_call(name, _keywords(text) or {})]

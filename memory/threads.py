@@ -18,7 +18,6 @@ from typing import TypeVar
 
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.memory import diary, disk, schema, spoken
-from xiaozhi_persona.memory.facts.rules import find_facts
 from xiaozhi_persona.memory.forget import Forgotten, expire, forget_all, scrub
 from xiaozhi_persona.memory.owners import Owners
 from xiaozhi_persona.memory.queues import NewcomersLast, OneAtATime
@@ -32,9 +31,8 @@ from xiaozhi_persona.memory.store import (
     set_aside,
 )
 from xiaozhi_persona.memory.sweep import sweep
-from xiaozhi_persona.memory.time_words import find_ranges
 from xiaozhi_persona.memory.unwritten import Complaints, Unwritten
-from xiaozhi_persona.memory.words import query_terms
+from xiaozhi_persona.memory.warm_up import warm_up
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +66,7 @@ class DiaryThreads:
         self._retry: threading.Timer | None = None
         self._closed = False
         self.complaints = Complaints()
-        self._submit(self._reader, _warm_up)
+        self._submit(self._reader, warm_up)
         self._submit(self._keeper, self._tidy, folder)
 
     def open(self, owner_id: str, count: int, *, ahead: bool = False) -> Future[list[diary.Entry]]:
@@ -391,11 +389,3 @@ class DiaryThreads:
         with contextlib.suppress(PersonaError), self._owners.use_existing(owner_id) as store:
             if store:
                 store.sync()
-
-
-def _warm_up() -> None:
-    """Have the rules compiled that are compiled when they are first needed: nobody should wait for that."""
-    find_ranges("昨天 昨日 yesterday", datetime.now())
-    find_facts("我", datetime.now())
-    spoken.parse_command("我")
-    query_terms("warm")
