@@ -17,7 +17,7 @@ from memory_kit import held_back, memory, turn
 
 from xiaozhi_persona.memory import diary
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
-from xiaozhi_persona.memory.threads import _warm_up
+from xiaozhi_persona.memory.warm_up import warm_up
 from xiaozhi_persona.providers.host.conversation import HostConversation
 from xiaozhi_persona.providers.host.loop import background_loop
 from xiaozhi_persona.settings import MemorySettings
@@ -40,7 +40,7 @@ ONE, TWO, THREE = "aa:bb:cc:00:00:01", "aa:bb:cc:00:00:02", "aa:bb:cc:00:00:03"
 @pytest.fixture(autouse=True, scope="module")
 def _rules_are_ready() -> None:
     """A server has compiled them long before a device asks; here one asks as soon as it has started."""
-    _warm_up()
+    warm_up()
 
 
 def with_memory(version: str, folder: Path, **more: Any) -> Any:
