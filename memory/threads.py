@@ -331,6 +331,8 @@ class DiaryThreads:
                 if store and store.index_state != "ok":
                     if store.index_state == "reread":
                         log.info("认事实的规则变了，把谈话重新读一遍。")
+                    elif store.index_state == "outdated":
+                        log.info("查找用的索引换了写法，重新做一次。")
                     else:
                         log.warning("记忆的索引要重建（%s）。", store.index_state)
                     store.rebuild()
