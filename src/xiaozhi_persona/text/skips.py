@@ -22,6 +22,7 @@ _MAX_TRAILING = 12
 _MAX_TAG = 60
 _MAX_PHRASE, _MAX_LATIN_PHRASE = 24, 60
 _SENTENCE_END = "\n。！？!?"
+_CLAUSE_END = "，,、；;：:"
 
 
 class Cut(NamedTuple):
@@ -122,16 +123,16 @@ class Phrase(Skip):
         """Read up to and with a closing mark."""
         character = buffer[0]
         closed = character in self._closers
-        if (
-            closed
-            or character == "\n"
-            or self._text[-1:] in tuple(_SENTENCE_END)
-            or len(self._text) >= (_MAX_LATIN_PHRASE if self._text.isascii() else _MAX_PHRASE)
-        ):
+        if closed or character == "\n" or self._text[-1:] in tuple(_SENTENCE_END) or self._is_too_long():
             self.ended, self.emotion = True, self._names.within(self._text)
             return int(closed)
         self._text += character
         return 1
+
+    def _is_too_long(self) -> bool:
+        """Whether it is longer than people make it, so that it was not closed, and its clause has ended."""
+        longest = _MAX_LATIN_PHRASE if self._text.isascii() else _MAX_PHRASE
+        return len(self._text) >= (longest if self._text.endswith(tuple(_CLAUSE_END)) else 3 * longest)
 
 
 class Arms(Skip):
