@@ -87,8 +87,13 @@ def _closed(buffer: str, content: str, final: bool, place: Place) -> Cut | None:
         return Cut(taken, emotion=next(filter(None, map(emotion_of_emoji, content))))
     if name == "THINK":
         return Cut(taken, skip=Until("[/think]"))
-    is_aside = is_round and not place.clause_start and len(name) == 1 and name not in "笑哭"  # `咖啡（酷）`
-    if not is_aside and (emotion := names.read(name)):
+    if is_round and place.before.isalnum() and names.read(name):
+        after = buffer[taken : taken + 1]
+        if not after and not final:
+            return None
+        if after.isalnum() or after in tuple("、，,") or (len(name) == 1 and name not in "笑哭"):
+            return TEXT  # it says something of the word before it: `电影（恐怖）今晚有`, `咖啡（酷）`
+    if emotion := names.read(name):
         place.brackets.add(opening)
         return Cut(taken, emotion=emotion)
     if is_round and is_face(content):
