@@ -119,7 +119,8 @@ def _squared(buffer: str, name: str, final: bool, place: Place) -> Cut | None:
             return None
     if opening in "[【［〔" and _NOTE.fullmatch(name):
         is_index = _is_latin(place.before) and not _is_latin(place.tail[:-1])  # a[1]
-        return TEXT if is_index or name == "0" or place.before == "第" else Cut(taken)
+        is_number = name == "0" or (name.isdigit() and place.before in tuple("第是为"))
+        return TEXT if is_index or is_number else Cut(taken)
     if split_key(name)[0].casefold() in FEELING_KEYS | ACTION_KEYS:
         return Cut(taken, effect="gap")
     if name.casefold() in ACTION_KEYS and place.names.skips_directions:
