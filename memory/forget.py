@@ -22,7 +22,9 @@ from datetime import datetime, timedelta
 
 from xiaozhi_persona.memory import diary, schema, text_index
 from xiaozhi_persona.memory.facts import writing
-from xiaozhi_persona.memory.facts.kinds import NAME, match_key, subject_of
+from xiaozhi_persona.memory.facts.english import BEINGS
+from xiaozhi_persona.memory.facts.kinds import NAME, PETS, match_key, spellings_of, subject_of
+from xiaozhi_persona.memory.patterns import pattern
 from xiaozhi_persona.memory.store import FORGOTTEN, TO_SCRUB, OwnerStore, explained, set_aside_files
 from xiaozhi_persona.memory.words import index_terms
 
@@ -31,7 +33,12 @@ log = logging.getLogger(__name__)
 _SCRUB_BUSY_MS = 5000
 _MAX_READ = 200  # turns that hold the words of a fact, read to find whether one told it again
 _ERASED = "erased"  # of the table meta: up to which forgetting set-aside files are gone
-_OTHER_WORDS = re.compile("熊猫|猫头鹰|猫腻|热狗|狗血|企鹅|天鹅|[大姨舅姑干婶]妈|[表堂]?哥们|学[哥姐弟妹]")
+_OTHER_WORDS = re.compile(
+    "熊猫|猫头鹰|猫腻|热狗|狗血|企鹅|天鹅|[大姨舅姑干婶]妈|[表堂]?哥们|学[哥姐弟妹]|[姐妹]夫|弟媳"
+)
+_TITLES = frozenset(("先生", "太太"))  # of anybody, unless it is 我先生
+_OWN_PETS = frozenset(PETS.split("|"))
+_OURS_IN_ENGLISH = pattern(rf"\b(?:my|our) ({'|'.join(BEINGS)})\b")
 
 
 @dataclass(frozen=True)
@@ -124,22 +131,33 @@ def mark_mention(db: sqlite3.Connection, name: str) -> Marked:
     name = diary.storable(name).strip()
     if not name:
         return Marked()
+    subject = subject_of(BEINGS.get(name.lower(), name))
     own_names = db.execute(
-        "select value from fact where attribute = ? and subject in (?, ?)", (NAME, name, subject_of(name))
+        "select value from fact where attribute = ? and subject in (?, ?)", (NAME, name, subject)
     ).fetchall()
     words = {_plain(word) for word in (name, *(row[0] for row in own_names if len(row[0].strip()) > 1))}
-    subjects = words | {_plain(subject_of(name))} | {subject_of(word) for word in words}
+    subjects = words | {_plain(subject)} | {subject_of(word) for word in words}
+    words |= _other_words(name, subject)
     seqs = [
         seq
         for seq, text, speaker in db.execute("select seq, text, speaker from turn order by seq")
-        if _mentions(text, words) or (speaker and _plain(speaker) in words)
+        if _mentions(text, words)
+        or (speaker and _plain(speaker) in words)
+        or any(BEINGS[being] == subject for being in _OURS_IN_ENGLISH.findall(_plain(text)))
     ]
-    ids = [
-        fact_id
-        for fact_id, subject, value in db.execute("select id, subject, value from fact order by id")
-        if _plain(subject) in subjects or _mentions(value, words)
-    ]
-    return Marked(tuple(seqs), tuple(ids))
+    facts = db.execute("select id, subject, value from fact order by id").fetchall()
+    # What told them may not name it, and would tell them again.
+    told = mark_facts(db, [fact_id for fact_id, whose, _ in facts if _plain(whose) in subjects])
+    ids = [fact_id for fact_id, _, value in facts if _mentions(value, words)]
+    return Marked(tuple(sorted({*seqs, *told.seqs})), tuple(sorted({*ids, *told.fact_ids})))
+
+
+def _other_words(name: str, subject: str) -> set[str]:
+    """Return by what else a relative or a pet is spoken of: 妈妈 as 老妈 and 我妈. A 金毛 is not every 狗."""
+    if name in _OWN_PETS and name != subject:
+        return set()
+    spellings = {subject, *spellings_of(subject)} - {name}
+    return {f"我{word}" if len(word) == 1 or word in _TITLES else word for word in spellings}
 
 
 def forget_facts(store: OwnerStore, ids: Sequence[int]) -> Forgotten:
@@ -170,9 +188,12 @@ def _plain(text: str) -> str:
 
 
 def _mentions(text: str, words: Iterable[str]) -> bool:
-    """Whether a text holds one of the words; one of a single letter not only inside of a word for something else."""
+    """Whether a text holds one of the words; 妈 and 我妈 not only inside of a word for something else."""
     plain = _plain(text)
-    return any(word in plain and (len(word) > 1 or word in _OTHER_WORDS.sub("", plain)) for word in words)
+    return any(
+        word in plain and (len(word.removeprefix("我")) > 1 or word in _OTHER_WORDS.sub("", plain))
+        for word in words
+    )
 
 
 def expire(store: OwnerStore, retention_days: int, now: datetime) -> Forgotten:

@@ -9,7 +9,7 @@ import pytest
 from memory_kit import NOW, ZONE, ask, at, conversation, memory, turn
 
 from xiaozhi_persona.memory import diary, forget, spoken
-from xiaozhi_persona.memory.facts import kinds, reading, writing
+from xiaozhi_persona.memory.facts import kinds, reading, rereading, writing
 from xiaozhi_persona.memory.store import FILE, OwnerStore, delete_owner, owner_folder, set_aside
 
 
@@ -161,6 +161,47 @@ def test_a_person_is_forgotten_with_all_that_mentions_him(tmp_path: Path) -> Non
         forget.scrub(store)
         assert leaks(store.folder, "王小虎", "小虎") == []
         assert forget.forget_mention(store, "%") == forget.Forgotten()
+
+
+@pytest.mark.parametrize("spoken_aloud", [False, True])
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("我妈对花生过敏", "妈妈"),
+        ("我爸住在杭州", "爸爸"),
+        ("老妈昨天来看我了", "妈妈"),
+        ("我妈妈叫王芳，她喜欢吃鱼", "老妈"),
+        ("My mom is allergic to peanuts", "妈妈"),
+        ("I saw my mother yesterday", "妈妈"),
+    ],
+)
+def test_somebody_is_forgotten_by_whatever_word_he_was_spoken_of(
+    tmp_path: Path, said: str, name: str, spoken_aloud: bool
+) -> None:
+    with memory(tmp_path) as store:
+        conversation(store, ("2025-08-19 10:00", said, "记住了"), ("2025-08-19 11:00", "我喜欢my song", ""))
+        if spoken_aloud:
+            command = spoken.parse_command(f"忘掉我{name}的事")
+            assert command and spoken.carry_out(store, command, NOW).forgotten
+        else:
+            forget.forget_mention(store, name)
+        with store.transaction() as db:
+            rereading.reread(db)
+        assert said not in [entry.text for entry in diary.everything(store.writer)]
+        assert {fact.value for fact in reading.everything(store.writer)} <= {"my song"}
+        assert "我喜欢my song" in [entry.text for entry in diary.everything(store.writer)]
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [("王先生来电话了", "老公"), ("我哥们来了", "哥哥"), ("我姐夫来了", "姐姐"), ("This is my song", "儿子")],
+)
+def test_a_word_for_somebody_else_is_not_forgotten_with_a_relative(
+    tmp_path: Path, said: str, name: str
+) -> None:
+    with memory(tmp_path) as store:
+        conversation(store, ("2025-08-19 10:00", said, ""))
+        assert forget.forget_mention(store, name) == forget.Forgotten()
 
 
 def test_a_name_is_found_in_any_width_and_behind_any_character(tmp_path: Path) -> None:

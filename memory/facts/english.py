@@ -33,10 +33,11 @@ _PETS = {
     "hamster": "仓鼠",
     "parrot": "鹦鹉",
 }
-_KIN = {
+BEINGS = {
     "wife": "老婆", "husband": "老公", "son": "儿子", "daughter": "女儿", "mother": "妈妈", "mom": "妈妈", "father": "爸爸",
     "dad": "爸爸", "brother": "兄弟", "sister": "姐妹", "girlfriend": "女朋友", "boyfriend": "男朋友", **_PETS,
 }  # fmt: skip
+"""Relatives and pets, with the words under which they are kept."""
 _ADVERB = r"(?:really |also |still |just |now |actually |currently )*"
 _THING = r"(?!(?:you|it|this|that|these|those|them|him|her|me|us|to be|when|how|what|where|who|the|my|your|all|i|i'm|what)\b)(.{2,30}?)"
 _PLACE = (
@@ -111,7 +112,7 @@ _POINTED_AT = pattern(
 _WITH = pattern(r" (?:with|for|near|next to|and) .*", re.IGNORECASE | re.DOTALL)
 _OF_ONESELF = pattern(r"i\b|i'm|my\b|call|please", re.IGNORECASE)
 _OF_KIN = pattern(
-    rf"my ({'|'.join(_KIN)}) (?:is allergic to {_THING}|lives in {_PLACE}|(?:really )?(?:likes|loves) {_THING})",
+    rf"my ({'|'.join(BEINGS)}) (?:is allergic to {_THING}|lives in {_PLACE}|(?:really )?(?:likes|loves) {_THING})",
     re.IGNORECASE,
 )
 _AND_I = pattern(r"^(i\b.*?) and (?=(?:work|live) )", re.IGNORECASE)
@@ -121,7 +122,7 @@ _WHEN = pattern(
     re.IGNORECASE,
 )
 _NAMED = pattern(
-    rf"(?:i have an? .{{0,15}}?({'|'.join(_PETS)}),? (?:named|called)|my ({'|'.join(_KIN)})(?:'s name is| is (?:called|named)))"
+    rf"(?:i have an? .{{0,15}}?({'|'.join(_PETS)}),? (?:named|called)|my ({'|'.join(BEINGS)})(?:'s name is| is (?:called|named)))"
     r" ([a-z][a-z '-]{0,30})",
     re.IGNORECASE,
 )
@@ -152,7 +153,7 @@ def _in_part(clause: str) -> list[Finding]:
     named = _NAMED.fullmatch(clause)
     if named:
         word = (named[1] or named[2]).lower()
-        subject = subject_of(_KIN[word])
+        subject = subject_of(BEINGS[word])
         pet = [Finding(SELF, PET, subject)] if word in _PETS else []
         return [*pet, Finding(subject, NAME, named[3])]
     of_kin = _OF_KIN.fullmatch(clause)
@@ -160,7 +161,7 @@ def _in_part(clause: str) -> list[Finding]:
         attribute, value = next(
             (what, one) for what, one in zip((ALLERGY, HOME, LIKES), of_kin.groups()[1:], strict=True) if one
         )
-        return [Finding(subject_of(_KIN[of_kin[1].lower()]), attribute, value)]
+        return [Finding(subject_of(BEINGS[of_kin[1].lower()]), attribute, value)]
     for words, attribute, tense in _PATTERNS:
         match = words.fullmatch(clause)
         if match:

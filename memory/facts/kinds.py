@@ -187,6 +187,11 @@ def subject_of(word: str) -> str:
     return _SAME.get(word, word)
 
 
+def spellings_of(subject: str) -> list[str]:
+    """Return the other words of which subject_of() makes this one."""
+    return [word for word, same in _SAME.items() if same == subject]
+
+
 def match_key(value: str) -> str:
     """Return what two values are compared by: 吃香菜 and 香菜 are one thing."""
     plain = _POINTS.sub("", normalized(value))
