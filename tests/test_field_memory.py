@@ -11,7 +11,7 @@ import yaml
 from memory_kit import NOW, ask, conversation, memory, turn
 
 from xiaozhi_persona.memory import diary, schema
-from xiaozhi_persona.memory.facts import reading, writing
+from xiaozhi_persona.memory.facts import reading, rereading, writing
 from xiaozhi_persona.memory.facts.kinds import Fact, Finding
 from xiaozhi_persona.providers.llm.offline import reply
 from xiaozhi_persona.spine import Message
@@ -129,6 +129,32 @@ def test_facts_that_other_rules_found_are_read_anew_and_what_was_set_by_hand_sta
     assert holds == {"我 住处 杭州", "同学 住处 北京", "我 过敏 核桃"}
     with memory(tmp_path) as store:
         assert store.index_state == "ok"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ["周五我要去看牙医", "不对，是周六"],
+        ["我叫小明", "不对，是小刚"],
+        ["我住在北京", "不是北京，是上海"],
+        ["我对花生过敏", "不对，我对腰果过敏"],
+        ["我住在北京，不对，是上海"],
+        ["我叫小明", "不对，是小刚", "我叫小明"],
+    ],
+)
+def test_what_was_corrected_stays_so_when_it_is_read_again(tmp_path: Path, said: list[str]) -> None:
+    with memory(tmp_path) as store:
+        for minute, text in enumerate(said):
+            store.append([turn(text, NOW - timedelta(days=1, minutes=len(said) - minute))])
+        before = {(_words(fact), fact.starts_ms) for fact in reading.current(store.writer, diary.to_ms(NOW))}
+        for _ in range(2):
+            with store.transaction() as db:
+                rereading.reread(db)
+            holds = [
+                (_words(fact), fact.starts_ms) for fact in reading.current(store.writer, diary.to_ms(NOW))
+            ]
+            assert len(holds) == len(before) == 1
+            assert set(holds) == before
 
 
 @pytest.mark.parametrize(

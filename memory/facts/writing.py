@@ -63,7 +63,9 @@ def learn(db: sqlite3.Connection, turn: diary.Entry) -> int:
         head, tail = "", head
     correction = find_correction(tail, found)
     if correction:
-        meant = stated_last(correction, turn, _before(db, turn, head), reading.current(db, turn.at_ms))
+        # When it is read again, what it told before is known already, and is not what it corrects.
+        known = [fact for fact in reading.current(db, turn.at_ms) if fact.source != turn.id or head]
+        meant = stated_last(correction, turn, _before(db, turn, head), known)
         if meant:
             return new + _replace(db, *meant, turn.at_ms, source=turn.id, never_held=True)
     return new + sum(keep(db, finding, turn.at_ms, turn.id) for finding in found)
@@ -108,6 +110,8 @@ def keep(
     key = key_of(finding)
     if finding.tense == "was":
         return _was(db, finding, key, at_ms, source, confidence)
+    if source and not pinned and _was_corrected(db, finding, key, at_ms, source):
+        return False
     for attribute in BY_NAME[finding.attribute].ends if finding.attribute in BY_NAME else ():
         _end(db, Finding(finding.subject, attribute, finding.value, "not"), at_ms)
     single = is_single(finding.subject, finding.attribute)
@@ -138,6 +142,17 @@ def keep(
     if single and before and (before[3] is None or before[3] > at_ms):
         db.execute("update fact set valid_to_ms = ?, closed_by = ? where id = ?", (at_ms, new, before[0]))
     return True
+
+
+def _was_corrected(db: sqlite3.Connection, finding: Finding, key: str, at_ms: int, source: str) -> bool:
+    """Whether a turn that is read again told this before, and it was found never to have held."""
+    return bool(
+        db.execute(
+            "select 1 from fact where subject = ? and attribute = ? and match_key = ? and source = ?"
+            " and valid_from_ms = ? and valid_to_ms = valid_from_ms",
+            (finding.subject, finding.attribute, key, source, at_ms),
+        ).fetchone()
+    )
 
 
 def _was(
