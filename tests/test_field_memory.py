@@ -101,6 +101,16 @@ def test_a_joke_of_the_next_turn_takes_back_the_turn_before(tmp_path: Path) -> N
         assert [fact.value for fact in reading.current(store.writer, diary.to_ms(NOW))] == ["杭州"]
 
 
+def test_a_joke_of_somebody_else_takes_back_nothing(tmp_path: Path) -> None:
+    with memory(tmp_path) as store:
+        store.append([turn("我住在杭州", NOW - timedelta(minutes=9))])
+        store.append([turn("骗你的", NOW - timedelta(minutes=8), speaker="小红")])
+        assert [fact.value for fact in reading.current(store.writer, diary.to_ms(NOW))] == ["杭州"]
+        store.append([turn("我住在北京", NOW - timedelta(minutes=7), speaker="小红")])
+        store.append([turn("骗你的", NOW - timedelta(minutes=6), speaker="小红")])
+        assert [fact.value for fact in reading.current(store.writer, diary.to_ms(NOW))] == ["杭州"]
+
+
 def test_facts_that_other_rules_found_are_read_anew_and_what_was_set_by_hand_stays(tmp_path: Path) -> None:
     with memory(tmp_path) as store:
         conversation(

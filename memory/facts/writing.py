@@ -74,6 +74,7 @@ def learn(db: sqlite3.Connection, turn: diary.Entry) -> int:
 def _take_back(db: sqlite3.Connection, joke: diary.Entry) -> int:
     """Drop what the user's turn before told, which a turn makes a joke of. Returns how many facts these were."""
     said = [entry for entry in _turns_before(db, joke, 3) if entry.who == "user"][-1:]
+    said = [entry for entry in said if entry.speaker == joke.speaker]
     if not said or not 0 <= joke.at_ms - said[0].at_ms <= CONVERSATION_MS:
         return 0
     told = db.execute("select id from fact where source = ? order by id desc", (said[0].id,)).fetchall()
