@@ -16,6 +16,8 @@ _WHEN_EATEN = Words("都|就|也|会")
 _NOT_SURE = Words("好像|应该|可能|似乎|其实|现在|已经|也|都")
 _AND_NOT = re.compile("(?:也|又)?(?:不|从不)(?:能|会)?[吃喝抽碰]")
 _MORE_OR_LESS = Words("还|就|可能|应该|当然|肯定|要数|一直|始终|永远|大概")
+_LOVE = "爱(?!人|犬|女|子|妻|车|徒|将|情|心)"
+"""Not of 我爱人在医院上班, who is somebody."""
 _SO = re.compile("了$")
 _NO_FAVOURITE = re.compile("[不你他她它这那]")
 _NO_ALLERGEN = re.compile(
@@ -87,7 +89,7 @@ def _eats_again(match: re.Match[str], who: str) -> list[Finding]:
     return [Finding(who, AVOIDS, thing, "not") for thing in things(match["v"])]
 
 
-@_rule(rf"{SUBJECT}{ADVERBS}(?:再也不|不再|不再那么)(?:喜欢|爱)(?P<v>.{{1,24}})")
+@_rule(rf"{SUBJECT}{ADVERBS}(?:再也不|不再|不再那么)(?:喜欢|{_LOVE})(?P<v>.{{1,24}})")
 def _likes_no_more(match: re.Match[str], who: str) -> list[Finding]:
     return [Finding(who, LIKES, thing, "not") for thing in things(match["v"])]
 
@@ -97,13 +99,15 @@ def _hates_no_more(match: re.Match[str], who: str) -> list[Finding]:
     return [Finding(who, DISLIKES, thing, "not") for thing in things(match["v"])]
 
 
-@_rule(rf"{SUBJECT}{ADVERBS}(?:不(?:太|怎么|大|是很|是特别)?(?:喜欢|爱)|讨厌|烦|受不了|恨)(?P<v>.{{1,24}})")
+@_rule(
+    rf"{SUBJECT}{ADVERBS}(?:不(?:太|怎么|大|是很|是特别)?(?:喜欢|{_LOVE})|讨厌|烦|受不了|恨(?!铁不成钢))(?P<v>.{{1,24}})"
+)
 def _dislikes(match: re.Match[str], who: str) -> list[Finding]:
     return [Finding(who, DISLIKES, thing) for thing in things(match["v"])]
 
 
 @_rule(
-    rf"{SUBJECT}{ADVERBS}(?:喜欢上了|喜欢|热爱|酷爱|偏爱|迷上了?|爱上(?![海班学课网])了?|爱)(?P<v>.{{1,24}})"
+    rf"{SUBJECT}{ADVERBS}(?:喜欢上了|喜欢|热爱|酷爱|偏爱|迷上了?|爱上(?![海班学课网])了?|{_LOVE})(?P<v>.{{1,24}})"
 )
 def _likes(match: re.Match[str], who: str) -> list[Finding]:
     return [Finding(who, LIKES, thing) for thing in things(match["v"])]
