@@ -30,7 +30,7 @@ from xiaozhi_persona.memory.facts.clauses import (
     TAKEN_BACK,
 )
 from xiaozhi_persona.memory.facts.english import find_english
-from xiaozhi_persona.memory.facts.japanese import find_japanese
+from xiaozhi_persona.memory.facts.japanese import find_japanese, names_another
 from xiaozhi_persona.memory.facts.kinds import (
     HOME,
     JOB,
@@ -85,6 +85,7 @@ def find_facts(text: str, at: datetime, speaker: str = "") -> list[Finding]:
     sentence = 0  # how many there were before this sentence
     before = 0  # and before the sentence before
     not_ours = False  # until the sentence ends: somebody else speaks, or it is only supposed
+    another = False  # once somebody else was named in Japanese, which leaves subjects out
     speaking = Speaking()
     text = _ENGLISH_STOP.sub("。", QUOTATION.sub(_unquoted, text[:MAX_CHARS]))
     for said, mark in CLAUSE.findall(
@@ -100,6 +101,7 @@ def find_facts(text: str, at: datetime, speaker: str = "") -> list[Finding]:
             del findings[sentence if len(findings) > sentence else before :]
             speaking.nobody()
             continue
+        another = another or names_another(clause)
         asks = mark in ("?", "？") or QUESTION.search(raw) or QUESTION.search(clause)
         if not_ours or asks or SUPPOSED.search(clause):
             speaking.nobody()
@@ -107,7 +109,7 @@ def find_facts(text: str, at: datetime, speaker: str = "") -> list[Finding]:
             found = (
                 _in_clause(clause, speaking)
                 or passed_away(clause)
-                or find_japanese(clause)
+                or find_japanese(clause, only_with_i=another)
                 or ([] if speaking.of_another(clause) else find_appointment(clause, at))
                 or find_english(clause)
             )
