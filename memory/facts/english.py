@@ -109,6 +109,22 @@ _POINTED_AT = pattern(
     re.IGNORECASE,
 )
 """Only those who were there know what it is."""
+_DATE = pattern(
+    r"\d|\b(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b",
+    re.IGNORECASE,
+)
+_NO_VALUE = {
+    NAME: pattern(
+        r"^(?:(?:on|in|at|an?|the) |(?:spelled|spelt|written|pronounced|important)\b)", re.IGNORECASE
+    ),
+    CALLED: pattern(
+        r"^(?:(?:an?|at|in|on|after) |(?:back|later|when|if|tomorrow|tonight|once|again|soon)\b)",
+        re.IGNORECASE,
+    ),
+    JOB: pattern(r"^(?:bit|little|lot|big fan|huge fan)\b| (?:of|under|than) ", re.IGNORECASE),
+    WORKPLACE: pattern(r"^(?:nights?|home(?! depot)|least|once|myself)\b", re.IGNORECASE),
+}
+"""What stands where a value would, and is none: my name is on the list, call me back, I work at night."""
 _WITH = pattern(r" (?:with|for|near|next to|and) .*", re.IGNORECASE | re.DOTALL)
 _OF_ONESELF = pattern(r"i\b|i'm|my\b|call|please", re.IGNORECASE)
 _OF_KIN = pattern(
@@ -155,7 +171,7 @@ def _in_part(clause: str) -> list[Finding]:
         word = (named[1] or named[2]).lower()
         subject = subject_of(BEINGS[word])
         pet = [Finding(SELF, PET, subject)] if word in _PETS else []
-        return [*pet, Finding(subject, NAME, named[3])]
+        return [] if _NO_VALUE[NAME].search(named[3]) else [*pet, Finding(subject, NAME, named[3])]
     of_kin = _OF_KIN.fullmatch(clause)
     if of_kin:
         attribute, value = next(
@@ -167,6 +183,10 @@ def _in_part(clause: str) -> list[Finding]:
         if match:
             value = _WITH.sub("", match[1]) if attribute == HOME else _TOO.sub("", match[1])
             if attribute in (LIKES, DISLIKES) and _POINTED_AT.search(value):
+                return []
+            if attribute in _NO_VALUE and _NO_VALUE[attribute].search(value):
+                return []
+            if attribute == BIRTHDAY and not _DATE.search(value):
                 return []
             return [Finding(SELF, attribute, value.strip(" ,"), tense)]  # type: ignore[arg-type]
     return []
