@@ -137,13 +137,17 @@ def mark_mention(db: sqlite3.Connection, name: str) -> Marked:
     ).fetchall()
     words = {_plain(word) for word in (name, *(row[0] for row in own_names if len(row[0].strip()) > 1))}
     subjects = words | {_plain(subject)} | {subject_of(word) for word in words}
-    words |= _other_words(name, subject)
+    is_one_of_them = name in _OWN_PETS and name != subject  # a 金毛 is not every 狗
+    words |= set() if is_one_of_them else _other_words(name, subject)
     seqs = [
         seq
         for seq, text, speaker in db.execute("select seq, text, speaker from turn order by seq")
         if _mentions(text, words)
         or (speaker and _plain(speaker) in words)
-        or any(BEINGS[being] == subject for being in _OURS_IN_ENGLISH.findall(_plain(text)))
+        or any(
+            BEINGS[being] == subject and not is_one_of_them
+            for being in _OURS_IN_ENGLISH.findall(_plain(text))
+        )
     ]
     facts = db.execute("select id, subject, value from fact order by id").fetchall()
     # What told them may not name it, and would tell them again.
@@ -153,9 +157,7 @@ def mark_mention(db: sqlite3.Connection, name: str) -> Marked:
 
 
 def _other_words(name: str, subject: str) -> set[str]:
-    """Return by what else a relative or a pet is spoken of: 妈妈 as 老妈 and 我妈. A 金毛 is not every 狗."""
-    if name in _OWN_PETS and name != subject:
-        return set()
+    """Return by what else a relative or a pet is spoken of: 妈妈 as 老妈 and 我妈."""
     spellings = {subject, *spellings_of(subject)} - {name}
     return {f"我{word}" if len(word) == 1 or word in _TITLES else word for word in spellings}
 

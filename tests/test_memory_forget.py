@@ -194,7 +194,13 @@ def test_somebody_is_forgotten_by_whatever_word_he_was_spoken_of(
 
 @pytest.mark.parametrize(
     ("said", "name"),
-    [("王先生来电话了", "老公"), ("我哥们来了", "哥哥"), ("我姐夫来了", "姐姐"), ("This is my song", "儿子")],
+    [
+        ("王先生来电话了", "老公"),
+        ("我哥们来了", "哥哥"),
+        ("我姐夫来了", "姐姐"),
+        ("This is my song", "儿子"),
+        ("My dog is cute", "金毛"),
+    ],
 )
 def test_a_word_for_somebody_else_is_not_forgotten_with_a_relative(
     tmp_path: Path, said: str, name: str
