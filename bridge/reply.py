@@ -69,7 +69,8 @@ class Reply:
                 if not calls or not rounds_left or self._pipeline.full:
                     return
                 self._timeline.mark("tools_ms")
-                self._feed("\n")  # what was written is said while they work
+                self._fed_at_s = time.monotonic()
+                self._pipeline.end_part()  # what was written is said while they work
                 filler = filler or asyncio.create_task(self._fill_silence(), name="reply-filler")
                 answered = await self._tools.call_all(calls)
                 self._on_answers()

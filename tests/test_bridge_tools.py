@@ -23,6 +23,8 @@ from xiaozhi_persona.providers.speech.pipeline import SpeechPipeline
 from xiaozhi_persona.roles.casting import Casting
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Message, ToolAnswer, ToolCall
+from xiaozhi_persona.text.emotions import built_in_names
+from xiaozhi_persona.text.reply import ReplyReader
 
 QUESTION = [Message("system", "你是小智。"), Message("user", "几点了")]
 NAMES = ("clock_read", "clock_set")
@@ -264,6 +266,25 @@ async def test_a_call_that_is_written_is_made_and_never_spoken(written: str, ste
     assert await spoken(model, clock) == ["我看看。", "三点了。"]
     assert [*map(str, clock.calls)] in (["{'n': 1}"], ["{'n': '1'}"])
     assert model.asked[1][-2].content == "我看看。"
+
+
+@pytest.mark.parametrize("left_open", ["```tool_code\n", "```py\nx = 1\n", "<think>要", "$$x", "<!-- 查"])
+async def test_what_a_round_leaves_open_hides_nothing_of_the_next(left_open: str) -> None:
+    model = ToolModel([f"我看看。\n{left_open}", call()], ["三点了。"])
+    assert await spoken(model, Clock()) == ["我看看。", "三点了。"]
+    model = ToolModel(['{"thought":"要', call()], ["三点了。"])
+    assert await spoken(model, Clock()) == ["三点了。"]
+
+
+def test_the_feeling_of_a_round_goes_on_in_the_next() -> None:
+    reader = ReplyReader(built_in_names())
+    segments = (
+        reader.feed("[高兴]好。<think>") + reader.end_part() + reader.feed("三点了。") + reader.finish()
+    )
+    assert [(s.text, s.emotion.face if s.emotion else None) for s in segments] == [
+        ("好。", "happy"),
+        ("三点了。", "happy"),
+    ]
 
 
 @pytest.mark.parametrize(

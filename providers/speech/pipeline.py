@@ -109,6 +109,10 @@ class SpeechPipeline:
         """Take the next piece of the reply, cut anywhere."""
         self._take(self._reader.feed(chunk))
 
+    def end_part(self) -> None:
+        """A part of the reply is complete: it is said, and what it leaves open hides nothing of the next."""
+        self._take(self._reader.end_part())
+
     def aside(self, phrase: str) -> None:
         """Say a phrase of ours next, which is no part of the reply."""
         for segment in self._aside(phrase):

@@ -32,6 +32,12 @@ class ReplyReader:
         rest = [segment for piece in self._json.finish() for segment in self._read(piece)]
         return rest + self._cut_all(self._markup.finish()) + self._marked(self._cutter.finish())
 
+    def end_part(self) -> list[Segment]:
+        """Return the rest of a part: what it leaves open hides nothing of the next. Its feeling goes on."""
+        rest = self.finish()
+        self._json, self._markup = JsonReader(), Markup(self._names)
+        return rest
+
     def _read(self, piece: Piece) -> list[Segment]:
         if piece.kind == "text":
             return self._cut_all(self._markup.feed(piece.text))
