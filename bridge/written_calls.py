@@ -46,6 +46,11 @@ _TAG = re.compile("^【[^】]{1,12}】")
 _NAME_KEYS = ("name", "tool", "tool_name", "function", "function_name", "action")
 _ARGUMENT_KEYS = ("arguments", "parameters", "args", "params", "action_input", "tool_input", "input")
 _WRAPPERS = ("tool_calls", "tool_call", "function_call", "function")
+_FIRST_KEYS = frozenset((*_NAME_KEYS, *_ARGUMENT_KEYS, *_WRAPPERS, "id", "type"))
+_OBJECT_BEGUN = re.compile(r"(?:\[\s{0,20})?(?:\{\s{0,20}(?:[\"'](\w{0,16})([\"']?))?)?")
+_ARGUMENTS_BEGUN = re.compile(r"\(\s{0,20}(?:\w{1,40}\s{0,3})?")
+_AROUND = ("", "print(", "tool_code\n", "tool_code\nprint(")
+"""What models write before `name(`: it is dropped with the call."""
 
 
 class WrittenCalls:
@@ -55,11 +60,13 @@ class WrittenCalls:
         """`names` are those of the tools."""
         self.calls: list[ToolCall] = []
         self._names = names
-        self._begins = {"<", "[", "{", "`", *(name[0] for name in names)} if names else set()
+        self._openers = [(around, name) for name in names for around in _AROUND]
+        self._begins = {*"<[{`", *((around + name)[0] for around, name in self._openers)} if names else set()
         self._buffer = ""
         self._closer = ""  # what ends the block that the buffer is in
         self._thinks = False  # calls in its thoughts are none; they are not spoken either
         self._before = ""  # the character before the buffer
+        self._brackets: _Brackets | None = None  # of the call that may be in the buffer
 
     def feed(self, text: str) -> str:
         """Return what is certainly no call, and can be spoken."""
@@ -84,6 +91,7 @@ class WrittenCalls:
                 taken = at or self._decide(final)
             if not taken:
                 break
+            self._brackets = None
             if taken > 0:
                 spoken += self._buffer[:taken]
                 self._before = self._buffer[taken - 1]
@@ -121,31 +129,38 @@ class WrittenCalls:
         if buffer[0] == "`":
             return self._fence(final)
         if not (self._before.isascii() and (self._before.isalnum() or self._before == "_")):
-            for name in self._names:
-                if buffer.startswith(f"{name}("):
-                    return self._bracketed(len(name), final)
-                if f"{name}(".startswith(buffer) and not final:
+            for around, name in self._openers:
+                opener = f"{around}{name}("
+                if buffer.startswith(opener):
+                    return self._written(around, len(opener) - 1, final)
+                if opener.startswith(buffer) and not final:
                     return 0
         return 1
 
-    def _json(self, final: bool) -> int:
-        inner = self._buffer[1:].lstrip()
-        if not inner and not final:
+    def _written(self, around: str, bracket: int, final: bool) -> int:
+        """Take `name(key=value)`, whose bracket opens there, with what is around it."""
+        may_be = _may_be_arguments(self._buffer[bracket : bracket + 70])
+        if may_be is None and not final:
             return 0
-        if inner[:1] not in (("{",) if self._buffer[0] == "[" else ('"', "'")) or inner == "":
+        if not may_be:
             return 1
-        return self._bracketed(0, final)
+        return self._bracketed(around.find("(") if "(" in around else bracket, final, around)
 
-    def _bracketed(self, start: int, final: bool) -> int:
-        """Take a call that ends where the bracket at `start` is closed."""
-        if not final and len(self._buffer) <= MAX_BLOCK_CHARACTERS and self._buffer[-1] not in "}])":
+    def _json(self, final: bool) -> int:
+        may_be = _may_be_object(self._buffer[:70])
+        if may_be is None and not final:
             return 0
-        end = _closed_at(self._buffer, start)
+        return self._bracketed(0, final) if may_be else 1
+
+    def _bracketed(self, start: int, final: bool, around: str = "") -> int:
+        """Take a call that ends where the bracket at `start` is closed."""
+        self._brackets = self._brackets or _Brackets(start)
+        end = self._brackets.closed_at(self._buffer)
         if not end:
             if not final and len(self._buffer) <= MAX_BLOCK_CHARACTERS:
                 return 0
             end = len(self._buffer)
-        return self._take(end, end)
+        return self._take(end, end, around)
 
     def _fence(self, final: bool) -> int:
         head = _FENCE_HEAD.match(self._buffer)
@@ -154,7 +169,10 @@ class WrittenCalls:
         inside = self._buffer[head.end() :]
         if not inside and not final:
             return 0
-        if inside[:1] not in ("{", "["):
+        may_be = _may_be_object(inside[:70]) if inside[:1] in ("{", "[") else False
+        if may_be is None and not final:
+            return 0
+        if not may_be:
             return head.end()
         end = inside.find(_FENCE)
         if end < 0 and not final and len(inside) <= MAX_BLOCK_CHARACTERS:
@@ -162,9 +180,10 @@ class WrittenCalls:
         whole = head.end() + (end + len(_FENCE) if end >= 0 else len(inside))
         return self._take(whole, whole)
 
-    def _take(self, end: int, spoken: int) -> int:
+    def _take(self, end: int, spoken: int, around: str = "") -> int:
         """Take the calls before `end`; where there are none, it is text."""
-        calls = _calls_in(self._buffer[:end].strip("`"), self._names)
+        written = self._buffer[len(around) : end - around.count("(")]
+        calls = _calls_in(written.strip("`"), self._names)
         if not calls:
             return spoken
         self.calls += calls
@@ -212,7 +231,9 @@ def _calls_in(text: str, names: Sequence[str]) -> list[ToolCall]:
         return [_call(name, body) for name, body in zip(marked[::2], bodies, strict=True) if body[:1] == "{"]
     name = text.partition("(")[0].strip()
     if name in names:
-        return [_call(name, _keywords(text) or {})]
+        keywords = _keywords(text)
+        keywords = _keywords(f"{text})") if keywords is None else keywords
+        return [] if keywords is None else [_call(name, keywords)]
     value = parsed(text.removeprefix("json").strip())
     return [
         call for item in (value if isinstance(value, list) else [value]) for call in _calls_of(item, names)
@@ -257,30 +278,62 @@ def _thoughts(text: str, final: bool) -> tuple[int, bool]:
 
 
 def _keywords(text: str) -> dict[str, Any] | None:
-    """Return the arguments of a call that is written as in Python."""
+    """Return the arguments of a call that is written as in Python, None when it is prose: `play(ball)`."""
     try:
         call = ast.parse(text, mode="eval").body
-        assert isinstance(call, ast.Call)
-        return {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+        assert isinstance(call, ast.Call) and not any(isinstance(value, ast.Name) for value in call.args)
+        return {str(keyword.arg): _value(keyword.value) for keyword in call.keywords}
     except (AssertionError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
 
-def _closed_at(text: str, start: int) -> int:
-    """Return where the bracket at `start` is closed, 0 when it is not."""
-    depth, quote, escaped = 0, "", False
-    for place in range(start, len(text)):
-        character = text[place]
-        if quote:
-            if not escaped and character == quote:
-                quote = ""
-            escaped = character == "\\" and not escaped
-        elif character == '"':
-            quote = character
-        elif character in "{[(":
-            depth += 1
-        elif character in ")]}":
-            depth -= 1
-            if not depth:
-                return place + 1
-    return 0
+def _value(node: ast.expr) -> Any:
+    return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
+
+
+def _may_be_object(text: str) -> bool | None:
+    """Whether a text begins as a call in JSON, by its first key; None where that is not known yet."""
+    begun = _OBJECT_BEGUN.match(text)
+    if not begun or begun[1] is None:
+        return None if begun and begun.end() == len(text) else False
+    if begun[2]:
+        return begun[1] in _FIRST_KEYS
+    goes_on = begun.end() == len(text) and any(key.startswith(begun[1]) for key in _FIRST_KEYS)
+    return None if goes_on else False
+
+
+def _may_be_arguments(text: str) -> bool | None:
+    """Whether a bracket opens the arguments of a call, and no words of prose; None where that is not known yet."""
+    begun = _ARGUMENTS_BEGUN.match(text)
+    if not begun:
+        return False
+    if begun.end() == len(text):
+        return None
+    has_word = begun[0][1:].strip() != ""
+    return text[begun.end()] in ("=" if has_word else ")\"'{")
+
+
+class _Brackets:
+    """Finds where the bracket at `start` of a growing text is closed."""
+
+    def __init__(self, start: int) -> None:
+        self._place, self._depth, self._quote, self._escaped = start, 0, "", False
+
+    def closed_at(self, text: str) -> int:
+        """Return the place behind it, 0 when it is not closed so far."""
+        while self._place < len(text):
+            character = text[self._place]
+            self._place += 1
+            if self._quote:
+                if not self._escaped and character == self._quote:
+                    self._quote = ""
+                self._escaped = character == "\\" and not self._escaped
+            elif character == '"':
+                self._quote = character
+            elif character in "{[(":
+                self._depth += 1
+            elif character in ")]}":
+                self._depth -= 1
+                if not self._depth:
+                    return self._place
+        return 0

@@ -254,6 +254,11 @@ WRITTEN = [
     '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>clock_read\n```json\n{"n": 1}\n```'
     "<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
     "clock_read(n=1)",
+    "print(clock_read(n=1))",
+    "tool_code\nclock_read(n=1)",
+    "tool_code\nprint(clock_read(n=1))",
+    "```tool_code\nclock_read(n=1)\n```",
+    "```tool_code\nprint(clock_read(n=1))",
 ]
 
 
@@ -265,7 +270,7 @@ async def test_a_call_that_is_written_is_made_and_never_spoken(written: str, ste
     clock, model = Clock(), ToolModel(pieces, ["三点了。"])
     assert await spoken(model, clock) == ["我看看。", "三点了。"]
     assert [*map(str, clock.calls)] in (["{'n': 1}"], ["{'n': '1'}"])
-    assert model.asked[1][-2].content == "我看看。"
+    assert model.asked[1][-2].content.partition("```tool")[0] == "我看看。"
 
 
 @pytest.mark.parametrize("left_open", ["```tool_code\n", "```py\nx = 1\n", "<think>要", "$$x", "<!-- 查"])
@@ -307,6 +312,10 @@ async def test_a_written_call_of_no_tool_is_told_and_never_spoken(written: str) 
         '<think>我要 <tool_call>{"name": "clock_read", "arguments": {}}</tool_call></ok></think>好 < 的',
         '<THINK>{"name": "clock_read", "arguments": {}} </thi',
         "clock",
+        "你可以调用clock_read(zone)来看时间",
+        "clock_set(time now) is fun, print(it) too, clock_read(",
+        '{"emotion": "happy", "text": "好"} [{"text": "好"}]',
+        '```json\n{"text": "好"}\n```',
     ],
 )
 @pytest.mark.parametrize("step", [1, 2, 1000])
@@ -321,13 +330,19 @@ def test_text_is_not_held_back_without_need() -> None:
         reader = WrittenCalls(names)
         for piece in ("【高兴】", "你好", "呀，[高兴]", "a < b"):
             assert reader.feed(piece) == piece
+    reader = WrittenCalls(NAMES)
+    assert reader.feed('{"emotion":"happy","text":"你好') == '{"emotion":"happy","text":"你好'
+    assert reader.feed("，clock_read(zone") == "，" and reader.feed(") 是") == "clock_read(zone) 是"
     assert WrittenCalls(()).feed("<tool_call>") == "<tool_call>"
     assert Unrepeated([]).feed("我") == "我" and Unrepeated(["我看看"]).feed("好") == "好"
 
 
-@pytest.mark.parametrize("unit", ['{"a":', "[{", "<", "`", '{"}', "clock_read(", "<tool_call>", '{"]', "{"])
+@pytest.mark.parametrize(
+    "unit",
+    ['{"a":', "[{", "<", "`", '{"}', "clock_read(", "<tool_call>", '{"]', "{", '{"name": "' + "}" * 9_900],
+)
 def test_nothing_that_is_written_takes_long(unit: str) -> None:
-    text = unit * (20_000 // len(unit))
+    text = unit * (20_000 // len(unit)) if len(unit) < 20 else unit
     began = time.process_time()
     reader = WrittenCalls(NAMES)
     for start in range(0, len(text), 4):
