@@ -43,6 +43,7 @@ _MARKED = re.compile(  # functions.name:0 <mark> {...}, name <mark> ```json {...
     r"(?<![\w.-])(?:functions\.)?([\w-]{1,64})(?::\d{1,4})?\s{0,8}(?:<\|tool_call_argument_begin\|>|\n?```json)"
 )
 _TAG = re.compile("^【[^】]{1,12}】")
+_INSIDE_WORDS, _INSIDE_NUMBERS = "'’-_", ".,:：/%°℃"
 _NAME_KEYS = ("name", "tool", "tool_name", "function", "function_name", "action")
 _ARGUMENT_KEYS = ("arguments", "parameters", "args", "params", "action_input", "tool_input", "input")
 _WRAPPERS = ("tool_calls", "tool_call", "function_call", "function")
@@ -206,18 +207,28 @@ class Unrepeated:
             return text
         self._held += text
         held = self._held.lstrip()
-        if any(text.startswith(held) and text != held for text in self._before):
+        if any(text.startswith(held) for text in self._before):
             return ""
-        repeated = max((text for text in self._before if held.startswith(text)), key=len, default="")
-        return self._released(held[len(repeated) :] if repeated else self._held)
+        return self.finish()
 
     def finish(self) -> str:
         """Return what was held back, at the text's end."""
-        return self._released("" if self._held.strip() in self._before else self._held)
-
-    def _released(self, text: str) -> str:
+        held = self._held.lstrip()
+        repeated = max((text for text in self._before if _begins(held, text)), key=len, default="")
+        rest = held[len(repeated) :] if repeated else self._held
         self._before, self._held = set(), ""
-        return text
+        return rest
+
+
+def _begins(text: str, beginning: str) -> bool:
+    """Whether a text begins with another one that ends where a word ends; in Chinese only a mark tells that."""
+    if not text.startswith(beginning):
+        return False
+    last, following = beginning[-1], text[len(beginning) : len(beginning) + 1]
+    goes_on = (
+        following.isalnum() or following in _INSIDE_WORDS or (last.isdigit() and following in _INSIDE_NUMBERS)
+    )
+    return not (last.isalnum() and following and goes_on)
 
 
 def _calls_in(text: str, names: Sequence[str]) -> list[ToolCall]:

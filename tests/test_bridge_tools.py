@@ -338,6 +338,30 @@ def test_text_is_not_held_back_without_need() -> None:
 
 
 @pytest.mark.parametrize(
+    ("before", "text", "said"),
+    [
+        ("好", "好像要下雨了。", "好像要下雨了。"),
+        ("I", "It's sunny", "It's sunny"),
+        ("I", "I'm here", "I'm here"),
+        ("3", "3.5度", "3.5度"),
+        ("我查一下", "我查一下子就好", "我查一下子就好"),
+        ("我查一下", "我查一下，三点了。", "，三点了。"),
+        ("我查一下。", "我查一下。三点了。", "三点了。"),
+        ("Let me see", " Let me see now", " now"),
+        ("好", "好", ""),
+        ("我看看", "我", "我"),
+    ],
+)
+@pytest.mark.parametrize("step", [1, 2, 1000])
+def test_what_was_said_before_is_left_out_only_up_to_a_words_end(
+    before: str, text: str, said: str, step: int
+) -> None:
+    unrepeated = Unrepeated([before])
+    pieces = [unrepeated.feed(text[start : start + step]) for start in range(0, len(text), step)]
+    assert "".join(pieces) + unrepeated.finish() == said
+
+
+@pytest.mark.parametrize(
     "unit",
     ['{"a":', "[{", "<", "`", '{"}', "clock_read(", "<tool_call>", '{"]', "{", '{"name": "' + "}" * 9_900],
 )
