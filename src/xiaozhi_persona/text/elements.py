@@ -23,6 +23,8 @@ _HIDDEN = re.compile(
     re.IGNORECASE,
 )
 _THINKING = re.compile("think|thought|inner|reason|reflect|analysis|scratch|monolog", re.IGNORECASE)
+_RUBY = re.compile(r"r(?:t|p|tc)$", re.IGNORECASE)
+_HIDDEN_BEGINS = tuple("\n{[<")  # of what follows a tag within a sentence, where it hides something
 _COMPOUND = re.compile(r"[:\-._]")
 _ACT = re.compile(
     r"(?:actions?|gesture|pose|motion|animation|narration|stage|sfx|scene|camera)$", re.IGNORECASE
@@ -119,8 +121,15 @@ def angle(buffer: str, final: bool, place: Place) -> Cut | None:
         return Cut(len(buffer), skip=Address(closing=">"))
     if _TEMPLATE.match(buffer) and len(buffer) > 2:
         return Cut(2, skip=Template(place.names)) if buffer[2].isalpha() or buffer[2] in "/_" else TEXT
-    if whole := _WHOLE.fullmatch(buffer):
-        return _tag(whole[2], bool(whole[1]), bool(whole[3]), len(buffer), place)
+    if whole := _WHOLE.match(buffer):
+        following = buffer[whole.end() :]
+        is_hidden = _HIDDEN.match(whole[2]) is not None and not (whole[1] or whole[3])
+        if is_hidden and not (place.clause_start or following or final):
+            return None
+        hides = place.clause_start or following in _HIDDEN_BEGINS or _RUBY.match(whole[2])
+        if is_hidden and not hides:
+            return Cut(whole.end())  # named in a sentence: `用<title>写标题`
+        return _tag(whole[2], bool(whole[1]), bool(whole[3]), whole.end(), place)
     valued = _VALUED.match(buffer)
     attributed = _ATTRIBUTED.fullmatch(buffer)
     if attributed or (valued and valued[1].casefold() in FEELING_KEYS and len(buffer) > valued.end()):
