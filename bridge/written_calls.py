@@ -120,6 +120,12 @@ class WrittenCalls:
             return 0
         for opener, closer in _BLOCKS.items():
             if lowered.startswith(opener):
+                following = buffer[len(opener) : len(opener) + 1]
+                if opener[-1] == ">" and self._before.isalnum():
+                    if not following and not final:
+                        return 0
+                    if following.isalpha() and not following.isascii():
+                        return len(opener)  # named in a sentence: `用<tool_call>标签`
                 self._buffer = buffer[0 if opener == "<function=" else len(opener) :]
                 self._closer = closer
                 return -1

@@ -313,6 +313,7 @@ async def test_a_written_call_of_no_tool_is_told_and_never_spoken(written: str) 
         '<THINK>{"name": "clock_read", "arguments": {}} </thi',
         "clock",
         "你可以调用clock_read(zone)来看时间",
+        "用<tool_call>标签来调用工具，然后等结果。",
         "clock_set(time now) is fun, print(it) too, clock_read(",
         '{"emotion": "happy", "text": "好"} [{"text": "好"}]',
         '```json\n{"text": "好"}\n```',
