@@ -1,0 +1,1 @@
+"""What an intent does: one table for the bridge and the host."""
