@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from xiaozhi_persona.providers.speech.classifier import TextClassifier
 from xiaozhi_persona.providers.speech.emotion_choice import EmotionChoice
 from xiaozhi_persona.roles.casting import Casting
+from xiaozhi_persona.roles.role import Role
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.text.reply import pieces_of
 
@@ -14,18 +17,25 @@ class EmotionChoices:
 
     def __init__(self, casting: Casting, settings: Settings) -> None:
         self._casting = casting
-        self._classifiers = {
-            role.id: TextClassifier(role.classifier_dir, role.emotion_names)
-            for role in casting.roles.values()
-            if role.classifier_dir
-        }
-        phrases = settings.phrases.model_dump().values()
-        self._fixed = {
-            role.id: frozenset(text for phrase in phrases for text in pieces_of(phrase, role.emotion_names))
-            for role in casting.roles.values()
-        }
+        self._phrases = settings.phrases.model_dump().values()
+        self._means: dict[str, _Means] = {}  # by role
 
     def of(self, device_id: str = "") -> EmotionChoice:
         """Return the choice of emotions for one reply of a device."""
         role = self._casting.role(device_id)
-        return EmotionChoice(role, self._classifiers.get(role.id), self._fixed[role.id])
+        means = self._means.get(role.id) or self._means.setdefault(role.id, self._means_of(role))
+        return EmotionChoice(role, means.classifier, means.fixed)
+
+    def _means_of(self, role: Role) -> _Means:
+        names, folder = role.emotion_names, role.classifier_dir
+        fixed = frozenset(text for phrase in self._phrases for text in pieces_of(phrase, names))
+        return _Means(TextClassifier(folder, names) if folder else None, fixed)
+
+
+@dataclass(frozen=True)
+class _Means:
+    """What the replies of a role share."""
+
+    classifier: TextClassifier | None
+    fixed: frozenset[str]
+    """The phrases of the settings, as they are cut."""
