@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 import unicodedata
 from collections.abc import Callable
@@ -13,10 +12,11 @@ import numpy as np
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from xiaozhi_persona.audio.opus import OpusDecoder, OpusError
+from xiaozhi_persona.audio.opus import OpusError
 from xiaozhi_persona.bridge.answering import MAX_TYPED_CHARACTERS, Answering
 from xiaozhi_persona.bridge.binary import VERSIONS, unpack, version_of
 from xiaozhi_persona.bridge.current import CurrentConversation
+from xiaozhi_persona.bridge.hearing import Hearing
 from xiaozhi_persona.bridge.link import Link
 from xiaozhi_persona.bridge.messages import (
     CONNECTED_AGAIN,
@@ -39,9 +39,6 @@ from xiaozhi_persona.bridge.visit import Visit
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, SAMPLE_RATE_HZ
-from xiaozhi_persona.providers.vad.detector import SAMPLE_RATE_HZ as UPLINK_RATE_HZ
-from xiaozhi_persona.providers.vad.detector import VadStream
-from xiaozhi_persona.providers.vad.endpointing import Endpointer
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Owner, Samples
 from xiaozhi_persona.tasks import cancel_and_wait
@@ -86,17 +83,12 @@ class Session:
         self.log = self._link.log
         self._greeted = asyncio.Event()
         self._conversation = CurrentConversation()
-        self._mode: ListenMode | None = None  # None: the microphone is closed
-        self._mode_since_s = self._unasked_sound_at_s = -math.inf
+        self._hearing = Hearing(parts.vad, settings.vad)
         self._typed: asyncio.Task[None] | None = None  # a text that may yet turn out to be a wake word
         self._acting = asyncio.Lock()  # held by who begins or ends turns
         self._takes_sound = True
-        self._endpointer = Endpointer(settings.vad)
-        self._vad_stream = VadStream()
-        self._decoder = OpusDecoder(UPLINK_RATE_HZ)
         self._hears_anew = False  # whether listening began anew since the turn began
         self._heard: Samples = np.zeros(0, np.int16)  # the utterance of the running turn
-        self._held: list[Samples] = []  # what was said while the button is held
         self._turn: Answering | None = None
         self._turn_task: asyncio.Task[None] | None = None
         self._active_at_s = time.monotonic()
@@ -169,7 +161,8 @@ class Session:
     def _ends_at_s(self) -> float:
         """Return until when nothing need happen: somebody may speak without an answer, which the device does not count."""
         idle_s = self._settings.session.idle_s
-        return min(self._active_at_s + idle_s, self._link.sent_at_s + LONGEST_SILENCE_S)
+        active_at_s = max(self._active_at_s, self._hearing.active_at_s)
+        return min(active_at_s + idle_s, self._link.sent_at_s + LONGEST_SILENCE_S)
 
     @property
     def _turn_runs(self) -> bool:
@@ -197,7 +190,7 @@ class Session:
         elif isinstance(message, Abort):
             await self._drop_typed()
             await self._stop_turn()
-            self._hear_anew()
+            self._hearing.begin_anew()
         elif isinstance(message, Listen):
             if message.state == "start":
                 await self._start_listening(message.mode)
@@ -261,20 +254,16 @@ class Session:
             if self._turn and self._speaking and self._turn.speaker.speaks_for_s() < _CROSSING_S:
                 await self._stop_turn(quietly=True)
             await self._cancel_turn()
-        elif mode == self._mode and self._endpointer.speaking:
+        elif mode == self._hearing.mode and self._hearing.speaking:
             return  # sent again, as py-xiaozhi does after an abort: what is being said goes on
-        self._mode, self._mode_since_s = mode, time.monotonic()
         self._hears_anew = True
-        self._hear_anew()
+        self._hearing.open(mode)
 
     async def _stop_listening(self) -> None:
-        held, manual = self._held, self._mode == "manual"
-        pressed_s = time.monotonic() - self._mode_since_s
-        self._mode = None
-        self._hear_anew()
-        if manual and (held or pressed_s >= SHORT_PRESS_S):
-            heard = np.concatenate((np.zeros(0, np.int16), *held))
-            await self._begin_turn(heard, pressed_s=max(pressed_s, len(heard) / UPLINK_RATE_HZ))
+        if pressed := self._hearing.close():
+            sound, pressed_s = pressed
+            if len(sound) or pressed_s >= SHORT_PRESS_S:
+                await self._begin_turn(sound, pressed_s=pressed_s)
 
     async def _detected(self, text: str) -> None:
         """A wake word, which only wakes, or a text that was typed.
@@ -283,10 +272,10 @@ class Session:
         the microphone opens, as the firmware and the web page do; who types has opened it, or opens it not at all.
         """
         await self._drop_typed()
-        woken = time.monotonic() - self._unasked_sound_at_s < WAKE_WORD_S
+        woken = time.monotonic() - self._hearing.unasked_at_s < WAKE_WORD_S
         if not text.strip() or woken or _plain(text[:MAX_TYPED_CHARACTERS]) in self._wake_words:
             return
-        if self._mode is None:
+        if self._hearing.mode is None:
             self._typed = asyncio.create_task(self._begin_typed(text.strip()), name="session-typed")
         else:
             await self._begin_turn(text.strip())
@@ -311,39 +300,18 @@ class Session:
         packet = unpack(frame, self._link.binary_version)
         if not packet or not self._takes_sound:
             return
-        if self._mode is None:
-            self._unasked_sound_at_s = time.monotonic()
-            return
-        # While it speaks, the microphone of a device in auto mode is closed; a web page may still send its echo.
-        if self._mode == "auto" and self._speaking:
-            return
-        samples = self._decoder.decode(packet)
-        if self._mode == "manual":
-            if sum(map(len, self._held)) < self._settings.vad.max_utterance_s * UPLINK_RATE_HZ:
-                self._held.append(samples)
-                self._active_at_s = time.monotonic()
-            return
-        probabilities = await self._parts.vad.probabilities(self._vad_stream, samples)
-        utterance = self._endpointer.feed(samples, probabilities)
-        if self._endpointer.speaking:
-            self._active_at_s = time.monotonic()
-        if self._mode == "realtime" and self._endpointer.confirmed and self._turn and self._turn.answered:
+        utterance = await self._hearing.hear(packet, is_answering=self._speaking)
+        if self._hearing.interrupts and self._turn and self._turn.answered:
             await self._stop_turn(quietly=True)  # the user speaks into the answer
         if utterance is not None:
             await self._begin_turn(utterance)
-
-    def _hear_anew(self) -> None:
-        self._held = []
-        self._endpointer.reset()
-        self._vad_stream = VadStream()
 
     async def _begin_turn(self, heard: Samples | str, *, pressed_s: float = 0.0) -> None:
         """Answer what was heard or typed; `pressed_s` is how long a button was held for it."""
         if isinstance(heard, np.ndarray):
             if self._turn_runs and self._turn and not self._turn.answered:
                 # More came while the first part was being recognized: it is one question with a pause in it.
-                longest = int(self._settings.vad.max_utterance_s * UPLINK_RATE_HZ)
-                heard = np.concatenate((self._heard, heard))[-longest:]
+                heard = self._hearing.joined(self._heard, heard)
             self._heard = heard
         await self._stop_turn(quietly=True)
         self._hears_anew = False
@@ -367,8 +335,8 @@ class Session:
         self.log.info("%s", turn.timeline)
         self._on_turn(turn.timeline)
         # A device has begun to listen anew by then; a web page goes on sending what it heard of the reply.
-        if self._mode == "auto" and turn.answered and not self._hears_anew:
-            self._hear_anew()
+        if self._hearing.mode == "auto" and turn.answered and not self._hears_anew:
+            self._hearing.begin_anew()
 
     async def _stop_turn(self, quietly: bool = False) -> None:
         """End the turn and tell the device at once; `quietly` leaves out a stop for what has not begun."""

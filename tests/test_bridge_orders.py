@@ -200,7 +200,7 @@ class Device(RuleBasedStateMachine):
     def bounded(self) -> None:
         if hasattr(self, "session"):
             assert not self.serving.done()
-            held = sum(map(len, self.session._held))
+            held = sum(map(len, self.session._hearing._held))
             assert held <= 31 * 16000 and len(self.session._complained) <= 20
             tasks = [task for task in asyncio.all_tasks(self.loop) if not task.done()]
             assert len(tasks) < 12, tasks
