@@ -11,6 +11,7 @@ import numpy as np
 
 from xiaozhi_persona.audio.opus import OpusDecoder, OpusError
 from xiaozhi_persona.audio.wav import write_wav
+from xiaozhi_persona.bridge.client.device import QUEUE_PACKETS
 from xiaozhi_persona.spine import Samples
 
 MIC_RATE_HZ = 16000
@@ -93,8 +94,37 @@ class WavSpeaker:
         write_wav(path, self.recorded(), self.sample_rate_hz)
 
 
+class ReplyPlayer(Protocol):
+    """Takes a reply's packets as they come. Times are seconds of the event loop's clock."""
+
+    queue_packets: int
+    """How many packets it holds; what comes on top of them is lost."""
+
+    def begin(self, sample_rate_hz: int, at: float) -> None:
+        """A reply of this rate begins; what has not begun to play is thrown away."""
+        ...
+
+    def play(self, packet: bytes, at: float) -> None:
+        """Play a packet; `at` is when an ESP32 would."""
+        ...
+
+    def end(self) -> None:
+        """Nothing follows: what has come plays out."""
+        ...
+
+    def stop(self) -> None:
+        """Be silent at once."""
+        ...
+
+    def ends_at(self) -> float | None:
+        """Return when the last sound so far will have left the loudspeaker; None for when an ESP32's would."""
+        ...
+
+
 class PacketPlayer:
-    """Plays a reply's Opus packets on a speaker."""
+    """Plays a reply's Opus packets on a speaker, when an ESP32 would."""
+
+    queue_packets = QUEUE_PACKETS
 
     def __init__(self, speaker: Speaker) -> None:
         self._speaker = speaker
@@ -110,6 +140,15 @@ class PacketPlayer:
         """Play a packet; one that is no Opus is left out."""
         with contextlib.suppress(OpusError):
             self._speaker.play(self._decoder.decode(packet), at)
+
+    def end(self) -> None:
+        """What has come is kept already."""
+
+    def stop(self) -> None:
+        """What has come is kept, as an ESP32 plays on until `tts stop`."""
+
+    def ends_at(self) -> None:
+        """An ESP32's time counts."""
 
 
 def is_speech(samples: Samples) -> bool:

@@ -1,0 +1,1 @@
+"""A sound card as the client's microphone and loudspeaker."""
