@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from hostkit import VERSIONS, Llm, Request, host
 
 from xiaozhi_persona.installer.door_files import door_text
-from xiaozhi_persona.memory.diary import DAY_MS
 from xiaozhi_persona.memory.store import OwnerStore, owner_folder
+from xiaozhi_persona.memory.wall_clock import DAY_MS
 from xiaozhi_persona.providers.host.doors import DEFAULT_VOICE, DOORS, MEMORY
 
 DEVICE = "aa:bb:cc:00:00:01"

@@ -26,8 +26,9 @@ from growth_plot import growth_svg, print_growth
 from memory_usual import load_jionlp, scan_days, write_days
 from memory_years import END, TURNS_A_DAY, Question, Years, common_words, generate
 
-from xiaozhi_persona.memory import diary, text_index
-from xiaozhi_persona.memory.recall import Draft, recall
+from xiaozhi_persona.memory import diary, text_index, wall_clock
+from xiaozhi_persona.memory.draft import Draft
+from xiaozhi_persona.memory.recall import recall
 from xiaozhi_persona.memory.store import FILE, OwnerStore, owner_folder
 from xiaozhi_persona.memory.time_words import find_ranges
 from xiaozhi_persona.memory.words import query_terms
@@ -241,7 +242,7 @@ def exact_ranges(
     times = [entry.local_ms for entry in entries]
 
     def said(start: datetime, end: datetime) -> list[str]:
-        low, high = (bisect_left(times, diary.to_local_ms(bound)) for bound in (start, end))
+        low, high = (bisect_left(times, wall_clock.to_local_ms(bound)) for bound in (start, end))
         return [entry.id for entry in entries[low:high]]
 
     any_bounds = in_words = 0

@@ -23,7 +23,8 @@ import recall_zh
 from figures import options, show
 
 from xiaozhi_persona.memory import diary, text_index
-from xiaozhi_persona.memory.recall import Draft, recall
+from xiaozhi_persona.memory.draft import Draft
+from xiaozhi_persona.memory.recall import recall
 from xiaozhi_persona.memory.store import OwnerStore, owner_folder
 from xiaozhi_persona.memory.who_spoke import said_by
 from xiaozhi_persona.memory.words import query_terms

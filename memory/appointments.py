@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from xiaozhi_persona.memory.facts.kinds import APPOINTMENT, KIN, OTHERS, SELF, Finding
 from xiaozhi_persona.memory.future_words import FutureRange, find_future
 from xiaozhi_persona.memory.patterns import followed, pattern
 
+_CHINESE = pattern("[\u4e00-\u9fff]")
+_KANA = pattern("[\u3041-\u3096]")
 _NOT_OURS = pattern(
     "天气|闹钟|叫我起|叫醒|[下有]雨|下雪|有雪|刮风|降温|气温|停电|星期几|几号|放假吗|帮我|给我|陪我[聊玩说]|如何|^要不|不如"
     "|每[天周月年个逢]|有时|偶尔|时不时|请教|问题|[跟和与]你|问你|问问|想问|经常|总是|平时|一般|通常|从来|本来|原本"
@@ -56,23 +59,45 @@ _LEAD = pattern(
     rf"^(?:我们|我(?!家?的?(?:{KIN}))|咱们|咱|记得|提醒我?|别忘了?|不要忘了?|(?:有|去)?(?=去|有)|要|得|会|打算|准备|计划|必须|需要|想|还|就|之前|以前|，|的|一定|可能|应该|昨天|跟我|个|是(?=我)|那么?|正好|刚好)+"
 )
 _LEAD_IN = pattern("^(?:那么?|就|对了|另外|还有|然后|嗯|好|哦|啊|记得|提醒|别忘了?|正好|刚好|和|，|、| )*$")
+_MOVED = pattern(
+    "[把的我那个原来本]{0,6}(?P<what>.{1,12}?)(?:的?时间)?(?:改期?|推迟|延期?|延后|挪|提前|换|移|调整?)(?:到|至|成|在)(?:去)?了?"
+)
+_EARLY = pattern("[我今天昨已经刚]{0,6}提前(?!到|了|说|告诉|祝)(?P<what>.{2,12}?)(?:过)?了")
+_AHEAD = timedelta(days=400)
+_THEN = pattern("^(?:然后|接着|再|之后|又){1,3}")
+_CLOCK_FIRST = pattern(
+    r"(?:然后|接着|再|之后|又)?(?:早上|上午|中午|下午|傍晚|晚上|夜里|(?:\d{1,2}|[一二两三四五六七八九十]{1,3})[点:：])"
+)
 _OFF_WORDS = pattern("(?:我|的|都|已经|取消|改期|不用?去?|没有?|要|想|了|会|看|开|有)+")
 
 
-def find_appointment(clause: str, now: datetime) -> list[Finding]:
-    """Return the appointment that a clause tells, or takes back. `now` is local and naive.
+def find_appointment(clause: str, now: datetime, before: Sequence[Finding] = ()) -> list[Finding]:
+    """Return the appointment that a clause tells, moves or takes back. `now` is local and naive, and `before` is what
+    the same sentence told before: 明天九点开会，三点去接孩子 are both tomorrow.
 
     Of today only what is still to come: by its clock or part of the day, or because somebody means to do it.
     """
+    if early := _EARLY.fullmatch(clause):
+        return [_not(early["what"], now)]
+    clause = _on_the_same_day(clause, before)
     ranges = find_future(clause, now)
-    if not ranges or _NOT_OURS.search(clause) or _AN_ADDRESS.search(clause):
+    if (
+        not ranges
+        or not _CHINESE.search(clause)
+        or _KANA.search(clause)
+        or _NOT_OURS.search(clause)
+        or _AN_ADDRESS.search(clause)
+    ):
         return []
+    times, rest = _times(clause, ranges)
+    if moved := _MOVED.fullmatch(rest.strip()):
+        what = _LEAD.sub("", moved["what"])
+        return [_not(what, now), Finding(SELF, APPOINTMENT, what, "is", times[-1].start, times[-1].end)]
     if _TO_YOU.search(clause) and not _TO_REMIND.search(clause):
         return []
     ours = _OF_US.search(clause)
     if not ours and (_OF_THE_WORLD.search(clause) or not _begins_with(clause, ranges[0].text)):
         return []
-    times, rest = _times(clause, ranges)
     rest = _TOLD_BY.sub("", rest.strip())
     if _OF_OTHERS.match(_MY_FRIEND.sub("", rest)) or (_UNWILLING.search(rest) and not rest.endswith("了")):
         return []
@@ -90,6 +115,19 @@ def find_appointment(clause: str, now: datetime) -> list[Finding]:
     return [
         Finding(SELF, APPOINTMENT, value, "is", when.start, when.end) for when in ahead if len(value) >= 2
     ]
+
+
+def _not(what: str, now: datetime) -> Finding:
+    """Return that something which was to come is so no longer, on whatever day it was to be."""
+    return Finding(SELF, APPOINTMENT, _OFF_WORDS.sub("", what) or what, "not", now, now + _AHEAD)
+
+
+def _on_the_same_day(clause: str, before: Sequence[Finding]) -> str:
+    """Return a clause that begins with a clock or a part of the day with the day of the appointment before it."""
+    last = before[-1] if before else None
+    if last and last.attribute == APPOINTMENT and last.starts and _CLOCK_FIRST.match(clause):
+        return f"{last.starts.month}月{last.starts.day}日{_THEN.sub('', clause)}"
+    return clause
 
 
 def _begins_with(clause: str, when: str) -> bool:

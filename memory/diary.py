@@ -12,12 +12,15 @@ from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
 from xiaozhi_persona.memory import text_index
+from xiaozhi_persona.memory.events import store as events
+from xiaozhi_persona.memory.wall_clock import DAY_MS, from_local_ms, to_local_ms
 from xiaozhi_persona.spine import Turn
 
-EPOCH = datetime(1970, 1, 1)
 _UTC_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-DAY_MS = 86_400_000
 COLUMNS = "id, who, text, at_ms, offset_min, speaker, role, seq"
+_LAST = "last_seq"
+_LAST_FORGOTTEN = f"coalesce((select cast(value as integer) from meta where key = '{_LAST}'), 0)"
+"""The last number that a turn had when turns were deleted."""
 
 
 class Entry(NamedTuple):
@@ -83,30 +86,22 @@ def storable(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def to_local_ms(local: datetime) -> int:
-    """Return a naive wall clock time as milliseconds since 1970."""
-    return (local.replace(tzinfo=None) - EPOCH) // timedelta(milliseconds=1)
-
-
-def from_local_ms(local_ms: int) -> datetime:
-    """Return the naive wall clock time; the first or last there is when it lies beyond."""
-    try:
-        return EPOCH + timedelta(milliseconds=local_ms)
-    except OverflowError:
-        return datetime.min if local_ms < 0 else datetime.max
-
-
 def append(db: sqlite3.Connection, turn: Entry) -> int:
-    """Write a turn with its indexes, in the transaction that is open. Returns its seq, 0 when its id is known."""
+    """Write a turn with its indexes, in the transaction that is open. Returns its seq, 0 when its id is known.
+
+    The number of a turn that was forgotten is never given again: whoever still holds it means that turn.
+    """
     cursor = db.execute(
-        "insert or ignore into turn (id, who, text, at_ms, offset_min, local_ms, speaker, role)"
-        " values (?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert or ignore into turn (seq, id, who, text, at_ms, offset_min, local_ms, speaker, role)"
+        f" values (1 + max(coalesce((select max(seq) from turn), 0), {_LAST_FORGOTTEN}), ?, ?, ?, ?, ?, ?, ?, ?)",
         (turn.id, turn.who, turn.text, turn.at_ms, turn.offset_min, turn.local_ms, turn.speaker, turn.role),
     )
     if not cursor.rowcount:
         return 0
     seq = int(cursor.lastrowid or 0)
     text_index.add(db, seq, turn.text, turn.speaker)
+    if turn.who == "user":
+        events.learn(db, seq, turn.text, turn.local)
     db.execute(
         "insert into day values (?, 1, ?, ?) on conflict (day) do update set turns = turns + 1,"
         " first_seq = min(first_seq, excluded.first_seq), last_seq = max(last_seq, excluded.last_seq)",
@@ -117,6 +112,7 @@ def append(db: sqlite3.Connection, turn: Entry) -> int:
 
 def delete(db: sqlite3.Connection, seqs: Sequence[int]) -> int:
     """Delete turns with their indexes, in the transaction that is open. Returns how many there were."""
+    note_last(db)
     deleted = 0
     days = set()
     for seq in seqs:
@@ -125,11 +121,19 @@ def delete(db: sqlite3.Connection, seqs: Sequence[int]) -> int:
             continue
         text_index.remove(db, seq, row[0], row[1])
         db.execute("delete from turn where seq = ?", (seq,))
+        events.forget(db, seq)
         days.add(row[2] // DAY_MS)
         deleted += 1
     for day in days:
         rebuild_day(db, day)
     return deleted
+
+
+def note_last(db: sqlite3.Connection) -> None:
+    """Note the last number that a turn has had, before turns are deleted."""
+    db.execute(
+        f"insert or replace into meta select '{_LAST}', max(coalesce(max(seq), 0), {_LAST_FORGOTTEN}) from turn"
+    )
 
 
 def rebuild_day(db: sqlite3.Connection, day: int) -> None:

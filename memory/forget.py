@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from xiaozhi_persona.memory import diary, schema, text_index
+from xiaozhi_persona.memory import diary, schema, text_index, wall_clock
 from xiaozhi_persona.memory.facts import writing
 from xiaozhi_persona.memory.facts.english import BEINGS
 from xiaozhi_persona.memory.facts.kinds import NAME, PETS, match_key, spellings_of, subject_of
@@ -34,7 +34,7 @@ _SCRUB_BUSY_MS = 5000
 _MAX_READ = 200  # turns that hold the words of a fact, read to find whether one told it again
 _ERASED = "erased"  # of the table meta: up to which forgetting set-aside files are gone
 _OTHER_WORDS = re.compile(
-    "熊猫|猫头鹰|猫腻|热狗|狗血|企鹅|天鹅|[大姨舅姑干婶]妈|[表堂]?哥们|学[哥姐弟妹]|[姐妹]夫|弟媳"
+    "熊猫|猫头鹰|猫腻|热狗|狗血|企鹅|天鹅|[大姨舅姑干婶]妈|[表堂]?哥们|学[哥姐弟妹]|[姐妹]夫|弟媳|弟子|妹子"
 )
 _TITLES = frozenset(("先生", "太太"))  # of anybody, unless it is 我先生
 _OWN_PETS = frozenset(PETS.split("|"))
@@ -79,8 +79,10 @@ def forget_all(store: OwnerStore) -> Forgotten:
     """
     store.append([])
     with store.transaction() as db:
+        diary.note_last(db)
         turns = db.execute("delete from turn").rowcount
         known = db.execute("delete from fact").rowcount
+        db.execute("delete from event")
         text_index.rebuild(db)
         diary.rebuild_days(db)
         _note_forgetting(db)
@@ -102,7 +104,7 @@ def mark_range(db: sqlite3.Connection, start: datetime, end: datetime) -> Marked
     """Return what forget_range() forgets."""
     turns = db.execute(
         "select seq from turn where local_ms >= ? and local_ms < ?",
-        (diary.to_local_ms(start), diary.to_local_ms(end)),
+        (wall_clock.to_local_ms(start), wall_clock.to_local_ms(end)),
     )
     # Of what only once was, the end is when it was told.
     known = db.execute(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 
 from xiaozhi_persona.memory import diary, text_index
 from xiaozhi_persona.memory.diary import Entry
+from xiaozhi_persona.memory.events.store import told_of
 from xiaozhi_persona.memory.patterns import pattern
 from xiaozhi_persona.memory.who_spoke import said_by
 from xiaozhi_persona.memory.words import Term
@@ -56,6 +58,18 @@ def find_turns(
         if place < _WITH_SURROUNDINGS:
             wanted.update((near.seq, near) for near in _around(turn, turns) if near.id not in unwanted)
     return list(wanted.values())
+
+
+def events_between(
+    db: sqlite3.Connection, start: datetime, end: datetime, terms: Sequence[Term], unwanted: Collection[str]
+) -> list[Entry]:
+    """Return the turns that tell of what happens in a local range: those with the most of the words first."""
+    seqs = told_of(db, start, end)
+    turns = diary.by_seq(db, seqs)
+    found = [turns[seq] for seq in seqs if seq in turns and turns[seq].id not in unwanted]
+    return sorted(
+        found, key=lambda turn: -sum(term.weight for term in terms if term.text in turn.text.lower())
+    )
 
 
 def _around(turn: Entry, turns: Mapping[int, Entry]) -> Iterator[Entry]:

@@ -1,4 +1,5 @@
-"""Words for what lies ahead: 明天, 下周三, 15号, 3月5日, 三天后, with the time of day. For appointments only.
+"""Words for what lies ahead: 明天, 下周三, 15号, 3月5日, 三天后, with the time of day; future_abroad.py has those of
+English and Japanese.
 
 A question about what was said is read by the time words, which look back.
 """
@@ -9,6 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from xiaozhi_persona.memory import future_abroad
 from xiaozhi_persona.memory.time_words.numbers import read_number
 from xiaozhi_persona.memory.time_words.phrase import Clock, midnight, monday_of
 from xiaozhi_persona.memory.time_words.resolve import PARTS, clock_hours
@@ -24,6 +26,7 @@ class FutureRange:
     """The words that said so."""
 
 
+_ABROAD = re.compile("[a-z]{2}|[\u3041-\u309f]|[明来翌今]日|来[週月年]|再来|[間月日]後", re.IGNORECASE)
 _NUMBER = r"(?:\d{1,3}|[零〇一二两三四五六七八九十]{1,3})"
 _PARTS = {
     "凌晨": "dawn", "清晨": "early", "一早": "early", "早上": "morning", "早晨": "morning", "上午": "forenoon", "中午": "noon",
@@ -40,6 +43,7 @@ _DAY = rf"""(?P<named>大后天|后天|(?<!小)明天|明儿|今天|今(?=[晚�
     |(?P<wholeweek>(?<!下)下+个?(?:周|星期|礼拜))(?![一二三四五六日天末])
     |(?:(?P<monthahead>下个?月)|(?P<thisyear>今年)?的?(?P<month>{_NUMBER})月份?)(?P<day>{_NUMBER})[日号]?
     |(?P<wholemonth>下个?月)(?!{_NUMBER})
+    |(?P<wholeyear>明年|后年)(?!{_NUMBER}月)
     |(?P<bareday>{_NUMBER})[日号](?!楼|线|门|店|球)
     |(?P<later>{_NUMBER})(?P<unit>天|个?星期|周|个?月)(?:之?后|以后)"""
 _CLOCK = rf"(?P<hour>{_NUMBER})(?:[点时](?P<half>半)?(?:(?P<quarter>[一三])刻|(?P<minute>{_NUMBER})分?)?|[:：](?P<minute2>\d\d))"
@@ -48,8 +52,13 @@ _PATTERN = re.compile(rf"{_NOT_AFTER}(?:{_DAY})的?(?P<part>{'|'.join(_PARTS)})?
 
 def find_future(text: str, now: datetime) -> list[FutureRange]:
     """Return the days that the text names and that begin today or later. `now` is local and naive."""
+    text = text[:500]
+    if _ABROAD.search(text):
+        abroad = [FutureRange(*when) for when in future_abroad.find(text, now)]
+        if abroad:
+            return abroad
     found = []
-    for match in _PATTERN.finditer(text[:500]):
+    for match in _PATTERN.finditer(text):
         try:
             days = _days(match, midnight(now))
             if days is not None:
@@ -77,6 +86,9 @@ def _days(match: re.Match[str], today: datetime) -> tuple[datetime, datetime] | 
     elif group["wholeweek"]:
         start = monday + timedelta(weeks=group["wholeweek"].count("下"))
         length = timedelta(weeks=1)
+    elif group["wholeyear"]:
+        start = today.replace(year=today.year + (1 if group["wholeyear"] == "明年" else 2), month=1, day=1)
+        length = start.replace(year=start.year + 1) - start
     elif group["wholemonth"]:
         start = _month(today, 1)
         length = _month(start, 1) - start

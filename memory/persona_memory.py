@@ -16,7 +16,8 @@ from typing import NamedTuple, Protocol, TypeVar
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.memory import diary, forget, spoken
 from xiaozhi_persona.memory.consent import Consents
-from xiaozhi_persona.memory.recall import MAX_QUESTION_CHARACTERS, Draft
+from xiaozhi_persona.memory.draft import Draft
+from xiaozhi_persona.memory.recall import MAX_QUESTION_CHARACTERS
 from xiaozhi_persona.memory.recent import RecentMemory
 from xiaozhi_persona.memory.small_talk import is_small_talk
 from xiaozhi_persona.memory.store import BusyStore, OwnerStore

@@ -12,17 +12,17 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from xiaozhi_persona.memory import diary, text_index
+from xiaozhi_persona.memory import diary, text_index, wall_clock
 from xiaozhi_persona.memory.diary import Entry
+from xiaozhi_persona.memory.draft import Draft
 from xiaozhi_persona.memory.facts import reading
 from xiaozhi_persona.memory.facts.asked import facts_named, facts_of, notes
-from xiaozhi_persona.memory.facts.choice import facts_wanted, few_likes, told_what_no_longer_holds
+from xiaozhi_persona.memory.facts.choice import facts_wanted, few_likes
 from xiaozhi_persona.memory.facts.kinds import APPOINTMENT, Fact, is_single
 from xiaozhi_persona.memory.facts.questions import Asked, facts_asked
-from xiaozhi_persona.memory.found_turns import MIN_COVERAGE, find_turns, is_about_us
+from xiaozhi_persona.memory.found_turns import MIN_COVERAGE, events_between, find_turns, is_about_us
 from xiaozhi_persona.memory.future_words import find_future
 from xiaozhi_persona.memory.named_conversations import find_conversation
 from xiaozhi_persona.memory.patterns import pattern
@@ -35,7 +35,7 @@ from xiaozhi_persona.text.measures import estimated_tokens
 log = logging.getLogger(__name__)
 
 MAX_QUESTION_CHARACTERS = 1000
-_MAX_HITS = 14
+_MAX_HITS = 24
 _MAX_FACTS = 12
 _MAX_RANGES = 4
 _DAYS_AHEAD = 60  # of which appointments are shown when no day is named
@@ -48,21 +48,13 @@ _OF_THE_WORLD = re.compile(
     r"|\b(?:weather|temperature|news|stock)\b",
     re.IGNORECASE,
 )
-_ASKS_AHEAD = re.compile("什么|啥|安排|日程|计划|有没有|有事|有空|要做|干嘛|吗|[?？]|提醒")
-
-
-@dataclass
-class Draft:
-    """What was found so far. Read by another thread when the deadline comes: `text` is always whole."""
-
-    text: str = ""
-    turns: list[Entry] = field(default_factory=list)
-    """What the text shows of the diary, oldest first."""
-    facts: list[Fact] = field(default_factory=list)
-    ranges: list[TimeRange] = field(default_factory=list)
-    turns_in_range: int = 0
-    """How many turns there are in the ranges, of which the text may show a part."""
-    complete: bool = False
+_ASKS_AHEAD = re.compile(
+    "什么|啥|安排|日程|计划|有没有|有事|有空|要做|干嘛|吗|[?？]|提醒|予定|何"
+    r"|\b(?:what|when|where|any|plans?|schedule|do i|am i|have i|will i|remind)\b",
+    re.IGNORECASE,
+)
+_TALK = re.compile(r"聊|谈|说[了过什些]|讲[了过什]|话题|\b(?:talk|said|say|discuss|chat)|話", re.IGNORECASE)
+"""What was talked about on a day, not what happened on it."""
 
 
 def recall(
@@ -140,7 +132,8 @@ class _Search:
         if ranges:
             self._facts_of(asked, ranges, [])
             for part in ranges:
-                self._range(part, ranges)
+                told = self._events(part.start, part.end, self._terms_beside(ranges))
+                self._range(part, ranges, has_events=told)
                 self._beyond(part, ranges)
             if len(ranges) > 1:
                 self._draft.turns_in_range = self._count(ranges)
@@ -179,7 +172,7 @@ class _Search:
         self._show_facts(few_likes(found, self._question))
 
     def _utc_ms(self, local: datetime) -> int:
-        return diary.to_local_ms(local) - self._offset_min * 60_000
+        return wall_clock.to_local_ms(local) - self._offset_min * 60_000
 
     def _appointments(self, ranges: Sequence[TimeRange]) -> list[Fact]:
         days = [(day.start, day.end) for day in find_future(self._question, self._local)]
@@ -208,10 +201,8 @@ class _Search:
             return False
         shown = False
         for day in ahead[:_MAX_RANGES]:
-            found = reading.appointments(self._db, day.start, day.end)
-            if found:
-                self._show_facts(found)
-                shown = True
+            self._show_facts(reading.appointments(self._db, day.start, day.end))
+            shown = self._events(day.start, day.end, []) or bool(self._draft.facts) or shown
         asks = facts_asked(self._question)
         if not shown and asks and APPOINTMENT in asks.attributes:
             self._add(
@@ -222,14 +213,24 @@ class _Search:
 
     # The diary.
 
-    def _range(self, part: TimeRange, ranges: Sequence[TimeRange]) -> None:
+    def _events(self, start: datetime, end: datetime, terms: Sequence[Term]) -> bool:
+        """Add what was said on other days of what happened, or is to happen, in a range. Returns whether there is any."""
+        if _TALK.search(self._question):
+            return False
+        told = events_between(self._db, start, end, terms, self._skip)
+        outside = [turn for turn in told if not start <= turn.local < end]
+        self._show_others(f"别的日子说到{span(start, end)}：", outside[:_MAX_HITS], terms, self._left() // 2)
+        return bool(told)
+
+    def _range(self, part: TimeRange, ranges: Sequence[TimeRange], *, has_events: bool) -> None:
         """Add what was said in a range: all of it if it fits, else what the question's words rank first."""
-        start_ms, end_ms = diary.to_local_ms(part.start), diary.to_local_ms(part.end)
+        start_ms, end_ms = wall_clock.to_local_ms(part.start), wall_clock.to_local_ms(part.end)
         total = diary.count_between(self._db, start_ms, end_ms)
         self._draft.turns_in_range += total
         budget = self._left() // (len(ranges) - ranges.index(part)) - 24
         if not total:
-            self._add(f"{span(part.start, part.end)} 没有说过什么，没有谈话记录。")
+            if not has_events:
+                self._add(f"{span(part.start, part.end)} 没有说过什么，没有谈话记录。")
             return
         fitting = max(4, budget // _TOKENS_A_TURN)
         terms = self._terms_beside(ranges)
@@ -254,7 +255,7 @@ class _Search:
                 self._show_others("过了零点说过：", late, terms)
             if not terms:
                 return
-            start, end = (diary.to_local_ms(bound) for bound in _whole_days(part))
+            start, end = (wall_clock.to_local_ms(bound) for bound in _whole_days(part))
             total = diary.count_between(self._db, start, end)
             best = self._best_then_spread(terms, start, end, total, _MAX_HITS)
             self._show_others("这一天别的时候说过：", best, terms)
@@ -265,19 +266,24 @@ class _Search:
             elif terms and not _any_holds(self._draft.turns, terms):
                 self._show_others("再早一些说过：", self._found(terms), terms)
 
-    def _show_others(self, heading: str, turns: Iterable[Entry], terms: Sequence[Term]) -> None:
-        """Add turns that are not shown yet under a heading, as many as fit."""
-        budget = self._left() - 28
+    def _show_others(
+        self, heading: str, turns: Iterable[Entry], terms: Sequence[Term], left: int | None = None
+    ) -> None:
+        """Add turns that are not shown yet under a heading, as many as fit into `left` tokens."""
+        budget = (self._left() if left is None else left) - 28
         fit = self._fitting(turns, budget) if budget > _LEAST_TOKENS else []
         if fit:
             self._draft.turns = sorted([*self._draft.turns, *fit], key=lambda turn: (turn.local_ms, turn.seq))
-            self._add(f"{heading}\n{turn_lines(fit, terms[0].text if terms else '')}")
+            self._add(f"{heading}\n{self._lines(fit, terms[0].text if terms else '')}")
 
     def _count(self, ranges: Sequence[TimeRange]) -> int:
         """Return how many turns there are in the ranges together: those of two ranges count once."""
-        total, reached = 0, diary.to_local_ms(datetime.min)
+        total, reached = 0, wall_clock.to_local_ms(datetime.min)
         for part in sorted(ranges):
-            start_ms, end_ms = max(diary.to_local_ms(part.start), reached), diary.to_local_ms(part.end)
+            start_ms, end_ms = (
+                max(wall_clock.to_local_ms(part.start), reached),
+                wall_clock.to_local_ms(part.end),
+            )
             if start_ms < end_ms:
                 total += diary.count_between(self._db, start_ms, end_ms)
                 reached = end_ms
@@ -324,12 +330,12 @@ class _Search:
         if not fit:
             return
         around = next((term.text for term in terms if any(term.text in turn.text for turn in fit)), "")
-        start_ms, end_ms = diary.to_local_ms(part.start), diary.to_local_ms(part.end)
+        start_ms, end_ms = wall_clock.to_local_ms(part.start), wall_clock.to_local_ms(part.end)
         total -= sum(start_ms <= turn.local_ms < end_ms for turn in self._draft.turns)  # shown by now
         self._draft.turns = sorted([*self._draft.turns, *fit], key=lambda turn: (turn.local_ms, turn.seq))
         if len(fit) < total:
             self._add(f"这段时间说过什么：共 {total} 条，下面是其中 {len(fit)} 条。")
-        self._add(turn_lines(fit, around))
+        self._add(self._lines(fit, around))
 
     def _words(self, terms: Sequence[Term]) -> None:
         """Add the turns that hold the question's words, and what was said around the first of them."""
@@ -339,19 +345,15 @@ class _Search:
         fit = self._fitting(self._found(terms), self._left() - 20)
         if fit:
             self._draft.turns = sorted(fit, key=lambda turn: (turn.local_ms, turn.seq))
-            self._add(turn_lines(fit, terms[0].text))
+            self._add(self._lines(fit, terms[0].text))
 
     def _found(self, terms: Sequence[Term]) -> list[Entry]:
         """Return the turns that the words find, the best first."""
-        unwanted = self._skip | told_what_no_longer_holds(self._db, self._draft.facts, self._now_ms)
-        return find_turns(
-            self._db,
-            terms,
-            self._question,
-            _MAX_HITS,
-            unwanted,
-            [fact.source for fact in self._draft.facts[:2]],
-        )
+        told = [fact.source for fact in self._draft.facts[:2]]
+        return find_turns(self._db, terms, self._question, _MAX_HITS, self._skip, told)
+
+    def _lines(self, turns: Sequence[Entry], around: str) -> str:
+        return turn_lines(turns, around, reading.over_of(self._db, [turn.id for turn in turns]))
 
     def _fitting(self, turns: Iterable[Entry], budget: int) -> list[Entry]:
         """Return those of the turns that are not shown yet, neither by themselves nor as what told a fact, and fit into
@@ -364,7 +366,7 @@ class _Search:
         for turn in turns:
             if budget < _LEAST_TOKENS and fit:
                 break
-            day = turn.local_ms // diary.DAY_MS
+            day = turn.local_ms // wall_clock.DAY_MS
             cost = turn_tokens(turn) + (0 if day in days else 8)
             if turn.seq in known or turn.id in told or (cost > budget and fit):
                 continue

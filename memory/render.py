@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from xiaozhi_persona.memory.diary import DAY_MS, Entry, from_local_ms
+from xiaozhi_persona.memory.diary import Entry
 from xiaozhi_persona.memory.facts.kinds import KIN, NOTE, OTHERS, PETS, PROFILE, SELF, Fact
 from xiaozhi_persona.memory.facts.writing import CORRECTED, UNKNOWN_MS
+from xiaozhi_persona.memory.wall_clock import DAY_MS, from_local_ms
 from xiaozhi_persona.text.measures import estimated_tokens
 
 MAX_LINE_CHARS = 160
+_NOTHING: Mapping[str, Sequence[Fact]] = {}
 _WEEKDAYS = "一二三四五六日"
 _WHO = {"user": "用户", "assistant": "助手"}
 _CONTROLS = (
@@ -51,12 +53,15 @@ def span(start: datetime, end: datetime) -> str:
     return f"{day_heading(start)} {start:%H:%M} 到 {day_heading(end)} {end:%H:%M}"
 
 
-def turn_line(turn: Entry, around: str = "") -> str:
-    """Return a turn as one line: the time, who, what."""
+def turn_line(turn: Entry, around: str = "", over: Sequence[Fact] = ()) -> str:
+    """Return a turn as one line: the time, who, what; `over` is what it told and holds no longer."""
     is_named = turn.speaker and turn.who == "user"
     name = quoted(turn.speaker, max_chars=20)[1:-1] if is_named else _WHO.get(turn.who, "")
     minutes = turn.local_ms // 60_000 % 1440
-    return f"- {minutes // 60:02}:{minutes % 60:02} {name}：{quoted(turn.text, around)}"
+    said = quoted(turn.text, around)
+    return (
+        f"- {minutes // 60:02}:{minutes % 60:02} {name}：{said}{_in_brackets(_over(over, turn.offset_min))}"
+    )
 
 
 def turn_tokens(turn: Entry) -> int:
@@ -64,15 +69,19 @@ def turn_tokens(turn: Entry) -> int:
     return 10 + estimated_tokens(turn.text[:MAX_LINE_CHARS]) + len(turn.speaker)
 
 
-def turn_lines(turns: Sequence[Entry], around: str = "") -> str:
-    """Return turns grouped by day, oldest first, under the date with its weekday."""
+def turn_lines(
+    turns: Sequence[Entry], around: str = "", over: Mapping[str, Sequence[Fact]] = _NOTHING
+) -> str:
+    """Return turns grouped by day, oldest first, under the date with its weekday; `over` is, by the id of a turn, what
+    it told and holds no longer.
+    """
     lines: list[str] = []
     day = None
     for turn in sorted(turns, key=lambda turn: (turn.local_ms, turn.seq)):
         if turn.local_ms // DAY_MS != day:
             day = turn.local_ms // DAY_MS
             lines.append(day_heading(turn.local))
-        lines.append(turn_line(turn, around))
+        lines.append(turn_line(turn, around, over.get(turn.id, ())))
     return "\n".join(lines)
 
 
@@ -88,11 +97,12 @@ def fact_line(fact: Fact, offset_min: int, over: Sequence[Fact] = ()) -> str:
     if fact.starts_ms is not None and fact.ends_ms is not None:
         start, end = from_local_ms(fact.starts_ms), from_local_ms(fact.ends_ms)
         clock = "" if start.time() == end.time() == datetime.min.time() else f" {start:%H:%M}"
-        thing = fact.value if fact.value in fact.said or not fact.said else fact.said
-        return f"- {day_heading(start)}{clock} {quoted(fact.attribute)[1:-1]}：{quoted(thing)}"
+        sentence = [f"{told}{_speaker(fact)}：{quoted(fact.said, fact.value)}"] if fact.said else []
+        thing = f"- {day_heading(start)}{clock} {quoted(fact.attribute)[1:-1]}：{quoted(fact.value)}"
+        return thing + _in_brackets(sentence)
     if fact.said and (fact.confidence < CORRECTED or fact.pinned):
         notes = [until] if until else []
-        notes += [f"其中{_name(old)}{_until(old, offset_min)}" for old in over if old.value != fact.value]
+        notes += _over([old for old in over if old.value != fact.value], offset_min)
         return f"- {told}{_speaker(fact)}：{quoted(fact.said, fact.value)}{_in_brackets(notes)}"
     if fact.attribute == NOTE:
         return f"- {told}用户：{quoted(fact.value)}{_in_brackets([until] if until else [])}"
@@ -101,9 +111,15 @@ def fact_line(fact: Fact, offset_min: int, over: Sequence[Fact] = ()) -> str:
     return f"- {told}{_whose(fact)}{quoted(fact.attribute)[1:-1]}：{value}{_in_brackets([*words, *([until] if until else [])])}"
 
 
+def _over(facts: Sequence[Fact], offset_min: int) -> list[str]:
+    return [f"其中{_name(fact)}{_until(fact, offset_min)}" for fact in facts]
+
+
 def _until(fact: Fact, offset_min: int) -> str:
     if fact.valid_to_ms is None:
         return ""
+    if fact.starts_ms is not None:
+        return "取消或改期了"
     if fact.valid_to_ms <= fact.valid_from_ms:
         return "说错了"
     if fact.valid_from_ms == UNKNOWN_MS:

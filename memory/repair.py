@@ -12,6 +12,7 @@ from typing import Any
 
 from xiaozhi_persona.memory import schema, text_index
 from xiaozhi_persona.memory.diary import Entry
+from xiaozhi_persona.memory.events import store as events
 from xiaozhi_persona.memory.facts import writing
 from xiaozhi_persona.memory.store import FORGOTTEN
 
@@ -49,6 +50,9 @@ def repair_turn(db: sqlite3.Connection, turn: Entry, *, learn: bool) -> bool:
     text_index.remove(db, seq, stored[0], stored[1])
     db.execute("update turn set text = ?, speaker = ?, role = ? where seq = ?", (*right, seq))
     text_index.add(db, seq, turn.text, turn.speaker)
+    events.forget(db, seq)
+    if turn.who == "user":
+        events.learn(db, seq, turn.text, turn.local)
     if learn:
         told = db.execute("select id from fact where source = ? and instr(value, ?)", (turn.id, _LOST))
         writing.delete(db, [fact_id for (fact_id,) in told.fetchall()])

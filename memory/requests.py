@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from xiaozhi_persona.memory import diary, spoken
 from xiaozhi_persona.memory.diary import Entry
+from xiaozhi_persona.memory.draft import Draft
 from xiaozhi_persona.memory.facts import reading, writing
 from xiaozhi_persona.memory.facts.kinds import NOTE, PROFILE, SELF, Fact, Finding
 from xiaozhi_persona.memory.facts.questions import facts_asked
@@ -19,7 +20,6 @@ from xiaozhi_persona.memory.facts.rules import find_facts
 from xiaozhi_persona.memory.facts.writing import CORRECTED
 from xiaozhi_persona.memory.forget import Marked, mark_facts, told_by
 from xiaozhi_persona.memory.future_words import find_future
-from xiaozhi_persona.memory.recall import Draft
 from xiaozhi_persona.memory.render import day_heading, fact_line, quoted, turn_line
 from xiaozhi_persona.memory.store import OwnerStore
 

@@ -151,6 +151,22 @@ def _first(db: sqlite3.Connection) -> None:
     set_meta(db, FACTS_VERSION, RULES_VERSION)
 
 
-_STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first,)
+def _second(db: sqlite3.Connection) -> None:
+    # Derived from turn: on which days it happens that it tells of, by the wall clock.
+    db.execute(
+        """create table event (
+            seq integer not null, start_ms integer not null, end_ms integer not null, again text not null
+        )"""
+    )
+    db.execute("create index event_start on event (start_ms)")
+    db.execute("create index event_seq on event (seq)")
+    db.execute("create index event_again on event (seq) where again != ''")
+    # Which of the facts that a turn told no longer hold.
+    db.execute("create index fact_over on fact (source) where valid_to_ms is not null")
+    if db.execute("select 1 from turn").fetchone():
+        set_meta(db, FACTS_VERSION, "")  # they are read again
+
+
+_STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first, _second)
 VERSION = len(_STEPS)
 """Of the tables, as `pragma user_version` gives it."""

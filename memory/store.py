@@ -20,6 +20,7 @@ from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory import diary, disk, pending, salvage, schema, text_index
 from xiaozhi_persona.memory.diary import Entry
+from xiaozhi_persona.memory.events import store as events
 from xiaozhi_persona.memory.facts import rereading, writing
 from xiaozhi_persona.memory.pending import PENDING as PENDING
 
@@ -232,6 +233,7 @@ class OwnerStore:
                 text_index.rebuild(db)
                 diary.rebuild_days(db)
             rereading.reread(db)
+            events.rebuild(db)
             turns = diary.count(db)
         self.index_state = "ok"
         return turns

@@ -18,10 +18,11 @@ from typing import TypeVar
 
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.memory import diary, disk, schema, spoken
+from xiaozhi_persona.memory.draft import Draft
 from xiaozhi_persona.memory.forget import Forgotten, expire, forget_all, scrub
 from xiaozhi_persona.memory.owners import Owners
 from xiaozhi_persona.memory.queues import NewcomersLast, OneAtATime
-from xiaozhi_persona.memory.recall import Draft, recall
+from xiaozhi_persona.memory.recall import recall
 from xiaozhi_persona.memory.store import (
     FORGOTTEN,
     BusyStore,

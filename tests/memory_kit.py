@@ -14,7 +14,8 @@ from typing import Any, Literal
 import pytest
 
 from xiaozhi_persona.memory import diary
-from xiaozhi_persona.memory.recall import Draft, recall
+from xiaozhi_persona.memory.draft import Draft
+from xiaozhi_persona.memory.recall import recall
 from xiaozhi_persona.memory.store import BusyStore, OwnerStore, owner_folder  # noqa: F401 (BusyStore: for the children)
 from xiaozhi_persona.spine import Turn
 

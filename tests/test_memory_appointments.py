@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -111,3 +111,39 @@ def test_what_is_called_off_ends(tmp_path: Path, text: str) -> None:
         assert len(reading.appointments(store.writer, datetime(2025, 8, 27), datetime(2025, 8, 28))) == 1
         conversation(store, ("2025-08-20 11:00", text, ""))
         assert reading.appointments(store.writer, datetime(2025, 8, 27), datetime(2025, 8, 28)) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "later", "left"),
+    [
+        ("周五我要去看牙医", "牙医改到下周一了", [("08-25 00:00", "牙医")]),
+        ("周五我要去面试", "面试推迟到下周一了", [("08-25 00:00", "面试")]),
+        ("周五我要去看牙医", "把周五的牙医改到下周一上午", [("08-25 08:00", "牙医")]),
+        ("周五我要去看牙医", "我今天提前去看牙医了", []),
+        ("周五我要去看牙医", "周五不去看牙医了", []),
+        ("周五我要去看牙医", "面试推迟到下周一了", [("08-22 00:00", "去看牙医"), ("08-25 00:00", "面试")]),
+    ],
+)
+def test_what_was_moved_or_done_early_is_no_longer_on_its_day(
+    tmp_path: Path, said: str, later: str, left: list[tuple[str, str]]
+) -> None:
+    with memory(tmp_path) as store:
+        conversation(store, ("2025-08-20 10:00", said, ""), ("2025-08-20 12:00", later, ""))
+        ahead = reading.appointments(store.writer, LOCAL, datetime(2025, 9, 30))
+    assert [
+        (f"{datetime(1970, 1, 1) + timedelta(milliseconds=fact.starts_ms or 0):%m-%d %H:%M}", fact.value)
+        for fact in ahead
+    ] == left
+
+
+@pytest.mark.parametrize(
+    ("text", "both"),
+    [
+        ("我明天上午去看牙医，下午要开会", [("08-21 08:00", "去看牙医"), ("08-21 12:00", "开会")]),
+        ("我明天九点开会，三点去接孩子", [("08-21 09:00", "开会"), ("08-21 15:00", "去接孩子")]),
+        ("我明天九点开会，然后晚上要加班", [("08-21 09:00", "开会"), ("08-21 18:00", "加班")]),
+        ("我明天要开会。下午我看了电影", [("08-21 00:00", "开会")]),
+    ],
+)
+def test_what_follows_in_a_sentence_is_on_the_same_day(text: str, both: list[tuple[str, str]]) -> None:
+    assert planned(text) == both

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from memory_kit import NOW, ask, at, conversation, memory, turn
 
-from xiaozhi_persona.memory import diary, text_index
-from xiaozhi_persona.memory.recall import Draft, recall
+from xiaozhi_persona.memory import diary, text_index, wall_clock
+from xiaozhi_persona.memory.draft import Draft
+from xiaozhi_persona.memory.recall import recall
 from xiaozhi_persona.memory.small_talk import is_small_talk
 from xiaozhi_persona.memory.store import OwnerStore
 from xiaozhi_persona.memory.who_spoke import said_by
@@ -283,7 +284,10 @@ def test_english_words_are_found_in_other_forms_and_stop_words_find_nothing(tmp_
                 turn("what did you say about it", "2025-08-05 10:00"),
             ]
         )
-        days = (diary.to_local_ms(at("2025-08-01 00:00")), diary.to_local_ms(at("2025-08-06 00:00")))
+        days = (
+            wall_clock.to_local_ms(at("2025-08-01 00:00")),
+            wall_clock.to_local_ms(at("2025-08-06 00:00")),
+        )
         for words, seqs in (
             ("Did she paint sunrises?", [1]),
             ("a hobby", [2]),
@@ -363,7 +367,7 @@ def day_of_talk(store: OwnerStore) -> tuple[int, int]:
         ("2025-08-19 21:00", "我和小王在河边钓鱼；钓了三条ＣＡＲＰ", "category 呀"),
         ("2025-08-19 21:30", "小李也想钓鱼", "下次一起"),
     )
-    return diary.to_local_ms(at("2025-08-19 00:00")), diary.to_local_ms(at("2025-08-20 00:00"))
+    return wall_clock.to_local_ms(at("2025-08-19 00:00")), wall_clock.to_local_ms(at("2025-08-20 00:00"))
 
 
 @pytest.mark.parametrize("words", ["和小王在河边钓鱼", "小王钓鱼的carp", "买菜", "cat", "量子纠缠", "鱼"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from memory_kit import NOW, ask, memory, turn
 
-from xiaozhi_persona.memory import diary, requests, spoken
+from xiaozhi_persona.memory import diary, requests, spoken, wall_clock
 from xiaozhi_persona.memory.facts import reading
 from xiaozhi_persona.memory.forget import forget_marked
 from xiaozhi_persona.memory.store import OwnerStore
@@ -86,7 +86,7 @@ def test_an_appointment_keeps_what_is_not_corrected(tmp_path: Path, value: str, 
         (fact,) = (fact for fact in reading.current(store.writer, diary.to_ms(NOW)) if fact.starts_ms)
         requests.put(store, f"f{fact.id}", value, NOW)
         (after,) = (fact for fact in reading.current(store.writer, diary.to_ms(NOW)) if fact.starts_ms)
-        assert diary.from_local_ms(after.starts_ms or 0).day == day
+        assert wall_clock.from_local_ms(after.starts_ms or 0).day == day
         assert "眼科" in after.value if "眼科" in value else what[1:] in after.value
 
 

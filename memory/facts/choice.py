@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Sequence
 
-from xiaozhi_persona.memory.facts import reading
-from xiaozhi_persona.memory.facts.kinds import LIKES, NAME, Fact, is_single
+from xiaozhi_persona.memory.facts.kinds import LIKES, NAME, Fact
 from xiaozhi_persona.memory.facts.questions import Asked, facts_asked
 from xiaozhi_persona.memory.patterns import pattern
 from xiaozhi_persona.memory.words import query_terms
@@ -42,18 +40,3 @@ def few_likes(found: Sequence[Fact], question: str) -> list[Fact]:
     named = [fact for fact in likes if any(text in fact.value.lower() for text in asked)]
     kept = {fact.id for fact in named or likes[-_MAX_LIKES:]}
     return [fact for fact in found if fact.attribute != LIKES or fact.id in kept]
-
-
-def told_what_no_longer_holds(db: sqlite3.Connection, shown: Sequence[Fact], now_ms: int) -> set[str]:
-    """Return the turns that told what the facts shown have replaced: they would contradict them."""
-    stale: set[str] = set()
-    for fact in shown:
-        if fact.valid_to_ms is None:
-            single = is_single(fact.subject, fact.attribute)
-            stale.update(
-                old.source
-                for old in reading.find(db, fact.subject, [fact.attribute], 0, now_ms)
-                # Of what may have several values, only what was corrected: it never held.
-                if old.valid_to_ms is not None and (single or old.valid_to_ms == old.valid_from_ms)
-            )
-    return stale - {fact.source for fact in shown}

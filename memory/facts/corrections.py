@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from xiaozhi_persona.memory.diary import Entry, from_local_ms
+from xiaozhi_persona.memory.diary import Entry
 from xiaozhi_persona.memory.facts.clauses import BAD_NAME, BAD_PLACE, CONDITION, QUESTION, TAIL, things
 from xiaozhi_persona.memory.facts.kinds import (
     BY_NAME,
@@ -31,6 +31,7 @@ from xiaozhi_persona.memory.facts.kinds import (
 from xiaozhi_persona.memory.facts.rules import find_facts
 from xiaozhi_persona.memory.future_words import FutureRange, find_future
 from xiaozhi_persona.memory.patterns import pattern
+from xiaozhi_persona.memory.wall_clock import from_local_ms
 
 TURNS_LOOKED_BACK = 8
 CONVERSATION_MS = 600_000

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 
-from xiaozhi_persona.memory import diary
+from xiaozhi_persona.memory import wall_clock
 from xiaozhi_persona.memory.facts.kinds import Fact
 from xiaozhi_persona.text.measures import normalized
 
@@ -69,7 +69,7 @@ def appointments(db: sqlite3.Connection, start: datetime, end: datetime) -> list
     rows = db.execute(
         f"select {_COLUMNS} from {_FACTS} where starts_ms is not null and starts_ms < ? and ends_ms > ?"
         " and valid_to_ms is null order by starts_ms, fact.id limit 40",
-        (diary.to_local_ms(end), diary.to_local_ms(start)),
+        (wall_clock.to_local_ms(end), wall_clock.to_local_ms(start)),
     )
     return [_fact(row) for row in rows]
 
@@ -99,6 +99,19 @@ def over_beside(db: sqlite3.Connection, fact: Fact) -> list[Fact]:
         (fact.id - _NEAR, fact.id + _NEAR, fact.source, fact.id),
     )
     return [_fact(row) for row in rows] if fact.said else []
+
+
+def over_of(db: sqlite3.Connection, sources: Sequence[str]) -> dict[str, list[Fact]]:
+    """Return by the id of a turn what it told and holds no longer."""
+    found: dict[str, list[Fact]] = {}
+    marks = ",".join("?" * len(sources))
+    rows = db.execute(
+        f"select {_COLUMNS} from {_FACTS} where source in ({marks}) and valid_to_ms is not null order by fact.id",
+        list(sources),
+    )
+    for fact in map(_fact, rows):
+        found.setdefault(fact.source, []).append(fact)
+    return found
 
 
 def _fact(row: Sequence[object]) -> Fact:

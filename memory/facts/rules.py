@@ -110,7 +110,7 @@ def find_facts(text: str, at: datetime, speaker: str = "") -> list[Finding]:
                 _in_clause(clause, speaking)
                 or passed_away(clause)
                 or find_japanese(clause, only_with_i=another)
-                or ([] if speaking.of_another(clause) else find_appointment(clause, at))
+                or ([] if speaking.of_another(clause) else find_appointment(clause, at, findings[sentence:]))
                 or find_english(clause)
             )
             speaking.heard(clause, found)

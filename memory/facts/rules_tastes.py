@@ -16,7 +16,7 @@ _WHEN_EATEN = Words("都|就|也|会")
 _NOT_SURE = Words("好像|应该|可能|似乎|其实|现在|已经|也|都")
 _AND_NOT = re.compile("(?:也|又)?(?:不|从不)(?:能|会)?[吃喝抽碰]")
 _MORE_OR_LESS = Words("还|就|可能|应该|当然|肯定|要数|一直|始终|永远|大概")
-_LOVE = "爱(?!人|犬|女|子|妻|车|徒|将|情|心)"
+_LOVE = "爱(?!人|犬|女|子|妻|车|徒|将|情|心(?!理))"
 """Not of 我爱人在医院上班, who is somebody."""
 _SO = re.compile("了$")
 _NO_FAVOURITE = re.compile("[不你他她它这那]")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from xiaozhi_persona.memory import diary
+from xiaozhi_persona.memory import diary, wall_clock
 from xiaozhi_persona.memory.facts import reading
 from xiaozhi_persona.memory.facts.corrections import (
     CONVERSATION_MS,
@@ -181,7 +181,7 @@ def _end(db: sqlite3.Connection, finding: Finding, at_ms: int) -> int:
         (finding.subject, finding.attribute, at_ms, at_ms),
     ).fetchall()
     if finding.starts and finding.ends:
-        start, end = diary.to_local_ms(finding.starts), diary.to_local_ms(finding.ends)
+        start, end = wall_clock.to_local_ms(finding.starts), wall_clock.to_local_ms(finding.ends)
         rows = [row for row in rows if row[2] is not None and row[2] < end and row[3] > start]
         wanted = set(match_key(finding.value))
         rows = [row for row in rows if not wanted or len(wanted & set(row[1])) * 2 >= len(wanted)]
@@ -231,8 +231,8 @@ def _insert(
             source,
             confidence,
             pinned,
-            diary.to_local_ms(finding.starts) if finding.starts else None,
-            diary.to_local_ms(finding.ends) if finding.ends else None,
+            wall_clock.to_local_ms(finding.starts) if finding.starts else None,
+            wall_clock.to_local_ms(finding.ends) if finding.ends else None,
         ),
     )
     return int(cursor.lastrowid or 0)
@@ -241,7 +241,7 @@ def _insert(
 def key_of(finding: Finding) -> str:
     """Return what a finding is compared by: its value, and when it begins."""
     key = match_key(finding.value)[:_MAX_VALUE_CHARS]
-    return f"{key}@{diary.to_local_ms(finding.starts)}" if finding.starts else key
+    return f"{key}@{wall_clock.to_local_ms(finding.starts)}" if finding.starts else key
 
 
 def correct(
@@ -261,7 +261,7 @@ def correct(
     if row is None:
         return False
     if row[2] is not None and when is None:
-        when = (diary.from_local_ms(row[2]), diary.from_local_ms(row[3]))
+        when = (wall_clock.from_local_ms(row[2]), wall_clock.from_local_ms(row[3]))
     starts, ends = when if when and row[2] is not None else (None, None)
     finding = Finding(row[0], row[1], diary.storable(value), starts=starts, ends=ends)
     _replace(db, fact_id, finding, at_ms, pinned=True)

@@ -14,7 +14,7 @@ from xiaozhi_persona.commands.memory.common import now_option, opened, owner_opt
 from xiaozhi_persona.commands.tables import print_table
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.memory import diary
+from xiaozhi_persona.memory import diary, wall_clock
 from xiaozhi_persona.memory.facts import kinds, reading, writing
 from xiaozhi_persona.memory.forget import forget_facts, scrub
 
@@ -93,8 +93,8 @@ def _json(fact: kinds.Fact, now: datetime) -> dict[str, Any]:
     for key in ("valid_from_ms", "valid_to_ms"):
         value = data.pop(key)
         known = value is not None and not (key == "valid_from_ms" and value == writing.UNKNOWN_MS)
-        data[key[:-3]] = diary.from_local_ms(value + offset * 60_000).isoformat() if known else None
+        data[key[:-3]] = wall_clock.from_local_ms(value + offset * 60_000).isoformat() if known else None
     for key in ("starts_ms", "ends_ms"):
         value = data.pop(key)
-        data[key[:-3]] = diary.from_local_ms(value).isoformat() if value is not None else None
+        data[key[:-3]] = wall_clock.from_local_ms(value).isoformat() if value is not None else None
     return data

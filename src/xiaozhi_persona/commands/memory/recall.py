@@ -12,7 +12,8 @@ import click
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.memory.common import now_option, opened, owner_option
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.memory.recall import Draft, recall
+from xiaozhi_persona.memory.draft import Draft
+from xiaozhi_persona.memory.recall import recall
 from xiaozhi_persona.memory.transfer import turn_json
 
 

@@ -10,9 +10,9 @@ import click
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.memory.common import opened, owner_option
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.memory import diary, text_index
-from xiaozhi_persona.memory.diary import DAY_MS
+from xiaozhi_persona.memory import diary, text_index, wall_clock
 from xiaozhi_persona.memory.facts import reading
+from xiaozhi_persona.memory.wall_clock import DAY_MS
 
 _PLOT_DAYS = 60
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -79,4 +79,4 @@ def _plot(days: dict[int, int]) -> str:
 
 
 def _date(day: int) -> str:
-    return f"{diary.EPOCH + timedelta(milliseconds=day * DAY_MS):%Y-%m-%d}"
+    return f"{wall_clock.EPOCH + timedelta(milliseconds=day * DAY_MS):%Y-%m-%d}"

@@ -1,0 +1,1 @@
+"""When what was said happened, or is to happen."""
