@@ -36,6 +36,8 @@ MAX_FILES = 20
 MAX_FILE_BYTES = 64 * 1024
 MAX_SENTENCES = 200
 """In one file."""
+ANSWER = "answer"
+"""In `say`, stands for what a tool or a server has answered."""
 LEAST_LETTERS = 2
 """So many characters of its own a sentence must have: one that is all slots would be every sentence."""
 
@@ -142,7 +144,8 @@ def read_own(file: Path) -> list[Template]:
                 found.append(Template(intent, sentence, items, str(file), lines(place), action=own))
             place = ("intents", intent)
             for name in own.slots_used():
-                if name not in slots and not slots & _GIVES.get(name, set()):
+                is_answer = name == ANSWER and own.do and (own.do.tool or own.do.http)
+                if name not in slots and not slots & _GIVES.get(name, set()) and not is_answer:
                     raise TemplateError(tr("do 或 say 里的 {{{name}}} 在句子里没有", name=name))
         if len(found) > MAX_SENTENCES:
             raise TemplateError(tr("句子太多：一个文件最多 {count} 句", count=MAX_SENTENCES))

@@ -45,6 +45,10 @@ class Match:
 
     intent: str
     slots: Mapping[str, Any] = field(default_factory=dict)
+    words: str = ""
+    """The sentence without what stands around it (请, 帮我, 好吗)."""
+    named: Mapping[str, Any] = field(default_factory=dict)
+    """What it names beside the slots: the time or the length of the alarm that is to be cancelled."""
     template: Template | None = None
     """The template of which the sentence is; None for what is said to the memory, which has rules of its own."""
     command: Command | None = None
@@ -106,15 +110,16 @@ class Router:
         for tables in self._tables():
             found = [
                 # Few words in open slots, then a long core, then the earlier template.
-                (_open_chars(captured), start - end, number, captured)
+                (_open_chars(captured), start - end, number, start, captured)
                 for start, end, number in islice(_candidates(tables, said, begins, ends), _MAX_READS)
                 if (captured := read(tables.templates[number].items, said, start, end, lists)) is not None
                 and end - start <= _longest(captured, said.text)
             ]
             if found:
-                *_, number, captured = min(found, key=lambda one: one[:3])
+                _, length, number, start, captured = min(found, key=lambda one: one[:3])
                 template = tables.templates[number]
-                return Match(template.intent, _slots(captured), template)
+                words = said.words(start, start - length)
+                return Match(template.intent, _slots(captured), words, _named(captured), template)
         return None
 
 
@@ -148,7 +153,7 @@ def _of_the_memory(said: Plain, begins: _Places, ends: _Places) -> Match | None:
         command = parse_command(said.words(start, stop)) if start < stop else None
         if command is not None:
             slots = {"what": command.what} if command.what else {}
-            return Match(_MEMORY[command.kind], slots, command=command)
+            return Match(_MEMORY[command.kind], slots, said.words(start, stop), command=command)
     return None
 
 
@@ -175,3 +180,11 @@ def _slots(captured: Captured) -> dict[str, Any]:
             continue
         slots.update(value if isinstance(value, dict) else {slot.name: value})
     return slots
+
+
+def _named(captured: Captured) -> dict[str, Any]:
+    named: dict[str, Any] = {}
+    for slot, value in captured:
+        if slot.name.startswith("_"):
+            named.update(value if isinstance(value, dict) else {slot.kind.name: value})
+    return named

@@ -35,6 +35,7 @@ create table if not exists entry (
     kind text not null,
     label text not null,
     due_s real not null,
+    length_s integer not null default 0,
     again text not null default ''
 );
 create index if not exists entry_due on entry (due_s);
@@ -54,6 +55,8 @@ class Entry:
     """When, in the zone of the clock."""
     again: Mapping[str, Any]
     """When it rings again: the slots of an alarm with `repeat`; {} for once."""
+    length_s: int = 0
+    """For how long a timer was set."""
 
 
 class Scheduler:
@@ -81,7 +84,8 @@ class Scheduler:
 
     def set_timer(self, owner: str, device: str, seconds: int, label: str = "") -> Entry:
         """Let something ring in so many seconds."""
-        return self._put(owner, device, "timer", label, self._now() + timedelta(seconds=seconds), {})
+        due = self._now() + timedelta(seconds=seconds)
+        return self._put(owner, device, "timer", label, due, {}, seconds)
 
     def set_alarm(self, owner: str, device: str, when: Mapping[str, Any], label: str = "") -> Entry | None:
         """Let something ring at a time of day, which `when` gives as the intent alarm_set does.
@@ -130,23 +134,27 @@ class Scheduler:
         label: str,
         due: datetime,
         again: Mapping[str, Any],
+        length_s: int = 0,
     ) -> Entry:
         label = label[:MAX_LABEL_CHARS]
         with self._told(), self._lock:
             count = self._db.execute("select count(*) from entry where owner = ?", (owner,)).fetchone()[0]
             if count >= MAX_PER_OWNER:
                 raise PersonaError(tr("闹钟和计时器已经有 {count} 个了。先取消几个。", count=count))
-            row = (owner, device, kind, label, due.timestamp(), json.dumps(dict(again)) if again else "")
+            told = json.dumps(dict(again)) if again else ""
+            row = (owner, device, kind, label, due.timestamp(), length_s, told)
             cursor = self._db.execute(
-                "insert into entry (owner, device, kind, label, due_s, again) values (?, ?, ?, ?, ?, ?)", row
+                "insert into entry (owner, device, kind, label, due_s, length_s, again)"
+                " values (?, ?, ?, ?, ?, ?, ?)",
+                row,
             )
-        return Entry(int(cursor.lastrowid or 0), owner, device, kind, label, due, again)
+        return Entry(int(cursor.lastrowid or 0), owner, device, kind, label, due, again, length_s)
 
     def _entries(self, where: str = "", values: tuple[Any, ...] = ()) -> list[Entry]:
         zone = self._now().tzinfo or timezone.utc
         with self._told(), self._lock:
             rows = self._db.execute(
-                f"select id, owner, device, kind, label, due_s, again from entry {where} order by due_s, id",
+                f"select id, owner, device, kind, label, due_s, length_s, again from entry {where} order by due_s, id",
                 values,
             ).fetchall()
         return [
@@ -158,8 +166,9 @@ class Scheduler:
                 label,
                 datetime.fromtimestamp(due_s, zone),
                 json.loads(again or "{}"),
+                length_s,
             )
-            for number, owner, device, kind, label, due_s, again in rows
+            for number, owner, device, kind, label, due_s, length_s, again in rows
         ]
 
     @contextlib.contextmanager

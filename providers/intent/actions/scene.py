@@ -22,6 +22,8 @@ class Done:
     """What is answered, in the role's voice; "" for nothing."""
     ends_connection: bool = False
     """Whether the connection is closed once that is said."""
+    worked: bool = True
+    """Whether it was done."""
 
 
 class Scene(Protocol):

@@ -10,15 +10,22 @@ from typing import Any
 
 import yaml
 
+from xiaozhi_persona.providers.intent.actions.scene import Done, Scene
+
 ANSWERS = Path(__file__).parent / "answers"
 LANGUAGES = ("zh", "en", "ja")
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def said(language: str, name: str, **values: Any) -> str:
+def said(language: str, name: str, /, **values: Any) -> str:
     """Return one of the sentences of a name, with `values` at their places, in a language; Chinese for an unknown one."""
     return random.choice(answers(language)[name]).format(**values)
+
+
+def undone(scene: Scene, name: str, /, **values: Any) -> Done:
+    """Return that it was not done, with one of the sentences of a name."""
+    return Done(said(scene.language, name, **values), worked=False)
 
 
 @functools.cache
