@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from xiaozhi_persona.bridge.link import Link
 from xiaozhi_persona.bridge.messages import Stt
 from xiaozhi_persona.bridge.parts import Parts
-from xiaozhi_persona.bridge.reply import Reply
+from xiaozhi_persona.bridge.reply import FILL_AFTER_S, Reply
 from xiaozhi_persona.bridge.speaking import Speaker, TurnTimeline
 from xiaozhi_persona.bridge.tools import Toolbox
+from xiaozhi_persona.bridge.wits.wits import Doing, Wits
 from xiaozhi_persona.errors import ServiceError
 from xiaozhi_persona.memory.conversation import Conversation, Exchange
 from xiaozhi_persona.providers.speech.pipeline import SpeechPipeline
@@ -20,6 +26,15 @@ from xiaozhi_persona.tasks import cancel_and_wait
 
 MAX_TYPED_CHARACTERS = 1000
 """What is typed beyond this is not taken: nobody says as much at one go, and all of it would stand in every prompt."""
+
+
+@dataclass(frozen=True)
+class Unasked:
+    """What is said without a question: a timer that rings, or the first word."""
+
+    text: str
+    is_aside: bool = False
+    """Whether it is not to be shown to the chat model as a part of the conversation."""
 
 
 class Answering:
@@ -33,6 +48,7 @@ class Answering:
         link: Link,
         conversation: Conversation,
         tools: Toolbox,
+        wits: Wits,
         parts: Parts,
         settings: Settings,
         *,
@@ -43,19 +59,25 @@ class Answering:
         self.speaker = Speaker(link, settings.session, self.timeline)
         self.answered = False
         """Whether it came to an answer: there were words to answer."""
+        self.ends_connection = False
+        """Whether it is a goodbye, after which the connection is closed."""
         self._link = link
         self._log = link.log
         self._conversation = conversation
         self._tools = tools
+        self._wits = wits
         self._parts = parts
         self._settings = settings
         self._tells_unheard = tells_unheard
         self._is_too_long = False  # whether what was typed was
         self._is_over = False
+        self._may_be_silent = True
+        self._doing: Doing | None = None
+        self._command = ""  # what is said to the memory, without what stands around it
         self._exchange: Exchange | None = None
         self._asked_at: int | None = None  # how many characters were written when the memory last answered
 
-    async def run(self, heard: Samples | str) -> None:
+    async def run(self, heard: Samples | str | Unasked) -> None:
         """Answer an utterance (16 kHz) or a typed text. Never raises but when it is cancelled."""
         try:
             await self._answer(heard)
@@ -66,13 +88,22 @@ class Answering:
             await self.speaker.stop()
         finally:
             self._is_over = True
+            said = "".join(self.speaker.said)
+            self._wits.last_said = said or self._wits.last_said
             if self._exchange:
-                if self.speaker.said:
-                    self._conversation.answered(self._exchange, "".join(self.speaker.said))
+                if self._doing and not self._exchange.is_kept:  # its answer was cut before it came
+                    self._conversation.carried_out(self._exchange)
+                if said:
+                    self._conversation.answered(self._exchange, said)
                 if self._asked_at is not None and self.speaker.said_characters <= self._asked_at:
                     self._conversation.unheard()
 
-    async def _answer(self, heard: Samples | str) -> None:
+    async def _answer(self, heard: Samples | str | Unasked) -> None:
+        if isinstance(heard, Unasked):
+            self.answered = True
+            self._exchange = Exchange(aside=heard.is_aside)
+            await self._speak(partial(self._write_unasked, heard.text))
+            return
         transcript = await self._transcribe(heard)
         self.timeline.mark("stt_ms")
         self._log.debug("听到：%s", transcript)
@@ -85,6 +116,27 @@ class Answering:
         elif transcript:
             await self._link.send(Stt(transcript.text))
         self.answered = True
+        if transcript and transcript.text:
+            self._begin_intent(transcript)
+        if self._doing:  # a role that it switches to is to speak itself
+            await asyncio.wait({self._doing.task}, timeout=FILL_AFTER_S)
+        await self._speak(partial(self._write, transcript))
+
+    def _begin_intent(self, transcript: Transcript) -> None:
+        """Have it carried out at once, if it is one."""
+        intents = self._parts.intents
+        match = intents.route(transcript.text) if intents else None
+        if intents is None or match is None:
+            return
+        if match.command:
+            self._command = match.words
+            return
+        talk = self._conversation
+        self._exchange = talk.hear(transcript.text, transcript.speaker)
+        self._doing = self._wits.begin(match, transcript.text, intents, talk, self._link.device_id)
+
+    async def _speak(self, write: Callable[[SpeechPipeline], Coroutine[Any, Any, None]]) -> None:
+        """Speak what `write` feeds the pipeline with."""
         await self.speaker.start()
         pipeline = SpeechPipeline(
             self._parts.synthesizer,
@@ -93,9 +145,7 @@ class Answering:
             phrases=self._settings.phrases,
         )
         async with contextlib.aclosing(pipeline):
-            writer = asyncio.create_task(
-                self._write(transcript, pipeline), name=f"reply-{self.timeline.turn_id}"
-            )
+            writer = asyncio.create_task(write(pipeline), name=f"reply-{self.timeline.turn_id}")
             try:
                 async for sentence in pipeline:
                     await self.speaker.speak(sentence)
@@ -117,13 +167,18 @@ class Answering:
             self._log.exception("语音识别出错")
         return None
 
+    async def _write_unasked(self, text: str, pipeline: SpeechPipeline) -> None:
+        pipeline.feed(text)
+        pipeline.finish(may_be_silent=True)
+
     async def _write(self, transcript: Transcript | None, pipeline: SpeechPipeline) -> None:
         """Feed the pipeline with the reply; where nothing comes of it, the pipeline apologizes."""
         phrases = self._settings.phrases
-        is_spoken = bool(transcript and transcript.text)
         try:
             if transcript and transcript.text:
-                await self._reply(transcript, pipeline)
+                self._may_be_silent = False
+                if not await self._carry_out(pipeline):
+                    await self._reply(transcript, pipeline)
             else:
                 pipeline.aside(phrases.not_understood if transcript is None else phrases.not_heard)
         except ServiceError as exc:
@@ -131,16 +186,37 @@ class Answering:
         except Exception:
             self._log.exception("对话模型出错")
         finally:
-            pipeline.finish(may_be_silent=not is_spoken)
+            pipeline.finish(may_be_silent=self._may_be_silent)
+
+    async def _carry_out(self, pipeline: SpeechPipeline) -> bool:
+        """Answer what was carried out; return False for what belongs to the chat model."""
+        doing = self._doing
+        if doing is None or self._exchange is None:
+            return False
+        waiting = self._parts.casting.role(self._link.device_id).waiting
+        if not doing.task.done() and waiting:
+            pipeline.aside(random.choice(waiting))
+        await asyncio.wait({doing.task})  # which goes on when this is cancelled
+        done = doing.task.result()
+        if done is None:
+            self._doing = None
+            return False
+        self.timeline.mark("intent_ms")
+        self._log.info("一轮 %s：本地意图 %s", self.timeline.turn_id, doing.intent)
+        self._conversation.carried_out(self._exchange)
+        self._may_be_silent, self.ends_connection = not done.say, done.ends_connection
+        pipeline.feed(done.say)
+        return True
 
     async def _reply(self, transcript: Transcript, pipeline: SpeechPipeline) -> None:
         talk, phrases = self._conversation, self._settings.phrases
-        exchange = self._exchange = talk.hear(transcript.text, transcript.speaker)
-        consulted = await talk.consult(exchange, lambda: self._is_over)
+        exchange = self._exchange = self._exchange or talk.hear(transcript.text, transcript.speaker)
+        consulted = await talk.consult(exchange, lambda: self._is_over, command=self._command)
         if consulted.answer:
             self._asked_at = pipeline.characters
             pipeline.feed(consulted.answer)
             return
+        self._log.info("一轮 %s：对话模型，%d 个工具", self.timeline.turn_id, len(self._tools.names))
         found = consulted.found
         role = self._parts.casting.role(self._link.device_id)
         messages = [

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from xiaozhi_persona.audio.opus import OpusEncoder
+from xiaozhi_persona.bridge.wits.intents import Intents
 from xiaozhi_persona.errors import PackageMissing, ServiceError
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
@@ -40,6 +41,8 @@ class Parts:
     memory: Memory
     described: list[tuple[str, str, str]]
     """For people: each part, what it is now, and how an embedded one is replaced."""
+    intents: Intents | None = None
+    """What is carried out without the chat model; None for nothing."""
     voice_trouble: str = ""
     """Why the chosen voice cannot speak yet, "" when it can."""
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -85,6 +88,8 @@ async def build_parts(settings: Settings) -> Parts:
             on_forget=synthesizer.clear_cache,
         )
         stack.push_async_callback(memory.aclose)
+        intents = await Intents.open(settings, casting)
+        stack.push_async_callback(intents.aclose)
         chat_model: ChatModel
         if settings.llm.base_url:
             chat_model = online = OpenAiChatModel(settings.llm)
@@ -99,6 +104,7 @@ async def build_parts(settings: Settings) -> Parts:
             chat_model=chat_model,
             synthesizer=synthesizer,
             memory=memory,
+            intents=intents,
             described=_describe(settings, vad.name, recognizer, ears.result(), synthesizer),
             voice_trouble=voice.result(),
             closers=[stack.pop_all().aclose],

@@ -36,6 +36,7 @@ from xiaozhi_persona.bridge.messages import (
 from xiaozhi_persona.bridge.parts import Parts
 from xiaozhi_persona.bridge.speaking import TurnTimeline
 from xiaozhi_persona.bridge.visit import Visit
+from xiaozhi_persona.bridge.wits.wits import NoTools, Wits
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, SAMPLE_RATE_HZ
@@ -83,6 +84,7 @@ class Session:
         self.log = self._link.log
         self._greeted = asyncio.Event()
         self._conversation = CurrentConversation()
+        self._wits = Wits(parts.casting, settings, NoTools())
         self._hearing = Hearing(parts.vad, settings.vad)
         self._typed: asyncio.Task[None] | None = None  # a text that may yet turn out to be a wake word
         self._acting = asyncio.Lock()  # held by who begins or ends turns
@@ -120,25 +122,30 @@ class Session:
             await cancel_and_wait(watch)
             await self._drop_typed()
             await self._cancel_turn()
+            await self._wits.aclose()
             await self._conversation.aclose()
             if self._opening:
                 await cancel_and_wait(self._opening)
             if self._leaving:
                 await cancel_and_wait(self._leaving)
 
-    def leave(self) -> None:
-        """End this connection, since the device has made another one: no sound from now on, and a socket closed soon."""
+    def leave(self, reason: str = CONNECTED_AGAIN) -> None:
+        """End this connection, no sound from now on, and a socket closed soon.
+
+        By default since the device has made another one.
+        """
         if self._leaving is None:
-            self.log.info("设备又连上来了，旧的连接结束")
+            if reason == CONNECTED_AGAIN:
+                self.log.info("设备又连上来了，旧的连接结束")
             for task in (self._typed, self._turn_task):
                 if task:
                     task.cancel()
-            self._leaving = asyncio.create_task(self._leave(), name="session-leave")
+            self._leaving = asyncio.create_task(self._leave(reason), name="session-leave")
 
-    async def _leave(self) -> None:
+    async def _leave(self, reason: str) -> None:
         try:
             with anyio.move_on_after(_GOODBYE_S):  # most often nobody is there any more
-                await self._websocket.close(1000, CONNECTED_AGAIN)
+                await self._websocket.close(1000, reason)
         finally:
             self._websocket.transport.abort()
 
@@ -323,6 +330,7 @@ class Session:
             self._link,
             conversation,
             tools,
+            self._wits,
             parts,
             self._settings,
             tells_unheard=pressed_s >= SHORT_PRESS_S,
@@ -334,6 +342,8 @@ class Session:
         self._active_at_s = time.monotonic()
         self.log.info("%s", turn.timeline)
         self._on_turn(turn.timeline)
+        if turn.ends_connection and turn.timeline.outcome == "done":
+            self.leave("goodbye")
         # A device has begun to listen anew by then; a web page goes on sending what it heard of the reply.
         if self._hearing.mode == "auto" and turn.answered and not self._hears_anew:
             self._hearing.begin_anew()

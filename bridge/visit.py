@@ -69,14 +69,16 @@ class Visit:
         standing, phrases = self.standing, self._settings.phrases
         if standing.owner_id is None:
             reply = _Phrase(phrases.pairing.replace("{code}", _one_by_one(standing.code)))
-            parts = dataclasses.replace(self._parts, chat_model=reply, memory=PassingMemory(0, answer=""))
+            parts = dataclasses.replace(
+                self._parts, chat_model=reply, memory=PassingMemory(0, answer=""), intents=None
+            )
             return Owner(""), parts
         if not standing.owner_id:
             return Owner(""), dataclasses.replace(self._parts, memory=self._nameless)
         parts = self._parts
         if standing.is_news:
             first = phrases.pairing_again.replace("{code}", _one_by_one(standing.code))
-            parts = dataclasses.replace(parts, chat_model=_Phrase(first, parts.chat_model))
+            parts = dataclasses.replace(parts, chat_model=_Phrase(first, parts.chat_model), intents=None)
         return Owner(standing.owner_id), parts
 
     def leave(self) -> None:

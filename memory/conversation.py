@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import anyio
@@ -28,6 +28,10 @@ WRITE_FIRST_S = 0.2
 be; they go on being written while it is given."""
 
 _CLOSE_S = 5.0
+_WHO = {"user": "用户说", "assistant": "设备答"}
+_MOST_DONE = 6
+_DONE_LATELY = timedelta(minutes=10)
+"""What the device did by itself is told to the chat model for so long, and so many turns of it."""
 
 
 @dataclass(eq=False)
@@ -42,6 +46,8 @@ class Exchange:
     """Whether the user's words are written, or will be by the question that was asked for them."""
     off_record: bool = False
     """Whether nothing more of it is to be kept."""
+    aside: bool = False
+    """Whether the device has done what the words ask for, without the chat model."""
     writing: asyncio.Task[str] | None = None
     """Writes the user's words, and returns what the chat model is to know when they could not be written."""
 
@@ -94,13 +100,29 @@ class Conversation:
         self.exchange = Exchange(self.exchange.number + 1, [words])
         return self.exchange
 
-    async def consult(self, exchange: Exchange, is_given_up: Callable[[], bool] = lambda: False) -> Consulted:
+    def carried_out(self, exchange: Exchange) -> None:
+        """Note that the device does what the words ask for, without the chat model: they are kept, and the answer, too.
+
+        Neither is shown to the chat model as a part of the conversation. An answer such as "the volume is at 60" without
+        a call of a tool would teach it to say so without calling one; that it was done it is told among what it
+        remembers. What the memory may have asked back is not what these words answer.
+        """
+        exchange.aside = exchange.is_kept = True
+        exchange.turns[:] = [replace(turn, aside=True) for turn in exchange.turns]
+        self.memory.ask_no_more(self.owner)
+        for words in exchange.turns:
+            self._start(self._keep_in_order(words, exchange))
+
+    async def consult(
+        self, exchange: Exchange, is_given_up: Callable[[], bool] = lambda: False, *, command: str = ""
+    ) -> Consulted:
         """Do what the user's words tell the memory to do, or recall what helps to answer them and keep them.
 
-        It goes on when the caller is cancelled. `is_given_up` tells whether what is returned comes too late.
+        It goes on when the caller is cancelled. `is_given_up` tells whether what is returned comes too late. `command` is
+        what they tell the memory, where somebody has taken it out of them (小智，帮我记住… is 记住…).
         """
         is_new, exchange.is_kept = not exchange.is_kept, True
-        return await asyncio.shield(self._start(self._consult(exchange, is_new, is_given_up)))
+        return await asyncio.shield(self._start(self._consult(exchange, is_new, is_given_up, command)))
 
     def keep_words(self, exchange: Exchange) -> None:
         """Keep the user's words for which the memory is not consulted."""
@@ -110,7 +132,7 @@ class Conversation:
 
     def answered(self, exchange: Exchange, text: str, at: datetime | None = None) -> None:
         """Keep what was answered."""
-        answer = Turn("assistant", text, at or self.now())
+        answer = Turn("assistant", text, at or self.now(), aside=exchange.aside)
         exchange.turns.append(answer)
         self._start(self._keep_in_order(answer, exchange))
 
@@ -141,11 +163,14 @@ class Conversation:
         for task in (*self._doing, *self._writing):
             await cancel_and_wait(task)
 
-    async def _consult(self, exchange: Exchange, is_new: bool, is_given_up: Callable[[], bool]) -> Consulted:
+    async def _consult(
+        self, exchange: Exchange, is_new: bool, is_given_up: Callable[[], bool], command: str
+    ) -> Consulted:
         words = exchange.turns[0]
         async with self._order:
             await self._begin()
-            if self._obeys and (answer := await self.memory.obey(self.owner, words.text, words.at)):
+            told = command or words.text
+            if self._obeys and (answer := await self.memory.obey(self.owner, told, words.at)):
                 exchange.off_record = True
                 if is_given_up():
                     self.memory.ask_no_more(self.owner)
@@ -157,8 +182,9 @@ class Conversation:
                     exchange.writing = self._start(self._keep(words))
             if exchange.writing:
                 await asyncio.wait({exchange.writing}, timeout=WRITE_FIRST_S)
-        items = self._with_unkept(found.items)
-        return Consulted(found=replace(found, items=items, notice=exchange.notice))
+        text = "\n".join(part for part in (found.text, _done_lately(found.items, words.at)) if part)
+        items = self._with_unkept([turn for turn in found.items if not turn.aside])
+        return Consulted(found=replace(found, text=text, items=items, notice=exchange.notice))
 
     def _with_unkept(self, items: Sequence[Turn]) -> Sequence[Turn]:
         """Add the last answer, for this once, to the words that it answered: a yes must have its question."""
@@ -187,6 +213,13 @@ class Conversation:
         except Exception:
             log.exception("写记忆时出错")
             return ""
+
+
+def _done_lately(turns: Sequence[Turn], now: datetime) -> str:
+    """Return what the device has done by itself a short while ago, for the chat model to know; "" for nothing."""
+    done = [turn for turn in turns if turn.aside and now - turn.at < _DONE_LATELY][-_MOST_DONE:]
+    lines = [f"- {turn.at:%H:%M} {_WHO[turn.who]}“{turn.text}”" for turn in done]
+    return "\n".join(("刚才这些是设备自己办的：", *lines)) if lines else ""
 
 
 def _owned(work: Coroutine[Any, Any, _T], name: str, owner: set[asyncio.Task[Any]]) -> asyncio.Task[_T]:

@@ -179,6 +179,8 @@ class Turn:
     """Time zone aware."""
     speaker: str = ""
     """Who of the people at the device, where that is known."""
+    aside: bool = False
+    """Whether no chat model had a part in it: it is kept, and not shown to one as something that it said or was asked."""
 
 
 @dataclass(frozen=True)

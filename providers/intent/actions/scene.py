@@ -56,7 +56,7 @@ class Scene(Protocol):
 
     @property
     def last_said(self) -> str:
-        """What was answered last, without tags; "" for nothing yet."""
+        """What was answered last, with its emotion tags; "" for nothing yet."""
         ...
 
     @property
