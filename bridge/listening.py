@@ -170,6 +170,9 @@ class _Connection(socket.socket):
     def __init__(self, connections: Connections, accepted: socket.socket, host: str) -> None:
         family, kind, protocol = accepted.family, accepted.type, accepted.proto
         super().__init__(family, kind, protocol, fileno=accepted.detach())
+        # asyncio does this only for sockets that name their protocol. Without it the second of two short messages waits
+        # until the device has acknowledged the first, which devices put off: 40 ms before every reply, often more.
+        self.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.descriptor = self.fileno()
         self.host = host
         self._connections = connections

@@ -125,6 +125,15 @@ async def test_who_does_not_take_the_answer_is_ended() -> None:
                 await given_up.wait()
 
 
+async def test_nothing_is_held_back_until_the_peer_acknowledges() -> None:
+    async def handler(request: web.Request) -> web.Response:
+        opened = request.transport.get_extra_info("socket") if request.transport else None
+        return web.json_response(opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    async with serving(handler) as port, httpx.AsyncClient() as http:
+        assert (await http.post(f"http://127.0.0.1:{port}/")).json()
+
+
 @pytest.mark.usefixtures("quick")
 async def test_a_long_answer_is_not_cut() -> None:
     may_end = asyncio.Event()
