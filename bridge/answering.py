@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -47,14 +47,16 @@ class Answering:
         self,
         link: Link,
         conversation: Conversation,
-        tools: Toolbox,
+        tools: Callable[[], Awaitable[Toolbox]],
         wits: Wits,
         parts: Parts,
         settings: Settings,
         *,
         tells_unheard: bool = False,
     ) -> None:
-        """`tells_unheard`: sound without words is answered too, where the user waits for an answer."""
+        """`tools` tells what the chat model may call in this turn; `tells_unheard`: sound without words is answered too,
+        where the user waits for an answer.
+        """
         self.timeline = TurnTimeline()
         self.speaker = Speaker(link, settings.session, self.timeline)
         self.answered = False
@@ -216,7 +218,6 @@ class Answering:
             self._asked_at = pipeline.characters
             pipeline.feed(consulted.answer)
             return
-        self._log.info("一轮 %s：对话模型，%d 个工具", self.timeline.turn_id, len(self._tools.names))
         found = consulted.found
         role = self._parts.casting.role(self._link.device_id)
         messages = [
@@ -230,9 +231,11 @@ class Answering:
         def note_asked() -> None:
             self._asked_at = pipeline.characters  # what asks back is written behind these
 
+        tools = await self._tools()
+        self._log.info("一轮 %s：对话模型，%d 个工具", self.timeline.turn_id, len(tools.names))
         reply = Reply(
             self._parts.chat_model,
-            self._tools,
+            tools,
             pipeline,
             self.timeline,
             plays_until_s=self.speaker.plays_until_s,

@@ -1,4 +1,4 @@
-"""The HTTP server: OTA and the health check, for devices and for the web pages that may ask."""
+"""The HTTP server: OTA, photos and the health check, for devices and for the web pages that may ask."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from xiaozhi_persona import __version__
+from xiaozhi_persona.bridge.mcp.photos import PHOTO_PATH, Photos
 from xiaozhi_persona.bridge.origins import REFUSAL, Origins
 from xiaozhi_persona.bridge.ota import OTA_PATH, Ota
 from xiaozhi_persona.language import tr
 
 
-def make_app(origins: Origins, ota: Ota, devices: Callable[[], int]) -> web.Application:
+def make_app(origins: Origins, ota: Ota, photos: Photos, devices: Callable[[], int]) -> web.Application:
     """Return the web application; `devices` tells how many are connected."""
 
     async def health(request: web.Request) -> web.Response:
@@ -24,6 +25,7 @@ def make_app(origins: Origins, ota: Ota, devices: Callable[[], int]) -> web.Appl
         app.router.add_route("GET", path, ota.check)
         app.router.add_route("POST", path, ota.check)
     app.router.add_post(f"{OTA_PATH}activate", ota.activate)
+    app.router.add_post(PHOTO_PATH, photos.explain)
     app.router.add_get("/health", health)
     return app
 

@@ -28,9 +28,15 @@ _log = logging.getLogger(__name__)
 
 @contextlib.asynccontextmanager
 async def serve_http(
-    app: web.Application, listener: socket.socket, connections: Connections
+    app: web.Application,
+    listener: socket.socket,
+    connections: Connections,
+    body_limit: Callable[[web.Request], int | None] = lambda request: None,
 ) -> AsyncIterator[None]:
-    """Serve `app` on a socket of `connections` while the block runs. Handlers begin when the body is there."""
+    """Serve `app` on a socket of `connections` while the block runs. Handlers begin when the body is there.
+
+    `body_limit` tells how many bytes the body of a request may have that may have more than the application allows.
+    """
 
     @web.middleware
     async def in_time(
@@ -40,6 +46,8 @@ async def serve_http(
         if transport is None:
             raise ConnectionResetError  # it has gone
         connections.wait_for_request(transport, BODY_TIMEOUT_S)
+        if limit := body_limit(request):
+            request = request.clone(client_max_size=limit)
         try:
             try:
                 await request.read()

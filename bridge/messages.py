@@ -205,7 +205,7 @@ def decode_device_message(text: str) -> DeviceMessage:
     if kind == "abort":
         return Abort(_text(data, "reason", ""))
     if kind == "mcp":
-        return Mcp(_dict(data, "payload"))
+        return Mcp(_with_whole_characters(_dict(data, "payload")))
     return Unknown(kind)
 
 
@@ -286,6 +286,12 @@ def _field(data: dict[str, Any], key: str, default: object) -> object:
 def _whole_characters(text: str) -> str:
     """Replace half characters (lone surrogates, which JSON can name) by ?: they have no place in UTF-8."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _with_whole_characters(data: dict[str, Any]) -> dict[str, Any]:
+    text = json.dumps(data, ensure_ascii=False)
+    whole: dict[str, Any] = data if text.isascii() else json.loads(_whole_characters(text))
+    return whole
 
 
 def _text(data: dict[str, Any], key: str, default: str | None = None) -> str:

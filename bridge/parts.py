@@ -9,6 +9,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from xiaozhi_persona.audio.opus import OpusEncoder
+from xiaozhi_persona.bridge.mcp.own_servers import OwnServers
+from xiaozhi_persona.bridge.mcp.server_files import own_servers
 from xiaozhi_persona.bridge.wits.intents import Intents
 from xiaozhi_persona.errors import PackageMissing, ServiceError
 from xiaozhi_persona.language import tr
@@ -17,6 +19,7 @@ from xiaozhi_persona.providers.asr.engine import open_recognizer
 from xiaozhi_persona.providers.asr.recognizer import Recognizer
 from xiaozhi_persona.providers.llm.offline import OfflineChatModel
 from xiaozhi_persona.providers.llm.openai import OpenAiChatModel
+from xiaozhi_persona.providers.llm.vision import VisionModel
 from xiaozhi_persona.providers.speech.choices import EmotionChoices
 from xiaozhi_persona.providers.tts.engine import open_synthesizer
 from xiaozhi_persona.providers.tts.synthesizer import Synthesizer
@@ -26,6 +29,9 @@ from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import ChatModel, Memory, SpeechRecognizer, SpeechSynthesizer
 
 log = logging.getLogger(__name__)
+
+_SETTLE_S = 2.0
+"""How long MCP servers that are slow to start are waited for, so that people see their tools in the table."""
 
 
 @dataclass
@@ -43,6 +49,9 @@ class Parts:
     """For people: each part, what it is now, and how an embedded one is replaced."""
     intents: Intents | None = None
     """What is carried out without the chat model; None for nothing."""
+    servers: OwnServers = field(default_factory=OwnServers)
+    """The owner's MCP servers."""
+    vision: VisionModel | None = None
     voice_trouble: str = ""
     """Why the chosen voice cannot speak yet, "" when it can."""
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -57,6 +66,11 @@ async def build_parts(settings: Settings) -> Parts:
     """Load every engine; models load in threads. Raises SettingsError or PackageMissing with the next step."""
     async with AsyncExitStack() as stack:  # when a part fails, those before it are closed
         casting = Casting(settings)
+        vision = VisionModel(settings.llm.vision) if settings.llm.vision.base_url else None
+        if vision:
+            stack.push_async_callback(vision.aclose)
+        servers = await _own_servers(settings, vision)
+        stack.push_async_callback(servers.aclose)
         synthesizer = open_synthesizer(settings)
         stack.push_async_callback(synthesizer.aclose)
         recognizer = open_recognizer(settings, casting.names())
@@ -96,6 +110,7 @@ async def build_parts(settings: Settings) -> Parts:
             stack.push_async_callback(online.aclose)
         else:
             chat_model = OfflineChatModel()
+        await servers.settle(_SETTLE_S)
         return Parts(
             casting=casting,
             choices=EmotionChoices(casting, settings),
@@ -105,10 +120,25 @@ async def build_parts(settings: Settings) -> Parts:
             synthesizer=synthesizer,
             memory=memory,
             intents=intents,
-            described=_describe(settings, vad.name, recognizer, ears.result(), synthesizer),
+            servers=servers,
+            vision=vision,
+            described=[
+                *_describe(settings, vad.name, recognizer, ears.result(), synthesizer),
+                *_describe_tools(servers, vision),
+            ],
             voice_trouble=voice.result(),
             closers=[stack.pop_all().aclose],
         )
+
+
+async def _own_servers(settings: Settings, vision: VisionModel | None) -> OwnServers:
+    """Begin to connect to the owner's MCP servers. What is wrong in their file is told in the log."""
+    found, troubles = await asyncio.to_thread(own_servers, settings)
+    for trouble in troubles:
+        log.error("%s", trouble)
+    servers = OwnServers(found, settings.mcp.timeout_s, vision)
+    servers.start()
+    return servers
 
 
 async def _load(recognizer: Recognizer) -> str:
@@ -153,3 +183,12 @@ def _describe(
         (tr("记忆"), tr("日记与事实（{memory_dir}）", memory_dir=settings.memory_dir), ""),
         (tr("角色"), settings.role, tr("role 设为别的角色") if settings.role == "default" else own),
     ]
+
+
+def _describe_tools(servers: OwnServers, vision: VisionModel | None) -> list[tuple[str, str, str]]:
+    """Return the rows of what only those have who have set it."""
+    rows = [(tr("看图"), vision.name, tr("你设置的"))] if vision else []
+    for name, trouble, count in servers.states():
+        found = trouble or tr("{count} 个工具", count=count)
+        rows.append((tr("MCP 服务器 {name}", name=name), found, tr("你设置的")))
+    return rows

@@ -7,6 +7,7 @@ import errno
 import http
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from urllib.parse import urlsplit
 
 from websockets.asyncio.server import ServerConnection, serve
@@ -19,6 +20,7 @@ from xiaozhi_persona.bridge.credentials import CredentialsReader
 from xiaozhi_persona.bridge.http_api import make_app
 from xiaozhi_persona.bridge.http_server import serve_http
 from xiaozhi_persona.bridge.listening import Connections
+from xiaozhi_persona.bridge.mcp.photos import PHOTO_PATH, Photos
 from xiaozhi_persona.bridge.origins import REFUSAL, Origins
 from xiaozhi_persona.bridge.ota import Ota
 from xiaozhi_persona.bridge.own_names import OwnNames
@@ -56,6 +58,7 @@ class Bridge:
         self._own_names = OwnNames()
         self._origins = Origins(settings.bridge.allowed_origins, self._own_names)
         self._credentials = CredentialsReader(settings.bridge.ids_in_url)
+        self._photos = Photos(parts.vision)
         self._sessions: set[Session] = set()
         self._connections = Connections(settings.bridge.connections_per_address)
 
@@ -92,8 +95,10 @@ class Bridge:
                 self.http_port = listener.getsockname()[1]
                 self._origins.own_ports = {self.http_port, self.websocket_port}
                 ota = Ota(bridge, self.websocket_port, self._own_names, self.admission)
-                app = make_app(self._origins, ota, lambda: len(self._sessions))
-                await stack.enter_async_context(serve_http(app, listener, self._connections))
+                app = make_app(self._origins, ota, self._photos, lambda: len(self._sessions))
+                await stack.enter_async_context(
+                    serve_http(app, listener, self._connections, self._photos.body_limit)
+                )
             except OSError as exc:
                 raise _cannot_listen(exc, bridge.host, port) from exc
             stack.callback(self._connections.close)  # first of all: the servers wait for connections to end
@@ -138,7 +143,15 @@ class Bridge:
         assert request is not None
         self._connections.request_came(websocket.transport)
         visit = self._visit(websocket, request)
-        session = Session(websocket, visit, self._parts, self._settings, self._on_turn, self._end_former)
+        session = Session(
+            websocket,
+            visit,
+            self._parts,
+            self._settings,
+            self._on_turn,
+            self._end_former,
+            lambda: self._photos.admit(partial(self._photo_address, websocket)),
+        )
         self._sessions.add(session)
         session.log.info("已连接")
         try:
@@ -150,6 +163,19 @@ class Bridge:
             self._sessions.discard(session)
             visit.leave()
             session.log.info("已断开")
+
+    async def _photo_address(self, websocket: ServerConnection) -> str:
+        """Return where a device sends its photos: to the host name by which it came, where that is this machine's."""
+        if address := self._settings.bridge.vision_url:
+            return address
+        if self._settings.bridge.websocket_url:
+            host = urlsplit(self._settings.bridge.websocket_url).hostname
+        else:
+            asked = websocket.request.headers.get("Host", "") if websocket.request else ""
+            host = asked.partition(":")[0]
+            if not host or not await self._own_names.is_ours(host):
+                host = str(websocket.local_address[0]).removeprefix("::ffff:")
+        return f"http://{host}:{self.http_port}{PHOTO_PATH}"
 
     def _end_former(self, session: Session) -> None:
         """End the connections that the same device had before this one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import anyio
 import numpy as np
@@ -18,6 +18,8 @@ from xiaozhi_persona.bridge.binary import VERSIONS, unpack, version_of
 from xiaozhi_persona.bridge.current import CurrentConversation
 from xiaozhi_persona.bridge.hearing import Hearing
 from xiaozhi_persona.bridge.link import Link
+from xiaozhi_persona.bridge.mcp.device_tools import DeviceTools
+from xiaozhi_persona.bridge.mcp.photos import PhotoPass
 from xiaozhi_persona.bridge.messages import (
     CONNECTED_AGAIN,
     NO_WORDS,
@@ -28,6 +30,7 @@ from xiaozhi_persona.bridge.messages import (
     Hello,
     Listen,
     ListenMode,
+    Mcp,
     ProtocolError,
     Tts,
     Unknown,
@@ -36,7 +39,8 @@ from xiaozhi_persona.bridge.messages import (
 from xiaozhi_persona.bridge.parts import Parts
 from xiaozhi_persona.bridge.speaking import TurnTimeline
 from xiaozhi_persona.bridge.visit import Visit
-from xiaozhi_persona.bridge.wits.wits import NoTools, Wits
+from xiaozhi_persona.bridge.wits.reachable import Reachable
+from xiaozhi_persona.bridge.wits.wits import Wits
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, SAMPLE_RATE_HZ
@@ -73,6 +77,7 @@ class Session:
         settings: Settings,
         on_turn: Callable[[TurnTimeline], None],
         on_entered: Callable[[Session], None],
+        photo_pass: Callable[[], Awaitable[PhotoPass | None]],
     ) -> None:
         self._websocket = websocket
         self._visit = visit
@@ -83,8 +88,10 @@ class Session:
         self._link = Link(websocket, visit.device_id, settings.session.stop_margin_ms)
         self.log = self._link.log
         self._greeted = asyncio.Event()
-        self._conversation = CurrentConversation()
-        self._wits = Wits(parts.casting, settings, NoTools())
+        self._device = DeviceTools(self._link, parts.vision, photo_pass)
+        self._has_tools = False
+        self._conversation = CurrentConversation(self._device, parts.servers)
+        self._wits = Wits(parts.casting, settings, Reachable(self._device, parts.servers))
         self._hearing = Hearing(parts.vad, settings.vad)
         self._typed: asyncio.Task[None] | None = None  # a text that may yet turn out to be a wake word
         self._acting = asyncio.Lock()  # held by who begins or ends turns
@@ -123,6 +130,7 @@ class Session:
             await self._drop_typed()
             await self._cancel_turn()
             await self._wits.aclose()
+            await self._device.aclose()
             await self._conversation.aclose()
             if self._opening:
                 await cancel_and_wait(self._opening)
@@ -205,6 +213,8 @@ class Session:
                 await self._stop_listening()
             else:
                 await self._detected(message.text)
+        elif isinstance(message, Mcp):
+            self._device.receive(message.payload)
         elif isinstance(message, Unknown):
             self._complain(tr("不认识的消息类型 {value!r}", value=message.type[:40]))
 
@@ -231,9 +241,16 @@ class Session:
             self._complain(refusal)
             await self._link.send(Alert(tr("声音格式不支持"), refusal))
         self._greeted.set()
+        self._has_tools = "mcp" in hello.features
+        self._ask_for_tools()
         if is_first and (owner_id := self._visit.standing.owner_id):  # a question need not wait for it
             opening = self._parts.memory.open(Owner(owner_id))
             self._opening = asyncio.create_task(opening, name="session-open")
+
+    def _ask_for_tools(self) -> None:
+        """Ask the device, if it has tools and is served: it may be approved while it is connected."""
+        if self._has_tools and self._visit.standing.owner_id is not None:
+            self._device.start()
 
     async def _enter(self, hello: Hello) -> bool:
         """Find out which device it is, and return whether it is served, or at least told its code."""
@@ -323,13 +340,14 @@ class Session:
         await self._stop_turn(quietly=True)
         self._hears_anew = False
         owner, parts = await self._visit.speak()
-        conversation, tools = await self._conversation.with_memory(owner, parts.memory)
+        self._ask_for_tools()
+        conversation = await self._conversation.with_memory(owner, parts.memory)
         if self._leaving:
             return
         self._turn = turn = Answering(
             self._link,
             conversation,
-            tools,
+            self._conversation.toolbox,
             self._wits,
             parts,
             self._settings,

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import click
 from pydantic import BaseModel
@@ -60,14 +61,20 @@ def in_the_help() -> Iterator[tuple[str, str]]:
 
 def in_the_settings() -> Iterator[tuple[str, str]]:
     """Yield (text, setting) of what the settings are for."""
-    for name, field in Settings.model_fields.items():
-        section = field.get_default(call_default_factory=True)
-        if isinstance(section, BaseModel):
-            yield str(type(section).__doc__), name
-            for key, inner in type(section).model_fields.items():
-                yield str(inner.description), f"{name}.{key}"
-        else:
-            yield str(field.description), name
+    yield from _in_section(Settings, "")
+
+
+def _in_section(section: type[BaseModel], place: str) -> Iterator[tuple[str, str]]:
+    for name, field in section.model_fields.items():
+        inner = field.get_default(call_default_factory=True)
+        entries = (get_args(field.annotation) or [None])[-1]
+        if isinstance(inner, BaseModel):
+            yield str(type(inner).__doc__), f"{place}{name}"
+            yield from _in_section(type(inner), f"{place}{name}.")
+            continue
+        yield str(field.description), f"{place}{name}"
+        if isinstance(entries, type) and issubclass(entries, BaseModel):
+            yield from _in_section(entries, f"{place}{name}.*.")
 
 
 def in_the_roles() -> Iterator[tuple[str, str]]:

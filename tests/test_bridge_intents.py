@@ -68,7 +68,7 @@ class FakeTools:
 @pytest.fixture
 def tools(monkeypatch: pytest.MonkeyPatch) -> FakeTools:
     made = FakeTools()
-    monkeypatch.setattr(session, "NoTools", lambda: made)
+    monkeypatch.setattr(session, "Reachable", lambda *_: made)
     return made
 
 

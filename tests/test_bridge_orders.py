@@ -85,6 +85,10 @@ class Admitted:
         return Owner(self.device_id), self.parts
 
 
+async def no_photos() -> None:
+    """Of a device without MCP nobody asks."""
+
+
 class Device(RuleBasedStateMachine):
     """One device, whose user and whose firmware do anything at any time."""
 
@@ -110,6 +114,7 @@ class Device(RuleBasedStateMachine):
                 make_settings(),
                 on_turn=lambda timeline: None,
                 on_entered=lambda session: None,
+                photo_pass=no_photos,
             )
             self.serving = asyncio.create_task(self.session.run())
 

@@ -46,6 +46,7 @@ HEAVY = {
     "sklearn",
     "webrtcvad",
     "espeakng_loader",
+    "mcp",
 }
 TRAINING = ("providers.asr.tiny.train", "providers.asr.tiny.speech")
 """Scripts that make the embedded recognizer; nothing else imports them."""

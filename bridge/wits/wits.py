@@ -12,8 +12,6 @@ from typing import Any, Protocol
 import anyio
 
 from xiaozhi_persona.bridge.wits.intents import Intents
-from xiaozhi_persona.errors import ServiceUnavailable
-from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory.conversation import Conversation
 from xiaozhi_persona.providers.intent.actions.carry_out import carry_out
 from xiaozhi_persona.providers.intent.actions.scene import Done, language_of
@@ -42,18 +40,6 @@ class Tools(Protocol):
     async def call(self, name: str, arguments: Mapping[str, Any]) -> str:
         """Call one of them. Raises PersonaError."""
         ...
-
-
-class NoTools:
-    """Of a device that lends none."""
-
-    async def names(self) -> Collection[str]:
-        """Return that there are none."""
-        return ()
-
-    async def call(self, name: str, arguments: Mapping[str, Any]) -> str:
-        """Refuse the call."""
-        raise ServiceUnavailable(tr("没有叫 {name} 的工具", name=name))
 
 
 @dataclass(frozen=True)

@@ -335,6 +335,9 @@ def request_body(
 
 def _as_json(message: Message) -> dict[str, Any]:
     body: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.pictures:
+        shown = [{"type": "image_url", "image_url": {"url": url}} for url in message.pictures]
+        body["content"] = [*shown, {"type": "text", "text": message.content}]
     if message.tool_calls:
         body["tool_calls"] = [
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}

@@ -104,14 +104,7 @@ def _rendered() -> str:
         f"# 环境变量优先：{ENV_PREFIX}BRIDGE__HTTP_PORT=9003 就是 bridge.http_port；密钥可写成 ${{环境变量名}}。",
     ]
     for name, field in own_first(Settings).items():
-        default = field.get_default(call_default_factory=True)
-        lines.append("")
-        if isinstance(default, BaseModel):
-            lines += [f"# {type(default).__doc__}", f"{name}:"]
-            for key, inner in own_first(type(default)).items():
-                lines += [f"  {line}" for line in _entry(key, inner)]
-        else:
-            lines += _entry(name, field)
+        lines += ["", *_entry(name, field)]
     return "\n".join(lines) + "\n"
 
 
@@ -147,9 +140,13 @@ _CHANGED_FIRST: dict[str, tuple[str, ...]] = {
 
 
 def _entry(name: str, field: FieldInfo) -> list[str]:
+    default = field.get_default(call_default_factory=True)
+    if isinstance(default, BaseModel):
+        section = own_first(type(default)).items()
+        inner = [f"  {line}" for key, entry in section for line in _entry(key, entry)]
+        return [f"# {tr(str(type(default).__doc__))}", f"{name}:", *inner]
     allowed = allowed_values(name, field)
     comment = tr(str(field.description)) + (f"（{allowed}）" if allowed else "")
-    default = field.get_default(call_default_factory=True)
     value = yaml.safe_dump(
         default, allow_unicode=True, default_flow_style=True, width=10_000, sort_keys=False
     )

@@ -9,6 +9,7 @@ from pydantic import Field, PrivateAttr, StringConstraints, field_validator
 
 from xiaozhi_persona.device_ids import normal_id, normal_keys
 from xiaozhi_persona.errors import SettingsError
+from xiaozhi_persona.mcp_settings import McpSettings, VisionSettings
 from xiaozhi_persona.settings_section import Section
 from xiaozhi_persona.voice_settings import VoiceSections
 
@@ -55,6 +56,11 @@ class BridgeSettings(Section):
         "",
         pattern=r"^(wss?://\S+)?$",
         description="告诉设备的 WebSocket 地址，如 ws://192.168.1.5:8000/xiaozhi/v1/；留空时取设备访问 OTA 所用的主机名",
+    )
+    vision_url: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        description="告诉设备把照片发到哪里，如 http://192.168.1.5:8003/mcp/vision/explain；留空时取设备连来所用的主机名",
     )
     token: str = Field("", description="设备要出示的令牌，由 OTA 发给设备；留空为不检查。可写成 ${环境变量}")
     admit: Literal["lan", "paired", "open"] = Field(
@@ -198,6 +204,7 @@ class LlmSettings(Section):
     history_chars: int = Field(
         8000, ge=200, le=1_000_000, description="带上的对话一共最多多少字，先留最近的；一句话最多占一半"
     )
+    vision: VisionSettings = Field(default_factory=VisionSettings)
 
 
 class MemorySettings(Section):
@@ -269,6 +276,7 @@ class Settings(VoiceSections):
     vad: VadSettings = Field(default_factory=VadSettings)
     asr: AsrSettings = Field(default_factory=AsrSettings)
     llm: LlmSettings = Field(default_factory=LlmSettings)
+    mcp: McpSettings = Field(default_factory=McpSettings)
     memory: MemorySettings = Field(default_factory=MemorySettings)
     phrases: PhraseSettings = Field(default_factory=PhraseSettings)
 

@@ -130,6 +130,8 @@ class Message:
     """Of an assistant: the tools that it wanted to be called."""
     tool_call_id: str = ""
     """Of a tool: which call it answers."""
+    pictures: Sequence[str] = ()
+    """Of a user: what he shows beside it, as data URLs; for models that see."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from xiaozhi_persona.bridge.client.connection import DeviceConnection
-from xiaozhi_persona.bridge.messages import ListenMode
+from xiaozhi_persona.bridge.messages import ListenMode, Mcp
 from xiaozhi_persona.bridge.parts import Parts
 from xiaozhi_persona.bridge.server import Bridge
 from xiaozhi_persona.bridge.speaking import TurnTimeline
@@ -50,5 +50,5 @@ async def running(parts: Parts, settings: Settings | None = None) -> AsyncIterat
 
 
 def messages(device: DeviceConnection) -> list[Any]:
-    """What came, sound left out."""
-    return [r.content for r in device.received if not isinstance(r.content, bytes)]
+    """What came of the conversation: sound left out, and what the bridge asks of the device by MCP."""
+    return [r.content for r in device.received if not isinstance(r.content, bytes | Mcp)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -58,6 +58,8 @@ class Wire:
         self.websocket = websocket
         self.heard = Conversation()
         self.closed = False
+        self.on_mcp: Callable[[dict[str, Any]], Awaitable[None]] | None = None
+        """Is given what the server asks by MCP."""
         self._changed = asyncio.Event()
         self._fault: AssertionError | None = None
         self._reader = asyncio.create_task(self._read(), name="wire")
@@ -65,9 +67,8 @@ class Wire:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, url: str, device_id: str = "aa:bb:cc:dd:ee:01") -> AsyncIterator[Wire]:
-        async with connect(
-            url, compression=None, additional_headers={"Device-Id": device_id}, close_timeout=1
-        ) as websocket:
+        headers = {"Device-Id": device_id, "Client-Id": f"client of {device_id}"}
+        async with connect(url, compression=None, additional_headers=headers, close_timeout=1) as websocket:
             wire = cls(websocket)
             try:
                 yield wire
@@ -107,6 +108,8 @@ class Wire:
             async for frame in self.websocket:
                 self.heard.take(frame)
                 self._changed.set()
+                if self.on_mcp and isinstance(frame, str) and (message := json.loads(frame))["type"] == "mcp":
+                    await self.on_mcp(message["payload"])
         except ConnectionClosed:
             pass
         except AssertionError as exc:

@@ -1,0 +1,108 @@
+"""What an MCP server says of its tools, and how the chat model is told. No I/O.
+
+Source: 78/xiaozhi-esp32 2.4, main/mcp_server.cc; the MCP specification's tools/list.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from xiaozhi_persona.bridge.mcp.schemas import parameters_of
+from xiaozhi_persona.bridge.tools import Tool
+
+log = logging.getLogger(__name__)
+
+MAX_OFFERED = 128
+"""So many tools a chat model is offered: OpenAI takes no more."""
+MAX_NAME = 64
+_MAX_LISTED_NAME = 200
+_MAX_DESCRIPTION = 1024
+_MAX_PARAMETERS = 8000
+"""Characters, as JSON."""
+
+USER_ONLY = frozenset(
+    {
+        "self.get_system_info",
+        "self.reboot",
+        "self.upgrade_firmware",
+        "self.screen.get_info",
+        "self.screen.snapshot",
+        "self.screen.preview_image",
+        "self.assets.set_download_url",
+    }
+)
+"""What the firmware keeps for people: it lists them only to who asks for them, other devices may list them by mistake."""
+
+PHOTO = "self_camera_take_photo"
+"""The safe name of the camera's tool, which sends its picture to the address that was told to the device."""
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A tool as its server lists it."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
+def read_listed(tools: object) -> Iterator[Listed]:
+    """Yield the tools of one page of a list that a chat model may be offered; what is no tool is left out."""
+    for tool in tools if isinstance(tools, list) else ():
+        name = tool.get("name") if isinstance(tool, dict) else None
+        if not isinstance(name, str) or not 0 < len(name) <= _MAX_LISTED_NAME or _is_for_users(name, tool):
+            continue
+        description, parameters = tool.get("description"), parameters_of(tool.get("inputSchema"))
+        if len(json.dumps(parameters, ensure_ascii=False)) > _MAX_PARAMETERS:
+            log.warning("工具 %s 的参数太长，没有给对话模型", safe_name(name))
+            continue
+        yield Listed(name, description.strip() if isinstance(description, str) else "", parameters)
+
+
+def functions_of(listed: Sequence[Listed]) -> list[dict[str, Any]]:
+    """Return the tools as functions for chat models; a description names other tools as the chat model calls them."""
+    renamed = {tool.name: safe_name(tool.name) for tool in listed if tool.name != safe_name(tool.name)}
+    names = re.compile("|".join(map(re.escape, sorted(renamed, key=len, reverse=True))) or r"(?!)")
+    return [
+        {
+            "name": safe_name(tool.name),
+            "description": names.sub(lambda match: renamed[match[0]], tool.description)[:_MAX_DESCRIPTION]
+            or tool.name,
+            "parameters": tool.parameters,
+        }
+        for tool in listed
+    ]
+
+
+def safe_name(name: str) -> str:
+    """Return a name with the letters and the length that every server takes; two names may become the same."""
+    safe = _UNSAFE.sub("_", name)[:MAX_NAME]
+    return safe if safe.strip("_-") else "tool"
+
+
+def distinct(tools: Iterable[Tool]) -> list[Tool]:
+    """Return the tools with a name of its own for each, and no more than a chat model may be offered."""
+    named: dict[str, Tool] = {}
+    for tool in tools:
+        name, number = tool.name, 1
+        while name in named:
+            number += 1
+            name = f"{tool.name[: MAX_NAME - 4]}_{number}"
+        if len(named) == MAX_OFFERED:
+            log.warning("工具超过 %d 个，后面的没有给对话模型", MAX_OFFERED)
+            break
+        named[name] = tool if name == tool.name else replace(tool, function={**tool.function, "name": name})
+    return [*named.values()]
+
+
+def _is_for_users(name: str, tool: dict[str, Any]) -> bool:
+    annotations = tool.get("annotations")
+    audience = annotations.get("audience") if isinstance(annotations, dict) else None
+    return audience == ["user"] or name in USER_ONLY

@@ -1,0 +1,109 @@
+"""Where devices send their photos: POST over HTTP, with a question; the vision model says what is to be seen.
+
+Source of the form: 78/xiaozhi-esp32 2.4, main/boards/common/esp32_camera.cc (multipart, chunked; fields `question` and
+`file`; any status but 200 loses the answer), py-xiaozhi 2.1. The answer is JSON, which the chat model reads as it is.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import BodyPartReader, MultipartReader, StreamReader, web
+from aiohttp.base_protocol import BaseProtocol
+
+from xiaozhi_persona.bridge.credentials import bare_token
+from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.language import tr
+from xiaozhi_persona.providers.llm.vision import Picture, VisionModel
+
+PHOTO_PATH = "/mcp/vision/explain"
+MAX_PHOTO_BYTES = 5 * 1024 * 1024
+_FORM_BYTES = 64 * 1024
+"""What the form may have beside the photo."""
+_MAX_PARTS = 8
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PhotoPass:
+    """Lets one connected device send photos to this address, with this token."""
+
+    url: str
+    token: str
+    withdraw: Callable[[], object]
+    """Lets it count no more."""
+
+
+class Photos:
+    """Takes photos from the devices that have a pass; without a vision model nobody gets one."""
+
+    def __init__(self, vision: VisionModel | None) -> None:
+        self._vision = vision
+        self._tokens: dict[str, bool] = {}  # with whether a photo of this device is being looked at
+
+    async def admit(self, address: Callable[[], Awaitable[str]]) -> PhotoPass | None:
+        """Return a pass for a device, to which `address` is how it reaches this server; None for no photos."""
+        if self._vision is None:
+            return None
+        url, token = await address(), secrets.token_urlsafe(24)
+        self._tokens[token] = False
+        return PhotoPass(url, token, lambda: self._tokens.pop(token, None))
+
+    def body_limit(self, request: web.Request) -> int | None:
+        """Return how many bytes the body of a request may have; None for as many as any other's."""
+        if request.path == PHOTO_PATH and _token(request) in self._tokens:
+            return MAX_PHOTO_BYTES + _FORM_BYTES
+        return None
+
+    async def explain(self, request: web.Request) -> web.Response:
+        """Answer a photo with {"success": true, "response": what is to be seen}, or {"success": false, "message": why}."""
+        token = _token(request)
+        if self._vision is None or token not in self._tokens:
+            return web.json_response(_failure(tr("没有这个令牌。重新连接设备。")), status=401)
+        if self._tokens[token]:
+            return web.json_response(_failure(tr("上一张照片还没有看完。")))
+        self._tokens[token] = True
+        try:
+            question, data = await _form(request)
+            text = await self._vision.look(Picture.of(data), question)
+        except ValueError:
+            return web.json_response(_failure(tr("这不是照片：要 JPEG、PNG、WebP、GIF 或 BMP。")))
+        except PersonaError as exc:
+            log.warning("%s", exc)
+            return web.json_response(_failure(str(exc)))
+        finally:
+            if token in self._tokens:
+                self._tokens[token] = False
+        return web.json_response({"success": True, "action": "RESPONSE", "response": text})
+
+
+def _token(request: web.Request) -> str:
+    return bare_token(request.headers.get("Authorization", ""))
+
+
+def _failure(message: str) -> dict[str, Any]:
+    return {"success": False, "message": message}
+
+
+async def _form(request: web.Request) -> tuple[str, bytes]:
+    """Return the question and the photo of a form, "" and b"" for what is not in it. Raises ValueError for no form."""
+    body = await request.read()
+    stream = StreamReader(BaseProtocol(request.loop), limit=len(body) + 1)
+    stream.feed_data(body)
+    stream.feed_eof()
+    found = {"question": b"", "file": b""}
+    if not request.content_type.startswith("multipart/"):
+        raise ValueError
+    parts = MultipartReader(request.headers, stream)
+    for _ in range(_MAX_PARTS):
+        part = await parts.next()
+        if part is None:
+            break
+        if isinstance(part, BodyPartReader) and part.name in found:
+            found[part.name] = bytes(await part.read())
+    return found["question"].decode("utf-8", "replace"), found["file"]
