@@ -21,7 +21,7 @@ from xiaozhi_persona.providers.llm.offline import OfflineChatModel
 from xiaozhi_persona.providers.llm.openai import OpenAiChatModel
 from xiaozhi_persona.providers.llm.vision import VisionModel
 from xiaozhi_persona.providers.speech.choices import EmotionChoices
-from xiaozhi_persona.providers.tts.engine import open_synthesizer
+from xiaozhi_persona.providers.tts.engine import open_synthesizer, takes_pace
 from xiaozhi_persona.providers.tts.synthesizer import Synthesizer
 from xiaozhi_persona.providers.vad.detector import VoiceActivityDetector, load_vad_model
 from xiaozhi_persona.roles.casting import Casting
@@ -65,7 +65,7 @@ class Parts:
 async def build_parts(settings: Settings) -> Parts:
     """Load every engine; models load in threads. Raises SettingsError or PackageMissing with the next step."""
     async with AsyncExitStack() as stack:  # when a part fails, those before it are closed
-        casting = Casting(settings)
+        casting = Casting(settings, takes_pace=takes_pace(settings))
         vision = VisionModel(settings.llm.vision) if settings.llm.vision.base_url else None
         if vision:
             stack.push_async_callback(vision.aclose)
@@ -96,7 +96,7 @@ async def build_parts(settings: Settings) -> Parts:
         memory = PersonaMemory(
             settings.memory,
             settings.memory_dir,
-            role_of=lambda owner: (casting.role(owner.id).name, casting.lore(owner.id)),
+            role_of=lambda owner: (casting.role(owner.device).name, casting.lore(owner.device)),
             recent_turns=2 * settings.llm.history_turns,
             recent_chars=settings.llm.history_chars,
             on_forget=synthesizer.clear_cache,

@@ -74,8 +74,10 @@ class Reply:
                 filler = filler or asyncio.create_task(self._fill_silence(), name="reply-filler")
                 answered = await self._tools.call_all(calls)
                 self._on_answers()
-                if not any(answer.for_model for _, answer in answered):
-                    self._say([answer for _, answer in answered])
+                answers = [answer for _, answer in answered]
+                last = [answer for answer in answers if answer.ends_reply][-1:]
+                if last or not any(answer.for_model for answer in answers):
+                    self._say([a for a in answers if not a.for_model and not a.ends_reply] + last)
                     return
                 messages.append(Message("assistant", self._written[-1], tuple(call for call, _ in answered)))
                 end = _NO_MORE if rounds_left == 1 else ""

@@ -38,6 +38,7 @@ from xiaozhi_persona.bridge.messages import (
 )
 from xiaozhi_persona.bridge.parts import Parts
 from xiaozhi_persona.bridge.speaking import TurnTimeline
+from xiaozhi_persona.bridge.tools import role_tools
 from xiaozhi_persona.bridge.visit import Visit
 from xiaozhi_persona.bridge.wits.reachable import Reachable
 from xiaozhi_persona.bridge.wits.wits import Wits
@@ -45,7 +46,7 @@ from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, SAMPLE_RATE_HZ
 from xiaozhi_persona.settings import Settings
-from xiaozhi_persona.spine import Owner, Samples
+from xiaozhi_persona.spine import Samples
 from xiaozhi_persona.tasks import cancel_and_wait
 
 # The host's web page, told by its bare hello, begins to play 400 ms late and drops what is left at `tts stop`.
@@ -243,8 +244,8 @@ class Session:
         self._greeted.set()
         self._has_tools = "mcp" in hello.features
         self._ask_for_tools()
-        if is_first and (owner_id := self._visit.standing.owner_id):  # a question need not wait for it
-            opening = self._parts.memory.open(Owner(owner_id))
+        if is_first and (owner := self._visit.owner).id:  # a question need not wait for it
+            opening = self._parts.memory.open(owner)
             self._opening = asyncio.create_task(opening, name="session-open")
 
     def _ask_for_tools(self) -> None:
@@ -341,7 +342,8 @@ class Session:
         self._hears_anew = False
         owner, parts = await self._visit.speak()
         self._ask_for_tools()
-        conversation = await self._conversation.with_memory(owner, parts.memory)
+        roles = role_tools(parts.casting, self._visit.device_id)
+        conversation = await self._conversation.with_memory(owner, parts.memory, roles)
         if self._leaving:
             return
         self._turn = turn = Answering(

@@ -19,11 +19,14 @@ from xiaozhi_persona.memory.conversation import Conversation
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
 from xiaozhi_persona.memory.tool_calls import WAIT_S, MemoryTools
 from xiaozhi_persona.memory.tools import TOOL_NAMES, function_of
+from xiaozhi_persona.roles.casting import Casting
+from xiaozhi_persona.roles.role_tool import answer_role_call, role_function
 from xiaozhi_persona.spine import ToolAnswer, ToolCall
 from xiaozhi_persona.tasks import cancel_and_wait
 
 log = logging.getLogger(__name__)
 
+ROLE_TIMEOUT_S = 5.0
 MAX_CALLS = 8
 """So many calls of one round are carried out."""
 MAX_ARGUMENT_CHARACTERS = 10_000
@@ -141,6 +144,18 @@ def memory_tools(conversation: Conversation) -> list[Tool]:
         return []
     tools = MemoryTools(conversation, conversation.memory)
     return [Tool(function_of(tool), partial(tools.call, tool), WAIT_S + 1) for tool in TOOL_NAMES]
+
+
+def role_tools(casting: Casting, device_id: str) -> list[Tool]:
+    """Return the tool that switches the role of a device; there is none for one that does not say its id."""
+
+    order = asyncio.Lock()  # a model may call it twice at a time: the last one counts
+
+    async def call(arguments: Mapping[str, Any]) -> ToolAnswer:
+        async with order:
+            return await asyncio.to_thread(answer_role_call, casting, device_id, arguments)
+
+    return [Tool(role_function(), call, ROLE_TIMEOUT_S)] if device_id else []
 
 
 def arguments_of(text: str) -> dict[str, Any] | None:

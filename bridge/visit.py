@@ -47,6 +47,13 @@ class Visit:
         """The binary protocol version that the handshake named."""
         return self._given.binary_version
 
+    @property
+    def owner(self) -> Owner:
+        """Whose memory it uses: that which all roles share, or that of the device's role alone."""
+        owner = Owner(self.standing.owner_id or "")
+        role = self._parts.casting.role(self.device_id)
+        return owner.as_role(role.id) if owner.id and role.sheet.memory.own else owner
+
     async def knock(self) -> Standing:
         """Decide at the handshake, by what its headers say. Raises PersonaError."""
         await self._decide("knock")
@@ -79,7 +86,7 @@ class Visit:
         if standing.is_news:
             first = phrases.pairing_again.replace("{code}", _one_by_one(standing.code))
             parts = dataclasses.replace(parts, chat_model=_Phrase(first, parts.chat_model), intents=None)
-        return Owner(standing.owner_id), parts
+        return self.owner, parts
 
     def leave(self) -> None:
         """Note that the connection has ended."""

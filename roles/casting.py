@@ -57,7 +57,11 @@ class Casting:
         """Return words that a recognizer is to expect: what all roles are called, and what those here call the user."""
         roles = [self.configured(), *map(self.configured, self._settings.role_of_device)]
         here = [name for role in roles for name in (role.name, role.sheet.user) if name]
-        return list(dict.fromkeys([*here, *self._names.names().values()]))
+        return list(dict.fromkeys([*here, *self.role_names()]))
+
+    def role_names(self) -> list[str]:
+        """Return what the roles are called that a device can be switched to."""
+        return list(dict.fromkeys(self._names.names().values()))
 
     def spoken_names(self) -> Mapping[str, str]:
         """Return the ids of all roles by what may be said for them; what several are called stands for itself."""

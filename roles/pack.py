@@ -66,8 +66,9 @@ class LoreRule(_Part):
 
 
 class MemoryRule(_Part):
-    """How much of the memory is used."""
+    """Which memory is used, and how much of it."""
 
+    own: bool = Field(False, description="true 为自己的一份记忆，和别的角色互不知道；false 为和别的角色共用")
     threshold: float | None = Field(None, ge=0.0, le=1.0, description="相似度至少多少")
 
 

@@ -18,6 +18,7 @@ from xiaozhi_persona.memory import diary
 from xiaozhi_persona.memory.facts import reading
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
 from xiaozhi_persona.memory.tools import TOOL_NAMES
+from xiaozhi_persona.roles.role_tool import ROLE_TOOL
 from xiaozhi_persona.settings import MemorySettings
 from xiaozhi_persona.spine import Message, ToolCall
 
@@ -77,7 +78,7 @@ async def test_the_model_finds_notes_and_corrects(tmp_path: Path) -> None:
     async with talking(tmp_path, "我住在杭州", "中午我和阿珍吃了火锅") as talk:
         said = await talk.say("再想想", [call("recall", query="昨天我们聊了什么")], ["你们吃了火锅。"])
         assert said == "你们吃了火锅。" and "阿珍" in talk.model.told[0] and "t2 " in talk.model.told[0]
-        assert talk.model.offered[0] == [*TOOL_NAMES.values()]
+        assert talk.model.offered[0] == [*TOOL_NAMES.values(), ROLE_TOOL]
         assert "记住了" in await talk.say("钥匙在鞋柜上，别忘了", [call("note", content="钥匙在鞋柜上")])
         assert "改过来" in await talk.say("我搬家了", [call("correct", attribute="住处", value="苏州")])
     with memory(tmp_path, DEVICE) as store:
@@ -171,9 +172,9 @@ async def test_a_spoken_yes_is_for_a_question_that_was_heard(
     assert "user: 苹果8" in kept(tmp_path)
 
 
-async def test_who_has_no_memory_has_no_tools() -> None:
+async def test_who_has_no_memory_has_no_tools_of_it() -> None:
     model = ToolModel(["好的。"])
     async with running(make_parts(model)) as rig, rig.device() as device:
         device.type_text("你好")
         await device.reply(10)
-    assert model.offered == [[]]
+    assert model.offered == [[ROLE_TOOL]]

@@ -19,7 +19,8 @@ from xiaozhi_persona.audio.opus import OpusEncoder
 from xiaozhi_persona.audio.resample import Framer, Resampler
 from xiaozhi_persona.errors import PersonaError, ServiceError, ServiceTimeout
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.providers.speech.emotion_choice import FIRST_SENTENCE_WAIT_S, EmotionChoice
+from xiaozhi_persona.providers.speech.choices import ReplyChoice
+from xiaozhi_persona.providers.speech.emotion_choice import FIRST_SENTENCE_WAIT_S
 from xiaozhi_persona.settings import PhraseSettings
 from xiaozhi_persona.spine import Clip, PcmChunk, Samples, SpeechSynthesizer
 from xiaozhi_persona.tasks import cancel_and_wait
@@ -77,7 +78,7 @@ class SpeechPipeline:
     def __init__(
         self,
         synthesizer: SpeechSynthesizer,
-        choice: EmotionChoice,
+        choice: ReplyChoice,
         *,
         timeout_s: float,
         sample_rate_hz: int = SAMPLE_RATE_HZ,
@@ -90,6 +91,7 @@ class SpeechPipeline:
         self._timeout_s = timeout_s
         self._sample_rate_hz = sample_rate_hz
         self._reader = ReplyReader(choice.names)
+        self._is_amid = False  # whether a part was begun: it is read with the tags of the role that began it
         self._encoder = OpusEncoder(sample_rate_hz, frame_ms)
         self._phrases = phrases
         self._may_be_silent = False
@@ -107,11 +109,15 @@ class SpeechPipeline:
 
     def feed(self, chunk: str) -> None:
         """Take the next piece of the reply, cut anywhere."""
+        if not self._is_amid:
+            self._reader.begin_part(self._choice.names)
+        self._is_amid = True
         self._take(self._reader.feed(chunk))
 
     def end_part(self) -> None:
         """A part of the reply is complete: it is said, and what it leaves open hides nothing of the next."""
         self._take(self._reader.end_part())
+        self._is_amid = False
 
     def aside(self, phrase: str) -> None:
         """Say a phrase of ours next, which is no part of the reply."""
@@ -202,12 +208,11 @@ class SpeechPipeline:
         segment = self._put_back.pop() if self._put_back else await self._segments.get()
         while segment and segment.is_short and not self._segments.empty():
             following = self._segments.get_nowait()
-            joined = segment.joined(following) if following else None
+            joined = self._choice.joined(segment, following) if following else None
             if joined is None:
                 self._put_back.append(following)
                 break
             segment = joined
-            self._choice.begin(segment)
         return segment
 
     async def _apologize(self) -> None:
@@ -215,6 +220,7 @@ class SpeechPipeline:
             return
         phrase = self._phrases.voice_failed if self.characters else self._phrases.chat_failed
         for segment in self._aside(phrase):
+            self._choice.begin(segment)
             await self._say(segment)
 
     async def _say(self, segment: Segment) -> None:

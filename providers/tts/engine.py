@@ -1,6 +1,6 @@
 """The synthesizers: what each of them is, the table of them, and the one that the settings name.
 
-A new one is a module with `open_engine` and `check`, its section in settings.py under its name, and a line in ENGINES.
+A new one is a module with what `Engine` asks for, its section in settings.py under its name, and a line in ENGINES.
 """
 
 from __future__ import annotations
@@ -34,6 +34,10 @@ class Engine(Protocol):
         """Return the synthesizer, nothing asked and nothing loaded yet. Raises SettingsError."""
         ...
 
+    def takes_pace(self, settings: Settings) -> bool:
+        """Whether the speed of a sentence changes its sound."""
+        ...
+
     def servers(self, settings: Settings) -> Mapping[str, Settings]:
         """Return for each server that is set up for the engine the settings with this one alone, by its address."""
         ...
@@ -53,6 +57,11 @@ class Engine(Protocol):
 def engine_of(name: str) -> Engine:
     """Return the engine of that name, its module imported."""
     return cast(Engine, importlib.import_module(ENGINES[name]))
+
+
+def takes_pace(settings: Settings) -> bool:
+    """Return whether the voice that the settings name can be made faster and slower."""
+    return engine_of(settings.tts.engine).takes_pace(settings)
 
 
 def open_synthesizer(settings: Settings) -> Synthesizer:

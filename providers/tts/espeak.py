@@ -30,6 +30,9 @@ _JAPANESE = re.compile(r"[\u3040-\u30ff]")
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 
 
+_MIN_WPM, _MAX_WPM = 80, 450
+
+
 @dataclass(frozen=True)
 class _Prosody:
     """How an emotion changes the voice."""
@@ -64,6 +67,11 @@ _PROSODY = {
 def open_engine(settings: Settings) -> Synthesizer:
     """Return the synthesizer; the library is loaded when it is needed."""
     return EspeakSynthesizer(settings.espeak)
+
+
+def takes_pace(settings: Settings) -> bool:
+    """Every sentence is said at its own rate."""
+    return True
 
 
 def servers(settings: Settings) -> Mapping[str, Settings]:
@@ -111,7 +119,7 @@ class EspeakSynthesizer:
         """
         prosody = _PROSODY.get(clip.emotion, _Prosody())
         voice = self._voice(text)
-        rate = round(self._settings.rate_wpm * prosody.rate)
+        rate = round(min(max(self._settings.rate_wpm * prosody.rate * clip.speed, _MIN_WPM), _MAX_WPM))
         pitch = min(99, max(0, self._settings.pitch + prosody.pitch))
         engine = await asyncio.to_thread(load_engine)
         samples = await asyncio.to_thread(

@@ -111,6 +111,11 @@ async def look(settings: Settings) -> Sequence[SeenServer]:
     return await server_checks.look(settings, "openai_speech", open_engine, _recognize)
 
 
+def takes_pace(settings: Settings) -> bool:
+    """OpenAI's API takes a speed with a sentence, which some servers ignore; coqui-tts's own takes none."""
+    return settings.openai_speech.api != "coqui"
+
+
 def servers(settings: Settings) -> Mapping[str, Settings]:
     """Return the settings by the server's address. Raises SettingsError for what is no address."""
     return server_checks.servers(settings, "openai_speech")

@@ -80,6 +80,11 @@ async def look(settings: Settings) -> Sequence[SeenServer]:
     return await server_checks.look(settings, "xtts", open_engine, _recognize)
 
 
+def takes_pace(settings: Settings) -> bool:
+    """Its server takes a speed for all that it says, not with a sentence."""
+    return False
+
+
 def servers(settings: Settings) -> Mapping[str, Settings]:
     """Return the settings by the server's address. Raises SettingsError for what is no address."""
     return server_checks.servers(settings, "xtts")

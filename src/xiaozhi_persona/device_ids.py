@@ -13,6 +13,9 @@ from xiaozhi_persona.language import tr
 MAX_LENGTH = 256
 """Characters. A MAC has 17, a UUID 36."""
 
+ROLE_MARK = "‖"
+"""Stands in the id of an owner before the role whose own memory it is. No device can call itself so."""
+
 _MAC = re.compile(r"(?:[0-9a-f]{2}[-:.]?){5}[0-9a-f]{2}")
 
 
@@ -20,9 +23,11 @@ def normal_id(text: str) -> str:
     """Return an id in the form in which it is compared and kept; "" for one of which nothing is left.
 
     A MAC address, in any case, with `-`, `:`, `.` or nothing between its digits, becomes aa:bb:cc:dd:ee:ff. Any other
-    id keeps its letters (NFC), without what cannot be printed and without spaces around it.
+    id keeps its letters (NFC), without what cannot be printed, without ROLE_MARK and without spaces around it.
     """
-    text = "".join(c for c in unicodedata.normalize("NFC", text) if c.isprintable()).strip()[:MAX_LENGTH]
+    text = "".join(
+        c for c in unicodedata.normalize("NFC", text) if c.isprintable() and c != ROLE_MARK
+    ).strip()[:MAX_LENGTH]
     plain = text.lower()
     if _MAC.fullmatch(plain):
         digits = "".join(filter(str.isalnum, plain))

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, StringConstraints, field_validator
 
-from xiaozhi_persona.device_ids import normal_id, normal_keys
+from xiaozhi_persona.device_ids import ROLE_MARK, normal_id, normal_keys
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.mcp_settings import McpSettings, VisionSettings
 from xiaozhi_persona.settings_section import Section
@@ -228,9 +228,10 @@ class MemorySettings(Section):
     _one_form = field_validator("owners")(_owners_in_one_form)
 
     def owner_of(self, name: str) -> str:
-        """Return whose memory a device uses, or the owner who is named himself."""
+        """Return whose memory a device uses, or the owner who is named himself; a role behind either stays."""
+        name, mark, role = name.partition(ROLE_MARK)
         name = normal_id(name)
-        return self.owners.get(name, name)
+        return self.owners.get(name, name) + mark + role
 
 
 class PhraseSettings(Section):

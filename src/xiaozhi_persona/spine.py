@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from xiaozhi_persona.device_ids import ROLE_MARK
 from xiaozhi_persona.text.emotions import Emotion
 
 Samples = NDArray[np.int16]
@@ -24,6 +25,16 @@ class Owner:
     """Whose memory this is."""
 
     id: str
+    """A device's or person's; with a role behind it, the memory that this role alone has of him."""
+
+    @property
+    def device(self) -> str:
+        """The id without a role."""
+        return self.id.partition(ROLE_MARK)[0]
+
+    def as_role(self, role_id: str) -> Owner:
+        """Return the owner of the memory that a role has for itself."""
+        return Owner(f"{self.id}{ROLE_MARK}{role_id}")
 
 
 @dataclass(frozen=True)
@@ -151,6 +162,8 @@ class ToolAnswer:
     text: str
     for_model: bool = False
     """Whether the chat model puts it in its own words; else it is said as it is."""
+    ends_reply: bool = False
+    """Whether nothing is written behind it: the role that was writing has handed over to another one."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,11 @@ def open_engine(settings: Settings) -> Synthesizer:
     return GptSovitsSynthesizer(settings.gpt_sovits, settings.data_dir / "cache" / "speech")
 
 
+def takes_pace(settings: Settings) -> bool:
+    """Both APIs take a speed with a sentence."""
+    return True
+
+
 def servers(settings: Settings) -> Mapping[str, Settings]:
     """Return for each address the settings with this one alone. Raises SettingsError for what is no address."""
     if not written_addresses(settings.gpt_sovits):

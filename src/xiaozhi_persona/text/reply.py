@@ -38,6 +38,13 @@ class ReplyReader:
         self._json, self._markup = JsonReader(), Markup(self._names)
         return rest
 
+    def begin_part(self, names: EmotionNames) -> None:
+        """The next part is written by whom these are the tags of; somebody else than before has no feeling yet."""
+        if names is not self._names:
+            self._names = names
+            self._markup = Markup(names)
+            self._cutter.change(None)
+
     def _read(self, piece: Piece) -> list[Segment]:
         if piece.kind == "text":
             return self._cut_all(self._markup.feed(piece.text))
