@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -134,10 +133,6 @@ class Role:
     def voice_for(self, emotion: Emotion | None) -> Voice:
         """Return what it asks of a synthesizer for a sentence with that feeling."""
         return replace(self.voice, name=self._of_emotion(emotion, self.sheet.voices, self.sheet.voice))
-
-    def greeting(self) -> str:
-        """Return what it says when it takes over a device: one of its openings."""
-        return random.choice(self.openings) if self.openings else f"我是{self.name}。"
 
     def fill(self, text: str) -> str:
         """Put the names where {{char}} and {{user}} stand."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,7 +53,8 @@ def answer_role_call(casting: Casting, device_id: str, arguments: Mapping[str, A
         return _told(f"没有换：{exc}")
     if role is before:
         return _told(f"现在就是{role.name}，不用换。")
-    return ToolAnswer(role.greeting(), ends_reply=True)
+    opening = random.choice(role.openings) if role.openings else f"我是{role.name}。"
+    return ToolAnswer(opening, ends_reply=True)
 
 
 def _told(text: str) -> ToolAnswer:

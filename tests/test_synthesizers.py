@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 
 import pytest
 from fakes.sovits_client import ANGRY, CALM, clip, say
@@ -65,6 +66,20 @@ async def test_a_sentence_is_sound_at_one_rate(kind: Kind) -> None:
         chunk.samples.dtype == "int16" and chunk.samples.ndim == 1 and chunk.source for chunk in spoken.chunks
     )
     assert abs(spoken.samples).max() > 500
+
+
+@every_kind
+async def test_a_pace_is_heard_where_the_voice_takes_one_and_is_kept_apart(kind: Kind) -> None:
+    usual, slow = clip(CALM), dataclasses.replace(clip(CALM), speed=0.6)
+    async with kind.open() as rig:
+        spoken = [await say(rig.synthesizer, how=how) for how in (usual, slow, usual)]
+        takes_pace = engine_of(kind.engine).takes_pace(rig.settings)
+    assert [one.error for one in spoken] == [None] * 3
+    first, second, third = spoken
+    assert (second.seconds > 1.2 * first.seconds) is takes_pace
+    assert third.seconds == pytest.approx(first.seconds, abs=0.01)
+    if rig.server and takes_pace:
+        assert len(rig.server.requests) == 2  # the third was known
 
 
 @every_kind
