@@ -50,9 +50,8 @@ class Visit:
     @property
     def owner(self) -> Owner:
         """Whose memory it uses: that which all roles share, or that of the device's role alone."""
-        owner = Owner(self.standing.owner_id or "")
         role = self._parts.casting.role(self.device_id)
-        return owner.as_role(role.id) if owner.id and role.sheet.memory.own else owner
+        return role.memory_of(Owner(self.standing.owner_id or ""))
 
     async def knock(self) -> Standing:
         """Decide at the handshake, by what its headers say. Raises PersonaError."""

@@ -90,7 +90,7 @@ class Casting:
         role_id = configured.id if name is None else self._names.find(name)
         try:
             role, _ = self._load(role_id)
-        except PersonaError as exc:
+        except (PersonaError, OSError) as exc:
             log.error("%s", exc)
             raise PersonaError(tr("角色{name}现在用不了，原因见日志。", name=name)) from exc
         if role is not self.role(device_id):
@@ -131,7 +131,7 @@ class Casting:
             return None
         try:
             return self._load(role_id)
-        except PersonaError as exc:
+        except (PersonaError, OSError) as exc:
             self._gone.add(role_id)
             log.error("换过去的角色 %s 用不了，改用设置里的：%s", role_id, exc)
             return None

@@ -16,7 +16,7 @@ from xiaozhi_persona.roles.files import inside, safe_name
 from xiaozhi_persona.roles.pack import EmotionSource, RoleSheet, read_sheet
 from xiaozhi_persona.roles.references import RoleClip, find_clips, server_path
 from xiaozhi_persona.settings import Settings
-from xiaozhi_persona.spine import Recollection, Reference, Voice
+from xiaozhi_persona.spine import Owner, Recollection, Reference, Voice
 from xiaozhi_persona.text.emotions import LABELS, Emotion, EmotionNames, built_in_names
 from xiaozhi_persona.text.reply import pieces_of
 
@@ -133,6 +133,10 @@ class Role:
     def voice_for(self, emotion: Emotion | None) -> Voice:
         """Return what it asks of a synthesizer for a sentence with that feeling."""
         return replace(self.voice, name=self._of_emotion(emotion, self.sheet.voices, self.sheet.voice))
+
+    def memory_of(self, owner: Owner) -> Owner:
+        """Return whose memory it uses with somebody: that which all roles share, or the one that is its own."""
+        return owner.as_role(self.id) if owner.id and self.sheet.memory.own else owner
 
     def fill(self, text: str) -> str:
         """Put the names where {{char}} and {{user}} stand."""

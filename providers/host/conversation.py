@@ -46,7 +46,8 @@ class HostConversation(Conversation):
         super().__init__(memory, owner, obeys=obeys)
         self._mind = memory
         self._loop = loop
-        self._names = names
+        self.names = names
+        """The emotion tags of the role that speaks."""
         self._ignored = ignored
         self._began = self.now()
         self._recent: deque[Exchange] = deque()
@@ -109,7 +110,7 @@ class HostConversation(Conversation):
     def _spoken(self, content: str) -> str:
         """Return a reply as it was heard: without tags and Markdown."""
         joined = ""
-        for sentence in sentences_of(content, self._names):
+        for sentence in sentences_of(content, self.names):
             glue = " " if joined[-1:].isascii() and joined else ""
             joined += glue + sentence
         return joined

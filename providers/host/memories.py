@@ -16,8 +16,8 @@ from xiaozhi_persona.providers.host.conversation import HostConversation
 from xiaozhi_persona.providers.host.roles import casting_of
 from xiaozhi_persona.providers.host.sections import role_of
 from xiaozhi_persona.providers.host.shared_instances import SharedInstances
+from xiaozhi_persona.roles.casting import Casting
 from xiaozhi_persona.roles.lore import LoreBook
-from xiaozhi_persona.roles.role import Role
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Owner
 
@@ -38,26 +38,25 @@ class SharedMemory:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._roles: OrderedDict[str, tuple[Role, LoreBook]] = OrderedDict()
+        self._castings: OrderedDict[str, Casting] = OrderedDict()  # by device
         self.memory = PersonaMemory(settings.memory, settings.memory_dir, role_of=self._role_of)
         self.conversations: weakref.WeakSet[HostConversation] = weakref.WeakSet()
         """Those that go on, of all connections. Added to and gone through on our loop."""
 
-    def cast(self, device_id: str, section: Mapping[str, Any]) -> Role:
-        """Note which role a device plays, as the host's section tells, and return it. Never raises."""
+    def cast(self, device_id: str, section: Mapping[str, Any]) -> Casting:
+        """Note which roles a device plays, as the host's section tells, and return them. Never raises."""
         settings = self._settings
         try:
             settings = settings.model_copy(update=role_of(section))
         except PersonaError as exc:
             log.error("%s", exc)
         casting = casting_of(settings)
-        role = casting.role(device_id)
         with self._lock:
-            self._roles[device_id] = (role, casting.lore(device_id))
-            self._roles.move_to_end(device_id)
-            while len(self._roles) > _MAX_DEVICES:
-                self._roles.popitem(last=False)
-        return role
+            self._castings[device_id] = casting
+            self._castings.move_to_end(device_id)
+            while len(self._castings) > _MAX_DEVICES:
+                self._castings.popitem(last=False)
+        return casting
 
     async def aclose(self) -> None:
         """Write what is left, and end the threads."""
@@ -67,8 +66,8 @@ class SharedMemory:
         await self.memory.aclose()
 
     def _role_of(self, owner: Owner) -> tuple[str, LoreBook | None]:
-        role, lore = self._roles.get(owner.id, (None, None))
-        return (role.name if role else "", lore)
+        casting = self._castings.get(owner.device)
+        return (casting.role(owner.device).name, casting.lore(owner.device)) if casting else ("", None)
 
 
 _shared: SharedInstances[SharedMemory] = SharedInstances(write=True)

@@ -31,6 +31,7 @@ from xiaozhi_persona.providers.host.loop import background_loop, submit
 from xiaozhi_persona.providers.host.memories import shared_memory
 from xiaozhi_persona.providers.host.sections import base_settings
 from xiaozhi_persona.providers.host.system_prompt import give_character
+from xiaozhi_persona.roles.role import Role
 from xiaozhi_persona.spine import Owner
 
 log = logging.getLogger(__name__)
@@ -80,24 +81,19 @@ class ConnectionMemory(MemoryProviderBase):  # type: ignore[misc]
         super().__init__(section)
         self.role_id = device_id
         shared = shared_memory(base_settings(Path.cwd()))
-        role = shared.cast(device_id, _role_section(section, connection))
+        self._shared, self._casting = shared, shared.cast(device_id, _role_section(section, connection))
+        self._role = role = self._casting.role(device_id)
         if section.get("role") and not has_tts_door(connection):
             give_character(connection, role, with_tags=False)
         self._found = ""
         self._written: dict[int, Any] = {}
-        self._conversation = HostConversation(
-            shared.memory,
-            Owner(device_id),
-            background_loop(),
-            role.emotion_names,
-            obeys=not has_memory_tools(connection),
-            ignored=_texts_of_the_host(connection),
-        )
-        background_loop().call_soon_threadsafe(shared.conversations.add, self._conversation)
+        self._obeys = not has_memory_tools(connection)
+        self._ignored = _texts_of_the_host(connection)
+        self._conversation = self._converse(role)
         self.tools = MemoryTools(self._conversation, shared.memory)
         """What the tools of the connection's model ask of it."""
         self._follow(connection.dialogue)
-        submit(shared.memory.open(Owner(device_id)))
+        submit(shared.memory.open(self._conversation.owner))
 
     async def query_memory(self, query: str | None) -> str:
         """Keep the user's words; return what helps to answer them, made safe for the host's template.
@@ -132,11 +128,43 @@ class ConnectionMemory(MemoryProviderBase):  # type: ignore[misc]
         except Exception:
             log.exception("写记忆时出错")
 
+    def _converse(self, role: Role) -> HostConversation:
+        """Begin a conversation with the memory that a role has."""
+        talk = HostConversation(
+            self._shared.memory,
+            role.memory_of(Owner(self.role_id)),
+            background_loop(),
+            role.emotion_names,
+            obeys=self._obeys,
+            ignored=self._ignored,
+        )
+        background_loop().call_soon_threadsafe(self._shared.conversations.add, talk)
+        return talk
+
+    def _follow_role(self, dialogue: Any) -> None:
+        """What the user says next is for the role that the device plays now, and for the memory that this has.
+
+        To one who has another memory nothing of what was said stands in the dialogue either.
+        """
+        role = self._casting.role(self.role_id)
+        if role is self._role:
+            return
+        self._role, talk = role, self._conversation
+        talk.names = role.emotion_names
+        if role.memory_of(Owner(self.role_id)) != talk.owner:
+            self._conversation = self._converse(role)
+            self.tools = MemoryTools(self._conversation, self._shared.memory)
+            submit(talk.finish())
+            stays = [m for m in dialogue.dialogue if m.role == "system" or getattr(m, "is_temporary", False)]
+            dialogue.dialogue[:] = stays
+
     def _follow(self, dialogue: Any) -> None:
         """Hear every message as the host puts it into the dialogue."""
         put = dialogue.put
 
         def heard(message: Any) -> None:
+            if message.role == "user":
+                self._follow_role(dialogue)
             put(message)
             self._heard(message)
 

@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 
 from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.providers.tts.engine import takes_pace
 from xiaozhi_persona.roles.casting import Casting
 from xiaozhi_persona.settings import Settings
 
@@ -36,7 +37,7 @@ def casting_of(settings: Settings) -> Casting:
 
 def _casting(settings: Settings) -> Casting:
     try:
-        return Casting(settings)
+        return Casting(settings, takes_pace=takes_pace(settings))
     except PersonaError as exc:
         log.error("%s（现在用自带的角色 default）", exc)
         return Casting(Settings().at(settings.data_dir))
