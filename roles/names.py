@@ -15,6 +15,7 @@ from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.roles.pack import read_sheet
 from xiaozhi_persona.roles.role import role_folders
+from xiaozhi_persona.text.traditional import simplified
 
 log = logging.getLogger(__name__)
 
@@ -109,8 +110,8 @@ class RoleNames:
 
 
 def plain_name(text: str) -> str:
-    """Return a name as names are compared: case, width, spaces and punctuation do not count."""
-    return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
+    """Return a name as names are compared: case, width, traditional forms, spaces and punctuation do not count."""
+    return simplified("".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum()))
 
 
 def _ids_by_name(names: Mapping[str, str]) -> dict[str, list[str]]:

@@ -88,6 +88,13 @@ def test_names_with_spaces_and_with_more_in_brackets(tmp_path: Path) -> None:
     assert casting.spoken_names()["派蒙"] == "paimon"
 
 
+def test_a_name_in_traditional_characters_is_that_in_simplified_ones(tmp_path: Path) -> None:
+    pack(tmp_path, "alice", "name: 愛麗絲")
+    pack(tmp_path, "ying", "name: 小樱")
+    casting = Casting(settings(tmp_path))
+    assert [casting.switch(A, name).id for name in ("爱丽丝", "小櫻", "愛麗絲")] == ["alice", "ying", "alice"]
+
+
 def test_an_unknown_name_is_told_with_the_roles_there_are(tmp_path: Path) -> None:
     told = refusal(Casting(settings(tmp_path)), "小明")
     assert "小明" in told and "小智" in told and "小雨" in told

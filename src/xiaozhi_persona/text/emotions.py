@@ -1,8 +1,7 @@
 """The emotions: the 15 labels of voices, the 21 faces of devices, and the names by which models call them.
 
 emotions.json holds them all: the faces with their emoji, then for each feeling its label, its face, and its names and
-emoji by language, separated by spaces; `traditional` are pairs
-of characters that are read as the same one. Tags, clip folders, imports and checks know what stands there and nothing else.
+emoji by language, separated by spaces. Tags, clip folders, imports and checks know what stands there and nothing else.
 Faces and their emoji: 78/xiaozhi-fonts, font_emoji.py, and xiaozhi-esp32-server, core/utils/textUtils.py.
 """
 
@@ -16,9 +15,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from xiaozhi_persona.text.traditional import simplified
+
 _TABLE = json.loads(Path(__file__).with_name("emotions.json").read_text(encoding="utf-8"))
 _LANGUAGES = ("zh", "zh-Hant", "ja", "en", "ko")
-_SIMPLIFIED = str.maketrans({pair[0]: pair[1] for pair in _TABLE["traditional"].split()})
 
 FACES: Mapping[str, str] = _TABLE["faces"]
 """The 21 faces a device can show, each with its emoji."""
@@ -195,7 +195,7 @@ def split_key(expression: str) -> tuple[str, str]:
 
 
 def _key(name: str) -> str:
-    return _SPACES.sub("", unicodedata.normalize("NFKC", name).casefold()).translate(_SIMPLIFIED)
+    return simplified(_SPACES.sub("", unicodedata.normalize("NFKC", name).casefold()))
 
 
 def _stems(word: str) -> tuple[str, ...]:
