@@ -342,7 +342,7 @@ class Session:
         self._hears_anew = False
         owner, parts = await self._visit.speak()
         self._ask_for_tools()
-        roles = role_tools(parts.casting, self._visit.device_id)
+        roles = role_tools(parts.casting, self._visit.admitted_id)
         conversation = await self._conversation.with_memory(owner, parts.memory, roles)
         if self._leaving:
             return

@@ -43,6 +43,11 @@ class Visit:
         return self._visitor.id
 
     @property
+    def admitted_id(self) -> str:
+        """The device that it is, "" for one that cannot prove to be the device which it says it is."""
+        return self.device_id if self.standing.owner_id == self.device_id else ""
+
+    @property
     def binary_version(self) -> int:
         """The binary protocol version that the handshake named."""
         return self._given.binary_version

@@ -55,8 +55,8 @@ class Stage:
     memories: Path
 
     @contextlib.asynccontextmanager
-    async def device(self, device_id: str = ONE) -> AsyncIterator[DeviceConnection]:
-        async with self.rig.device(device_id=device_id) as device:
+    async def device(self, device_id: str = ONE, **more: str) -> AsyncIterator[DeviceConnection]:
+        async with self.rig.device(device_id=device_id, **more) as device:
             device.model.start_listening(0.0)  # else a text may be a wake word, for which it waits
             device._update()
             yield device
@@ -260,6 +260,16 @@ async def test_the_pace_of_a_device_changes_its_next_sentence_and_only_its(tmp_p
         await one.say(other, "你好", ["不快。"])
         speeds = {text: clip.speed for text, clip in synthesizer.asked}
         assert speeds["快的。"] == pytest.approx(1.2 * 1.45) and speeds["不快。"] == 1.0
+
+
+async def test_who_only_says_that_he_is_a_device_does_not_switch_it(tmp_path: Path) -> None:
+    async with stage(tmp_path) as one:
+        async with one.device() as device:
+            await one.say(device, "你好")
+        async with one.device(client_id="c1d20000-0000-0000-0000-000000000000") as other:
+            await one.say(other, "换成小梅", [role_call(role="小梅")], ["好。"])
+            assert ROLE_TOOL not in one.model.offered[-1]
+        assert one.casting.role(ONE).id == "default"
 
 
 def test_a_device_without_an_id_is_offered_no_role(tmp_path: Path) -> None:

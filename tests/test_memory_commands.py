@@ -291,6 +291,16 @@ def test_owners_are_listed_with_their_devices_the_last_to_speak_first(filled: st
     assert f"{broken} 读不了" in shown.stdout and not re.search(r"[│┃ ]$", shown.stdout, re.MULTILINE)
 
 
+def test_a_roles_own_memory_is_listed_and_named_as_it_is_listed(filled: str) -> None:
+    run(filled, "add", "我的猫叫豆豆", "--owner", "aa‖lan")
+    listed = next(one for one in out(filled, "owners") if one["role"])
+    assert (listed["owner"], listed["role"], listed["devices"]) == ("甲‖lan", "lan", ["aa"])
+    shown = run(filled, "owners").stdout
+    assert "甲‖lan" in shown and "--owner" in shown
+    assert "豆豆" in str(out(filled, "search", "豆豆", "--owner", "甲‖lan"))
+    assert "豆豆" not in str(out(filled, "search", "豆豆", "--owner", "甲"))
+
+
 def test_memory_alone_shows_what_it_can_do(config: str) -> None:
     result = CliRunner().invoke(xiaozhi_persona, ["memory"], standalone_mode=False)
     assert result.return_value == 2 and "owners" in result.output

@@ -11,6 +11,7 @@ from xiaozhi_persona.bridge.admission.devices import FILE, Devices
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.memory.common import NONE_YET, devices_of
 from xiaozhi_persona.commands.tables import print_table
+from xiaozhi_persona.device_ids import ROLE_MARK
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory.roster import stored_memories
@@ -26,12 +27,13 @@ def command(config: Path | None, as_json: bool, debug: bool) -> None:
     names = _names(settings)
     rows = []
     for one in memories:
-        devices = devices_of(settings, one.owner_id)
-        called = [names[device] for device in (one.owner_id, *devices) if names.get(device)]
+        owner, _, role = one.owner_id.partition(ROLE_MARK)
+        devices = devices_of(settings, owner)
+        called = [names[device] for device in (owner, *devices) if names.get(device)]
         if as_json:
             last = one.last.isoformat(timespec="seconds") if one.last else None
             counts = {"turns": one.turns, "facts": one.facts, "last": last}
-            data = {"owner": one.owner_id, "devices": devices, "names": called, **counts}
+            data = {"owner": one.owner_id, "role": role, "devices": devices, "names": called, **counts}
             print_json({**data, "folder": str(one.folder), "problem": one.problem})
         elif not one.problem:
             at = f"{one.last:%Y-%m-%d %H:%M}" if one.last else ""
@@ -47,6 +49,8 @@ def command(config: Path | None, as_json: bool, debug: bool) -> None:
             rows,
             right=(tr("谈话"), tr("事实")),
         )
+    if any(ROLE_MARK in one.owner_id for one in memories):
+        click.echo(tr("{mark} 后面是角色：它自己的一份记忆，用 --owner 时照样写。", mark=ROLE_MARK))
     for one in memories:
         if one.problem:
             click.echo(tr("{folder} 读不了：{problem}", folder=one.folder, problem=one.problem))
