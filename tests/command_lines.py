@@ -7,6 +7,7 @@ import shlex
 import click
 
 from xiaozhi_persona.cli import xiaozhi_persona
+from xiaozhi_persona.commands.lazy_group import DefaultGroup
 
 _OF_RUN_PY = ("--once", "--mirror", "--help", "test")
 
@@ -23,10 +24,12 @@ def complaint(line: str, whole: bool = True) -> str:
     command: click.Command = xiaozhi_persona
     context = click.Context(command, **command.context_settings)
     while isinstance(command, click.Group) and words:
-        found = command.get_command(context, words.pop(0))
+        found = command.get_command(context, words[0])
+        if found is None and isinstance(command, DefaultGroup):
+            break
         if found is None:
             return "no such command"
-        command = found
+        command, words = found, words[1:]
     try:
         command.make_context("", words, parent=context)
     except click.MissingParameter as exc:

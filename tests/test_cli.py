@@ -26,8 +26,9 @@ import pytest
 
 from xiaozhi_persona import __version__
 from xiaozhi_persona.audio.wav import read_wav
-from xiaozhi_persona.bridge.client.talk import machine_id
+from xiaozhi_persona.bridge.client.identity import machine_id
 from xiaozhi_persona.cli import COMMANDS, main
+from xiaozhi_persona.commands.lazy_group import DefaultGroup
 from xiaozhi_persona.providers.tts.gpt_sovits import GptSovitsSynthesizer
 
 SPEECH = Path(__file__).parent / "data" / "speech"
@@ -92,6 +93,8 @@ def leaves(command: click.Command, *path: str) -> Iterator[tuple[str, ...]]:
     if not isinstance(command, click.Group):
         yield path
         return
+    if isinstance(command, DefaultGroup):
+        yield path
     context = click.Context(command)
     for name in command.list_commands(context):
         inner = command.get_command(context, name)

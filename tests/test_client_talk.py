@@ -14,8 +14,9 @@ from fakes.xiaozhi_server import HELLO, FakeXiaozhi, Session, pitch_hz, tone
 from xiaozhi_persona.audio.wav import read_wav, write_wav
 from xiaozhi_persona.bridge.client.connection import DeviceConnection
 from xiaozhi_persona.bridge.client.device import WAKE_WORD
+from xiaozhi_persona.bridge.client.identity import kept_client_id, machine_id
 from xiaozhi_persona.bridge.client.sound import WavSpeaker, is_speech
-from xiaozhi_persona.bridge.client.talk import TalkOptions, kept_client_id, machine_id, talk
+from xiaozhi_persona.bridge.client.talk import TalkOptions, talk
 from xiaozhi_persona.bridge.client.timeline import Timeline
 from xiaozhi_persona.bridge.messages import Hello, Stt, Tts
 from xiaozhi_persona.errors import (

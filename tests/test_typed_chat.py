@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from fakes.xiaozhi_server import FakeXiaozhi, Session
 
-from xiaozhi_persona.commands.talk import typed_lines
+from xiaozhi_persona.commands.talk.converse import typed_lines
 
 
 async def test_lines_are_asked_for_one_by_one_and_end_with_the_input(monkeypatch: pytest.MonkeyPatch) -> None:

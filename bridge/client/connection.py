@@ -7,17 +7,18 @@ import contextlib
 import json
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from websockets.asyncio.client import ClientConnection
 
 from xiaozhi_persona.bridge.binary import pack, unpack
-from xiaozhi_persona.bridge.client import failures, mcp
+from xiaozhi_persona.bridge.client import failures
 from xiaozhi_persona.bridge.client.device import DeviceModel, DeviceState, packet_duration_s
 from xiaozhi_persona.bridge.client.handshake import open_websocket
 from xiaozhi_persona.bridge.client.link import Link, cancel
+from xiaozhi_persona.bridge.client.mcp import McpServer, Tool
 from xiaozhi_persona.bridge.client.sound import (
     DEFAULT_RATE_HZ,
     FRAME_MS,
@@ -88,6 +89,7 @@ class DeviceConnection:
         speaker: Speaker | None,
         features: frozenset[str],
         on_event: Callable[[TurnEvent], None],
+        tools: Sequence[Tool] = (),
     ) -> None:
         self.model = DeviceModel(mode)
         self.url = url
@@ -105,6 +107,7 @@ class DeviceConnection:
         self._turn = TurnLog("", False, self._now())
         self._dropped_before = 0
         self._silence: asyncio.Task[None] | None = None
+        self._mcp = McpServer(tools, lambda payload: self.send(Mcp(payload)))
         self._link = Link(websocket, self._take, self._lose)
 
     @classmethod
@@ -122,14 +125,16 @@ class DeviceConnection:
         hello_timeout_s: float = HELLO_TIMEOUT_S,
         features: frozenset[str] = FEATURES,
         on_event: Callable[[TurnEvent], None] = lambda event: None,
+        tools: Sequence[Tool] = (),
     ) -> AsyncIterator[DeviceConnection]:
-        """Connect and exchange hellos; leaving the block closes the connection. `on_event` is told what happens.
+        """Connect and exchange hellos; leaving the block closes the connection. `on_event` is told what happens;
+        `tools` are what the server may ask the device to do.
 
         The device then is in connecting, where it refuses `tts start`, until the first `say` or `type_text`.
         Raises as `open_websocket` does, and ServiceTimeout or ServiceUnavailable when no usable hello comes.
         """
         websocket = await open_websocket(url, version, device_id, client_id, token)
-        device = cls(websocket, url, mode, version, speaker, features, on_event)
+        device = cls(websocket, url, mode, version, speaker, features, on_event, tools)
         try:
             await device._exchange_hellos(hello_timeout_s)
             yield device
@@ -245,6 +250,7 @@ class DeviceConnection:
         """Close the connection politely; leaves no task behind."""
         try:
             await self._end_silence()
+            await self._mcp.aclose()
         finally:
             await self._link.close()
             if self._timer is not None:
@@ -284,9 +290,7 @@ class DeviceConnection:
         elif isinstance(content, Face):
             self._turn.face(content.emotion)
         elif isinstance(content, Mcp):
-            answer = mcp.answer(content.payload)
-            if answer is not None:
-                self.send(Mcp(answer))
+            self._mcp.take(content.payload)
         self._update()
 
     def _lose(self) -> None:

@@ -3,49 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import platform
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from xiaozhi_persona.audio.wav import read_wav
 from xiaozhi_persona.bridge.client.connection import FEATURES, REPLY_TIMEOUT_S, DeviceConnection
+from xiaozhi_persona.bridge.client.identity import machine_id
+from xiaozhi_persona.bridge.client.mcp import Tool
 from xiaozhi_persona.bridge.client.sound import MIC_RATE_HZ, SPEECH_DBFS, WavSpeaker, is_speech
 from xiaozhi_persona.bridge.client.timeline import Timeline, TurnEvent
 from xiaozhi_persona.bridge.messages import NO_WORDS, ListenMode
-from xiaozhi_persona.errors import PersonaError, SettingsError
+from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.private_files import read_or_make
 from xiaozhi_persona.spine import Samples
-
-log = logging.getLogger(__name__)
-
-
-def machine_id() -> str:
-    """Return this machine's MAC address as devices write it: lower case, with colons.
-
-    Where none can be read, one that follows from the host name.
-    """
-    node = uuid.getnode()
-    if node >> 40 & 1:  # the multicast bit marks a number that was drawn for this process only
-        node = uuid.uuid5(uuid.NAMESPACE_DNS, platform.node()).int & 0xFFFFFFFFFF | 0x02 << 40
-    digits = f"{node:012x}"
-    return ":".join(digits[i : i + 2] for i in range(0, 12, 2))
-
-
-def kept_client_id(data_dir: Path) -> str:
-    """Return the Client-Id of this machine: drawn once, since servers take it for proof of which device it is.
-
-    Where it cannot be kept, it is another one at the next start; "" where it cannot be read.
-    """
-    try:
-        return read_or_make(data_dir / "client-id", lambda: str(uuid.uuid4()).encode()).decode().strip()
-    except (PersonaError, UnicodeDecodeError) as exc:
-        log.warning("%s", exc)
-        return ""
 
 
 @dataclass(frozen=True)
@@ -67,6 +40,8 @@ class TalkOptions:
     token: str = ""
     turn_timeout_s: float = REPLY_TIMEOUT_S
     """How long a turn may last from the end of the recording, or the sending of the text."""
+    tools: Sequence[Tool] = ()
+    """What the server may ask the device to do."""
 
 
 async def talk(
@@ -101,6 +76,7 @@ async def talk(
             speaker=speaker,
             features=FEATURES | {NO_WORDS},
             on_event=on_event,
+            tools=options.tools,
         )
 
     try:

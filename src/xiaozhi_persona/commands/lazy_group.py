@@ -17,7 +17,8 @@ class LazyGroup(click.Group):
     """Finds its subcommands by name without importing them. Each module has its command as `command`."""
 
     def __init__(self, *, purposes: Mapping[str, str], module_prefix: str, **more: Any) -> None:
-        """`purposes` tells for each name what it is for; its module is `module_prefix` and the name (import_ for import)."""
+        """`purposes` tells for each name what it is for; its module is `module_prefix` and the name (import_ for import,
+        a_b for a-b)."""
         super().__init__(**more)
         self.purposes = purposes
         self._module_prefix = module_prefix
@@ -30,7 +31,10 @@ class LazyGroup(click.Group):
         """Import a subcommand; None for a name that is not there."""
         if cmd_name not in self.purposes:
             return None
-        module = cmd_name + "_" * keyword.iskeyword(cmd_name)
+        return self._import(cmd_name)
+
+    def _import(self, name: str) -> click.Command:
+        module = name.replace("-", "_") + "_" * keyword.iskeyword(name)
         command: click.Command = importlib.import_module(self._module_prefix + module).command
         translate_help(command)
         return command
@@ -39,6 +43,35 @@ class LazyGroup(click.Group):
         """Write the list of `--help`."""
         with formatter.section(tr("命令")):
             formatter.write_dl([(name, tr(purpose)) for name, purpose in self.purposes.items()])
+
+
+class DefaultGroup(LazyGroup):
+    """A group that is a command of its own as long as the first word names none of its subcommands."""
+
+    def __init__(self, *, default: str, **more: Any) -> None:
+        """`default` is the module of that command."""
+        super().__init__(**more)
+        self._default = default
+
+    def default_command(self) -> click.Command:
+        """Import the command; its help ends with the list of the others."""
+        command = self._import(self._default)
+        width = max(map(len, self.purposes))
+        lines = [f"  {name:{width}}  {tr(purpose)}" for name, purpose in self.purposes.items()]
+        command.epilog = "\n".join(["\b", tr("命令") + ":", *lines])
+        return command
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Read the command line: the context is the command's that it calls."""
+        if args and args[0] in self.purposes:
+            return super().make_context(info_name, args, parent, **extra)
+        return self.default_command().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the command that the context is of."""
+        return super().invoke(ctx) if ctx.command is self else ctx.command.invoke(ctx)
 
 
 def translate_help(command: click.Command) -> None:
@@ -65,6 +98,8 @@ def texts_of(command: click.Command) -> Iterator[str]:
         yield inspect.cleandoc(command.help)
     if isinstance(command, LazyGroup):
         yield from command.purposes.values()
+    if isinstance(command, DefaultGroup):
+        yield from texts_of(command.default_command())
     for parameter in command.params:
         prompt = getattr(parameter, "prompt", None)
         yield from filter(None, (parameter.metavar, getattr(parameter, "help", None), prompt))

@@ -30,7 +30,7 @@ from xiaozhi_persona.commands.common import (
     settings_line,
 )
 from xiaozhi_persona.commands.tables import print_table
-from xiaozhi_persona.commands.talk import print_event, print_turn, print_turn_json
+from xiaozhi_persona.commands.talk.converse import print_event, print_turn, print_turn_json
 from xiaozhi_persona.errors import PersonaError, ServiceUnavailable, SettingsError, own_command
 from xiaozhi_persona.lan import LanAddress, lan_addresses
 from xiaozhi_persona.language import tr

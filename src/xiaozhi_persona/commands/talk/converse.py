@@ -1,4 +1,4 @@
-"""`xiaozhi-persona talk`: a device without a sound card."""
+"""`xiaozhi-persona talk [URL]`: a device that talks."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ import click
 from rich.cells import cell_len
 
 from xiaozhi_persona.bridge.client.connection import WAITING_S
-from xiaozhi_persona.bridge.client.talk import TalkOptions, kept_client_id, talk
+from xiaozhi_persona.bridge.client.identity import kept_client_id, kept_device_id
+from xiaozhi_persona.bridge.client.talk import TalkOptions, talk
 from xiaozhi_persona.bridge.client.timeline import EventKind, Timeline, TurnEvent
 from xiaozhi_persona.bridge.messages import LISTEN_MODES, ListenMode
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
+from xiaozhi_persona.commands.talk.device_options import DeviceOptions, device_options
 from xiaozhi_persona.language import later, tr
 from xiaozhi_persona.text.emotions import built_in_names
 
@@ -51,7 +53,7 @@ _WORD_CELLS = 18
 @click.option(
     "--protocol", type=click.Choice(["1", "2", "3"]), default="1", show_default=True, help="二进制协议版本"
 )
-@click.option("--device-id", help="设备编号，默认用本机的 MAC 地址")
+@click.option("--device-id", help="设备编号，默认是第一次运行时由本机的 MAC 地址定下来的")
 @click.option("--token", help="令牌，默认取设置里的 bridge.token")
 @click.option(
     "--timeout",
@@ -61,6 +63,7 @@ _WORD_CELLS = 18
     show_default=True,
     help="一轮最长几秒",
 )
+@device_options
 @common_options
 def command(
     url: str | None,
@@ -72,6 +75,7 @@ def command(
     device_id: str | None,
     token: str | None,
     timeout_s: float,
+    device: DeviceOptions,
     config: Path | None,
     as_json: bool,
     debug: bool,
@@ -81,6 +85,7 @@ def command(
     不需要声卡：--wav 的文件当作话筒，--save 的文件当作喇叭。先说完所有 --wav，再发 --text。两样都不写，就在终端里打字聊天，Ctrl+D 结束。
     """
     settings = prepare(config, debug)
+    device_id, client_id = device_id or kept_device_id(settings.data_dir), kept_client_id(settings.data_dir)
     options = TalkOptions(
         url=url or f"ws://127.0.0.1:{settings.bridge.websocket_port}/xiaozhi/v1/",
         wavs=wavs,
@@ -88,10 +93,11 @@ def command(
         save=save,
         mode=cast(ListenMode, mode),
         binary_version=int(protocol),
-        client_id=kept_client_id(settings.data_dir),
+        device_id=device_id,
+        client_id=client_id,
         token=settings.bridge.token if token is None else token,
         turn_timeout_s=timeout_s,
-        **({"device_id": device_id} if device_id else {}),
+        tools=device.all_tools(None, "", device_id, client_id),
     )
     chats = not wavs and not texts and sys.stdin.isatty()
     if as_json:

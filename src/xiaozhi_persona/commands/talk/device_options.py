@@ -1,0 +1,66 @@
+"""The options of `talk` for what the device has beside its sound: tools, a camera."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+from xiaozhi_persona.bridge.client.mcp import Tool
+from xiaozhi_persona.bridge.client.program import words_of
+from xiaozhi_persona.bridge.client.tools.board import Board
+from xiaozhi_persona.bridge.client.tools.command import command_tool
+from xiaozhi_persona.bridge.client.tools.volume import HasGain, Volume
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class DeviceOptions:
+    """What the options say."""
+
+    tools: Sequence[Tool] = ()
+    camera: Sequence[str] = ()
+    """The command that takes a picture."""
+
+    def all_tools(
+        self, card: HasGain | None, output: str, device_id: str, client_id: str
+    ) -> tuple[Tool, ...]:
+        """Return what the server may ask for; `card` is the sound card, `output` its name in the settings."""
+        tools = [*Board(Volume(card, output)).tools()] if card is not None else []
+        if self.camera:
+            from xiaozhi_persona.bridge.client.tools.camera import Camera  # httpx takes a while to load
+
+            tools.append(Camera(self.camera, device_id, client_id).tool())
+        return (*tools, *self.tools)
+
+
+def device_options(function: _Command) -> _Command:
+    """Add the options; the command gets them as the parameter `device`. Wrong ones raise SettingsError."""
+
+    @click.option(
+        "--tool",
+        "tools",
+        multiple=True,
+        metavar="名字=命令",
+        callback=lambda ctx, option, texts: tuple(map(command_tool, texts)),
+        help="服务器可以调用的命令，可多次：'self.lamp.set(level:integer) 调灯的亮度=命令'，参数在环境变量 TOOL_LEVEL 里",
+    )
+    @click.option(
+        "--camera",
+        metavar="程序",
+        callback=_words,
+        help="拍照的命令，把 JPEG 写到标准输出，如 'rpicam-jpeg -n -o -'",
+    )
+    @functools.wraps(function)
+    def with_device(*args: Any, tools: Sequence[Tool], camera: Sequence[str], **options: Any) -> Any:
+        return function(*args, device=DeviceOptions(tools, camera), **options)
+
+    return with_device  # type: ignore[return-value]
+
+
+def _words(ctx: click.Context, option: click.Parameter, text: str | None) -> Sequence[str]:
+    return () if text is None else words_of(text, option.opts[0])
