@@ -126,14 +126,15 @@ class DeviceConnection:
         features: frozenset[str] = FEATURES,
         on_event: Callable[[TurnEvent], None] = lambda event: None,
         tools: Sequence[Tool] = (),
+        ping_s: float | None = None,
     ) -> AsyncIterator[DeviceConnection]:
         """Connect and exchange hellos; leaving the block closes the connection. `on_event` is told what happens;
-        `tools` are what the server may ask the device to do.
+        `tools` are what the server may ask the device to do. Every `ping_s`, the server is asked whether it is there.
 
         The device then is in connecting, where it refuses `tts start`, until the first `say` or `type_text`.
         Raises as `open_websocket` does, and ServiceTimeout or ServiceUnavailable when no usable hello comes.
         """
-        websocket = await open_websocket(url, version, device_id, client_id, token)
+        websocket = await open_websocket(url, version, device_id, client_id, token, ping_s)
         device = cls(websocket, url, mode, version, speaker, features, on_event, tools)
         try:
             await device._exchange_hellos(hello_timeout_s)
@@ -150,6 +151,11 @@ class DeviceConnection:
     def closed(self) -> bool:
         """Whether the connection is gone, whoever ended it."""
         return self._link.closed
+
+    @property
+    def ending(self) -> str | None:
+        """How the connection was closed: the code, and the reason where one was given; None while it is open."""
+        return self._link.ending if self.closed else None
 
     @property
     def audio(self) -> AudioParams:
@@ -214,7 +220,7 @@ class DeviceConnection:
             turn.event("played", turn.ends_at)
             turn.dropped_not_speaking = self.model.dropped_not_speaking - self._dropped_before
             return turn.timeline()
-        raise failures.no_reply(self.url, self._ending, turn, timeout_s)
+        raise failures.no_reply(self.url, self.ending, turn, timeout_s)
 
     async def until(self, condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
         """Wait until `condition` holds; it is asked after every frame and every change of state.
@@ -262,7 +268,7 @@ class DeviceConnection:
         self.send_frame(json.dumps(hello.fields()))
         if await self._wait(lambda: self.server_hello is not None, timeout_s):
             return
-        raise failures.no_hello(self.url, self._ending, self._refused_hello, timeout_s)
+        raise failures.no_hello(self.url, self.ending, self._refused_hello, timeout_s)
 
     # What comes in.
 
@@ -343,10 +349,6 @@ class DeviceConnection:
             self._silence = None
 
     # Waiting.
-
-    @property
-    def _ending(self) -> str | None:
-        return self._link.ending if self.closed else None
 
     def _now(self) -> float:
         return self._loop.time()

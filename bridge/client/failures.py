@@ -88,6 +88,10 @@ def no_reply(url: str, ending: str | None, turn: TurnLog, timeout_s: float) -> S
     )
 
 
+class TakenOver(ServiceUnavailable):
+    """Another connection of the same device id has taken the place of this one."""
+
+
 _AGAIN = later(
     "同一个设备编号在别处又连上来了，所以结束了这一个。要同时运行两个，给其中一个加 --device-id，写另一个编号"
 )
@@ -95,8 +99,9 @@ _AGAIN = later(
 
 def gone(url: str, ending: str, next_step: str) -> ServiceUnavailable:
     """The connection is not there any more."""
-    if CONNECTED_AGAIN in ending:
+    taken_over = CONNECTED_AGAIN in ending
+    if taken_over:
         next_step = tr(_AGAIN)
-    return ServiceUnavailable(
+    return (TakenOver if taken_over else ServiceUnavailable)(
         tr("{url} 断开了连接（{ending}）。{next_step}", url=url, ending=ending, next_step=next_step)
     )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import socket
 from typing import Any
 
+import anyio
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.uri import parse_uri
 
 from xiaozhi_persona.errors import ServiceTimeout, ServiceUnavailable, SettingsError, own_command
 from xiaozhi_persona.language import tr
@@ -15,17 +18,24 @@ from xiaozhi_persona.language import tr
 PATH = "/xiaozhi/v1/"
 """Where both xiaozhi-esp32-server and our bridge serve devices."""
 
+REACH_TIMEOUT_S = 3.0
+"""Until TCP is connected."""
 CONNECT_TIMEOUT_S = 10.0
+"""Until the websocket is open."""
 CLOSE_TIMEOUT_S = 1.0
 """Servers that do not answer a close frame are not waited for."""
 
 
-async def open_websocket(
-    url: str, version: int, device_id: str, client_id: str, token: str
-) -> ClientConnection:
-    """Connect with the firmware's headers: no compression, no pings of our own.
+class NotReached(ServiceUnavailable):
+    """Nobody listens there, or nothing comes back from there."""
 
-    Raises SettingsError for what is no websocket address, ServiceTimeout and ServiceUnavailable (not reached, no
+
+async def open_websocket(
+    url: str, version: int, device_id: str, client_id: str, token: str, ping_s: float | None = None
+) -> ClientConnection:
+    """Connect with the firmware's headers: no compression, and no pings of our own unless every `ping_s`.
+
+    Raises SettingsError for what is no websocket address, ServiceTimeout, NotReached and ServiceUnavailable (no
     websocket server, or refused: wrong path, wrong token).
     """
     headers = {"Protocol-Version": str(version), "Device-Id": device_id, "Client-Id": client_id}
@@ -33,17 +43,24 @@ async def open_websocket(
         headers["Authorization"] = token if " " in token else f"Bearer {token}"
     # Devices know no proxy. Before websockets 15 there is none to switch off.
     options: dict[str, Any] = {"proxy": None} if "proxy" in inspect.signature(connect).parameters else {}
+    reached: socket.socket | None = None
+    websocket: ClientConnection | None = None
     try:
-        return await connect(
+        address = parse_uri(url)
+        reached = await _reach(address.host, address.port)
+        websocket = await connect(
             url,
+            sock=reached,
             additional_headers=headers,
             user_agent_header=None,
             compression=None,
-            ping_interval=None,
+            ping_interval=ping_s,
+            ping_timeout=ping_s,
             open_timeout=CONNECT_TIMEOUT_S,
             close_timeout=CLOSE_TIMEOUT_S,
             **options,
         )
+        return websocket
     except (InvalidURI, ValueError) as exc:
         raise SettingsError(
             tr("{url!r} 不是 WebSocket 地址，应像 ws://192.168.1.5:8000{PATH}", url=url, PATH=PATH)
@@ -63,7 +80,7 @@ async def open_websocket(
             )
         ) from exc
     except (OSError, EOFError) as exc:
-        raise ServiceUnavailable(
+        raise NotReached(
             tr(
                 "连不上 {url}（{exc}）。请确认服务已经启动（{command}），地址和端口没有写错",
                 url=url,
@@ -71,6 +88,32 @@ async def open_websocket(
                 command=own_command("serve"),
             )
         ) from exc
+    finally:
+        if websocket is None and reached is not None:
+            reached.close()
+
+
+async def _reach(host: str, port: int) -> socket.socket:
+    """Return a socket that is connected. Raises OSError and TimeoutError.
+
+    It does not wait as long as a handshake may take: whoever answers at all does so soon, and there may be other servers.
+    """
+    loop = asyncio.get_running_loop()
+    failure: OSError = OSError(tr("没有这个主机"))
+    for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        found = socket.socket(family, kind, protocol)
+        found.setblocking(False)
+        try:
+            with anyio.fail_after(REACH_TIMEOUT_S):
+                await loop.sock_connect(found, address)
+            return found
+        except OSError as exc:
+            found.close()
+            failure = exc
+        except BaseException:
+            found.close()
+            raise
+    raise failure
 
 
 def _refusal(url: str, status: int) -> str:

@@ -13,6 +13,7 @@ from xiaozhi_persona.audio.wav import read_wav
 from xiaozhi_persona.bridge.client.connection import FEATURES, REPLY_TIMEOUT_S, DeviceConnection
 from xiaozhi_persona.bridge.client.identity import machine_id
 from xiaozhi_persona.bridge.client.mcp import Tool
+from xiaozhi_persona.bridge.client.servers import Server, Servers
 from xiaozhi_persona.bridge.client.sound import MIC_RATE_HZ, SPEECH_DBFS, WavSpeaker, is_speech
 from xiaozhi_persona.bridge.client.timeline import Timeline, TurnEvent
 from xiaozhi_persona.bridge.messages import NO_WORDS, ListenMode
@@ -40,6 +41,8 @@ class TalkOptions:
     token: str = ""
     turn_timeout_s: float = REPLY_TIMEOUT_S
     """How long a turn may last from the end of the recording, or the sending of the text."""
+    servers: Servers | None = None
+    """Where to connect instead of `url` with `token`: several, or what an OTA address names."""
     tools: Sequence[Tool] = ()
     """What the server may ask the device to do."""
 
@@ -65,14 +68,16 @@ async def talk(
         timelines.append(await device.reply(options.turn_timeout_s))
         on_turn(timelines[-1])
 
-    def connection() -> AbstractAsyncContextManager[DeviceConnection]:
+    servers = options.servers or Servers([Server(options.url, options.token)])
+
+    def connect(server: Server) -> AbstractAsyncContextManager[DeviceConnection]:
         return DeviceConnection.open(
-            options.url,
+            server.url,
             mode=options.mode,
             version=options.binary_version,
             device_id=options.device_id,
             client_id=options.client_id or str(uuid.uuid5(uuid.NAMESPACE_OID, options.device_id)),
-            token=options.token,
+            token=server.token,
             speaker=speaker,
             features=FEATURES | {NO_WORDS},
             on_event=on_event,
@@ -81,7 +86,7 @@ async def talk(
 
     try:
         async with AsyncExitStack() as stack:
-            device = await stack.enter_async_context(connection())
+            device = await stack.enter_async_context(servers.first(connect))
             for path, samples in zip(options.wavs, sounds, strict=True):
                 await device.say(samples, path.name)
                 await end_turn(device)
@@ -92,7 +97,7 @@ async def talk(
                 async for text in typed:
                     if device.closed:
                         await stack.aclose()
-                        device = await stack.enter_async_context(connection())
+                        device = await stack.enter_async_context(servers.first(connect))
                     device.type_text(text)
                     await end_turn(device)
     finally:

@@ -178,6 +178,8 @@ class FakeXiaozhi:
     hello: dict[str, Any] | None = field(default_factory=lambda: dict(HELLO))
     hello_delay_s: float = 0.0
     token: str = ""
+    port: int = 0
+    """0 for a free one."""
     sessions: list[Session] = field(default_factory=list)
     closings: list[int | None] = field(default_factory=list)
     """The close code of each connection that ended."""
@@ -189,7 +191,12 @@ class FakeXiaozhi:
 
     async def __aenter__(self) -> FakeXiaozhi:
         self._server = await serve(
-            self._connection, "127.0.0.1", 0, process_request=self._request, compression=None, close_timeout=1
+            self._connection,
+            "127.0.0.1",
+            self.port,
+            process_request=self._request,
+            compression=None,
+            close_timeout=1,
         )
         return self
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sys
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -15,6 +15,8 @@ from rich.cells import cell_len
 
 from xiaozhi_persona.bridge.client.connection import WAITING_S
 from xiaozhi_persona.bridge.client.identity import kept_client_id, kept_device_id
+from xiaozhi_persona.bridge.client.ota import ask_ota
+from xiaozhi_persona.bridge.client.servers import Server, Servers
 from xiaozhi_persona.bridge.client.talk import TalkOptions, talk
 from xiaozhi_persona.bridge.client.timeline import EventKind, Timeline, TurnEvent
 from xiaozhi_persona.bridge.messages import LISTEN_MODES, ListenMode
@@ -39,7 +41,8 @@ _WORD_CELLS = 18
 
 
 @click.command("talk")
-@click.argument("url", required=False)
+@click.argument("urls", nargs=-1, metavar="[URL]...")
+@click.option("--ota", metavar="URL", help="每次连接先问这个 OTA 地址该连哪里，和 ESP32 一样；它不答时连 URL")
 @click.option(
     "--wav",
     "wavs",
@@ -66,7 +69,8 @@ _WORD_CELLS = 18
 @device_options
 @common_options
 def command(
-    url: str | None,
+    urls: tuple[str, ...],
+    ota: str | None,
     wavs: tuple[Path, ...],
     texts: tuple[str, ...],
     save: Path | None,
@@ -86,8 +90,13 @@ def command(
     """
     settings = prepare(config, debug)
     device_id, client_id = device_id or kept_device_id(settings.data_dir), kept_client_id(settings.data_dir)
+    token = settings.bridge.token if token is None else token
+    if not urls and ota is None:
+        urls = (f"ws://127.0.0.1:{settings.bridge.websocket_port}/xiaozhi/v1/",)
+    where = [*([ota] if ota else []), *urls]
     options = TalkOptions(
-        url=url or f"ws://127.0.0.1:{settings.bridge.websocket_port}/xiaozhi/v1/",
+        url=where[0],
+        servers=servers_of(urls, token, ota, device_id, client_id),
         wavs=wavs,
         texts=texts,
         save=save,
@@ -95,7 +104,6 @@ def command(
         binary_version=int(protocol),
         device_id=device_id,
         client_id=client_id,
-        token=settings.bridge.token if token is None else token,
         turn_timeout_s=timeout_s,
         tools=device.all_tools(None, "", device_id, client_id),
     )
@@ -103,7 +111,7 @@ def command(
     if as_json:
         asyncio.run(talk(options, print_turn_json, typed=typed_lines("") if chats else None))
         return
-    click.echo(tr("设备 {device_id} 连接 {url}", device_id=options.device_id, url=options.url))
+    click.echo(tr("设备 {device_id} 连接 {url}", device_id=options.device_id, url=" ".join(where)))
     if chats:
         click.echo(tr("打字聊天，Ctrl+D 结束。"))
         asyncio.run(talk(options, print_latency, print_subtitle, typed_lines(tr("你："))))
@@ -111,6 +119,24 @@ def command(
         asyncio.run(talk(options, print_turn, print_event))
     if save and save.exists():
         click.echo(tr("回答已存到 {save}", save=save))
+
+
+def servers_of(urls: Sequence[str], token: str, ota: str | None, device_id: str, client_id: str) -> Servers:
+    """Return the servers to try. What an OTA address wants its user to do is told once."""
+    fixed = [Server(url, token) for url in urls]
+    if ota is None:
+        return Servers(fixed)
+    told = ""
+
+    async def ask() -> Server:
+        nonlocal told
+        answer = await ask_ota(ota, device_id, client_id)
+        if answer.activation and answer.activation != told:
+            told = answer.activation
+            click.echo(tr("服务器说：{told}", told=told), err=True)
+        return answer.server
+
+    return Servers(fixed, ask)
 
 
 async def typed_lines(prompt: str) -> AsyncGenerator[str, None]:

@@ -1,4 +1,4 @@
-"""The options of `talk` for what the device has beside its sound: tools, a camera."""
+"""The options of `talk` for what the device has beside its sound: tools, a camera, a light, a face."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 
 from xiaozhi_persona.bridge.client.mcp import Tool
 from xiaozhi_persona.bridge.client.program import words_of
+from xiaozhi_persona.bridge.client.signs.light import pins_of
 from xiaozhi_persona.bridge.client.tools.board import Board
 from xiaozhi_persona.bridge.client.tools.command import command_tool
 from xiaozhi_persona.bridge.client.tools.volume import HasGain, Volume
@@ -25,6 +26,10 @@ class DeviceOptions:
     tools: Sequence[Tool] = ()
     camera: Sequence[str] = ()
     """The command that takes a picture."""
+    face: Sequence[str] = ()
+    """The command that shows an emotion."""
+    led: Sequence[int] = ()
+    """The pins of the light."""
 
     def all_tools(
         self, card: HasGain | None, output: str, device_id: str, client_id: str
@@ -55,9 +60,29 @@ def device_options(function: _Command) -> _Command:
         callback=_words,
         help="拍照的命令，把 JPEG 写到标准输出，如 'rpicam-jpeg -n -o -'",
     )
+    @click.option(
+        "--face-command",
+        "face",
+        metavar="程序",
+        callback=_words,
+        help="表情变了就运行它，最后一个参数是表情的名字（happy、sad……）",
+    )
+    @click.option(
+        "--led",
+        metavar="引脚",
+        callback=lambda ctx, option, text: () if text is None else pins_of(text),
+        help="用灯表示在做什么：一个 BCM 引脚号，或红、绿、蓝三个，如 17,27,22",
+    )
     @functools.wraps(function)
-    def with_device(*args: Any, tools: Sequence[Tool], camera: Sequence[str], **options: Any) -> Any:
-        return function(*args, device=DeviceOptions(tools, camera), **options)
+    def with_device(
+        *args: Any,
+        tools: Sequence[Tool],
+        camera: Sequence[str],
+        face: Sequence[str],
+        led: Sequence[int],
+        **options: Any,
+    ) -> Any:
+        return function(*args, device=DeviceOptions(tools, camera, face, led), **options)
 
     return with_device  # type: ignore[return-value]
 
