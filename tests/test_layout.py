@@ -211,6 +211,16 @@ def test_the_package_and_the_command_line_load_quickly() -> None:
     assert min(float(run_python(code)) for _ in range(3)) < 0.15
 
 
+def test_talking_loads_nothing_of_the_server_and_no_driver() -> None:
+    """On a Raspberry Pi only `[pi]` is installed, and every module takes ten times as long to load."""
+    code = f"import {PACKAGE}.commands.talk.converse, sys, json; print(json.dumps([*sys.modules]))"
+    loaded = json.loads(run_python(code))
+    packages = {name.split(".")[0] for name in loaded}
+    assert not packages & {*HEAVY, "aiohttp", "httpx", "soundfile", "pulsectl", "gpiozero"}
+    parts = {name.split(".")[1] for name in loaded if name.startswith(f"{PACKAGE}.")}
+    assert not parts & {"memory", "roles", "providers", "installer"}
+
+
 @pytest.mark.parametrize("door", DOORS, ids=lambda door: door.type)
 def test_a_door_loads_quickly(door: Door) -> None:
     """In the host its own packages are loaded by then."""
