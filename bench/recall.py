@@ -3,7 +3,8 @@
 With a file of English conversations in LoCoMo's form, a list of {conversation, qa} (github.com/snap-research/locomo,
 CC BY-NC 4.0: not part of this project; fetch it, and join the ten files of data/locomo10.zip, each of which is the
 conversation with its "qa" inside), and always with a Chinese set of our own (recall_zh.py), where it is also asked
-which share of the answers stands in the text that the chat model is given.
+which share of the answers stands in the text that the chat model is given. With `--embedder` turns are found by what
+they mean, too.
 """
 
 from __future__ import annotations
@@ -14,21 +15,28 @@ import re
 import shutil
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import recall_zh
-from figures import options, show
+from figures import options, show  # first: it sets the threads of numeric libraries
+from numpy.typing import NDArray
 
-from xiaozhi_persona.memory import diary, text_index
+from xiaozhi_persona.memory import diary, text_index, vectors
 from xiaozhi_persona.memory.draft import Draft
+from xiaozhi_persona.memory.found_turns import by_words_and_meaning
+from xiaozhi_persona.memory.meaning import Meaning
 from xiaozhi_persona.memory.recall import recall
 from xiaozhi_persona.memory.store import OwnerStore, owner_folder
 from xiaozhi_persona.memory.who_spoke import said_by
 from xiaozhi_persona.memory.words import query_terms
-from xiaozhi_persona.spine import Turn
+from xiaozhi_persona.providers.embed.engine import ENGINES, open_embedder
+from xiaozhi_persona.settings import MemorySettings
+from xiaozhi_persona.spine import Embedder, Turn
 from xiaozhi_persona.text.measures import estimated_tokens
 
 CUTS = (10, 20)
@@ -45,6 +53,34 @@ class Asked(NamedTuple):
     evidence: frozenset[str]
 
 
+class Meanings:
+    """The vectors of texts, each made once; of an embedder, or of none."""
+
+    def __init__(self, embedder: Embedder | None = None) -> None:
+        self._embedder = embedder
+        self._known: dict[str, NDArray[np.int8]] = {}
+
+    def of(self, store: OwnerStore) -> Meaning | None:
+        """Return what the turns of a memory mean."""
+        if self._embedder is None:
+            return None
+        rows = store.reader.execute("select seq, text from turn order by seq").fetchall()
+        new = list(dict.fromkeys(text for _, text in rows if text not in self._known))
+        for start in range(0, len(new), 32):
+            part = new[start : start + 32]
+            made = self._embedder.passages([text[: vectors.MAX_CHARS] for text in part])
+            self._known |= zip(part, map(vectors.packed, made), strict=True)
+        seqs = np.array([seq for seq, _ in rows], np.int64)
+        return Meaning(seqs, np.stack([self._known[text] for _, text in rows]))
+
+    def near(self, meaning: Meaning | None, question: str) -> dict[int, float]:
+        """Return how near turns are to a question."""
+        if self._embedder is None or meaning is None:
+            return {}
+        return meaning.near(self._embedder.query(question), text_index.NEIGHBOUR_WEIGHTS)
+
+
+meanings = Meanings()
 PEOPLE = 15
 TOKENS = 800
 
@@ -52,7 +88,17 @@ TOKENS = 800
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--locomo", type=Path, metavar="FILE.json", help="conversations in LoCoMo's form")
+    parser.add_argument(
+        "--embedder", choices=("off", "auto", *ENGINES), default="off", help="memory.embedder"
+    )
+    parser.add_argument("--model", default="", help="memory.embedder_model")
+    parser.add_argument("--url", default="", help="memory.embedder_url")
     arguments = parser.parse_args()
+    settings = MemorySettings(
+        embedder=arguments.embedder, embedder_model=arguments.model, embedder_url=arguments.url
+    )
+    global meanings
+    meanings = Meanings(open_embedder(settings))
     if arguments.locomo:
         conversations = json.loads(arguments.locomo.read_text(encoding="utf-8"))
         for named in (False, True):
@@ -77,11 +123,13 @@ def chinese() -> dict[str, dict[str, Any]]:
             alone = column == "own talk"
             told = entries if alone else amid(entries, [talk for talk, _ in people if talk is not entries])
             with opened(f"{column} {number}", told) as store:
+                meaning = meanings.of(store)
                 for asked in questions:
                     if not alone and asked.kind in ("first", "last"):
                         continue  # of whose talk?
                     draft = Draft()
-                    recall(store.reader, asked.text, recall_zh.NOW, draft, max_tokens=TOKENS)
+                    near = partial(meanings.near, meaning, asked.text)
+                    recall(store.reader, asked.text, recall_zh.NOW, draft, max_tokens=TOKENS, near=near)
                     share = sum(answer in draft.text for answer in asked.answers) / len(asked.answers)
                     shares[asked.kind].append(share)
                     shares["all"].append(share)
@@ -106,8 +154,9 @@ def locomo(conversations: Sequence[dict[str, Any]], *, named: bool) -> dict[str,
     for number, data in enumerate(conversations):
         entries = list(turns_of(data["conversation"], named))
         with opened(f"locomo {number}", entries) as store:
+            meaning = meanings.of(store)
             for asked in questions_of(data["qa"], entries):
-                found = search(store, asked.text)
+                found = search(store, asked.text, meanings.near(meaning, asked.text))
                 share = [len(asked.evidence & set(found[:cut])) / len(asked.evidence) for cut in CUTS]
                 shares[asked.kind].append(share)
                 shares["all"].append(share)
@@ -159,11 +208,13 @@ def opened(owner: str, entries: Sequence[diary.Entry]) -> Iterator[OwnerStore]:
             shutil.rmtree(folder)
 
 
-def search(store: OwnerStore, text: str) -> list[str]:
+def search(store: OwnerStore, text: str, near: Mapping[int, float]) -> list[str]:
     """Return the ids of the turns that are found for a question, best first."""
-    hits = text_index.search(store.reader, query_terms(text), max(CUTS), said_by=said_by(text))
-    turns = diary.by_seq(store.reader, [hit.seq for hit in hits])
-    return [turns[hit.seq].id for hit in hits]
+    count = 3 * max(CUTS) if near else max(CUTS)  # what words rank lower may be near
+    hits = text_index.search(store.reader, query_terms(text), count, said_by=said_by(text))
+    seqs = by_words_and_meaning(hits, near)[: max(CUTS)]
+    turns = diary.by_seq(store.reader, seqs)
+    return [turns[seq].id for seq in seqs]
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
 from xiaozhi_persona.providers.asr.engine import open_recognizer
 from xiaozhi_persona.providers.asr.recognizer import Recognizer
+from xiaozhi_persona.providers.embed.engine import open_embedder
 from xiaozhi_persona.providers.llm.offline import OfflineChatModel
 from xiaozhi_persona.providers.llm.openai import OpenAiChatModel
 from xiaozhi_persona.providers.llm.vision import VisionModel
@@ -26,7 +27,7 @@ from xiaozhi_persona.providers.tts.synthesizer import Synthesizer
 from xiaozhi_persona.providers.vad.detector import VoiceActivityDetector, load_vad_model
 from xiaozhi_persona.roles.casting import Casting
 from xiaozhi_persona.settings import Settings
-from xiaozhi_persona.spine import ChatModel, Memory, SpeechRecognizer, SpeechSynthesizer
+from xiaozhi_persona.spine import ChatModel, Embedder, Memory, SpeechRecognizer, SpeechSynthesizer
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +94,7 @@ async def build_parts(settings: Settings) -> Parts:
             await task
         vad = VoiceActivityDetector(vad_model.result())
         stack.push_async_callback(vad.aclose)
+        embedder = open_embedder(settings.memory)
         memory = PersonaMemory(
             settings.memory,
             settings.memory_dir,
@@ -100,6 +102,7 @@ async def build_parts(settings: Settings) -> Parts:
             recent_turns=2 * settings.llm.history_turns,
             recent_chars=settings.llm.history_chars,
             on_forget=synthesizer.clear_cache,
+            embedder=embedder,
         )
         stack.push_async_callback(memory.aclose)
         intents = await Intents.open(settings, casting)
@@ -123,7 +126,7 @@ async def build_parts(settings: Settings) -> Parts:
             servers=servers,
             vision=vision,
             described=[
-                *_describe(settings, vad.name, recognizer, ears.result(), synthesizer),
+                *_describe(settings, vad.name, recognizer, ears.result(), synthesizer, embedder),
                 *_describe_tools(servers, vision),
             ],
             voice_trouble=voice.result(),
@@ -164,7 +167,12 @@ async def _load_voice(synthesizer: Synthesizer) -> str:
 
 
 def _describe(
-    settings: Settings, vad: str, recognizer: Recognizer, trouble: str, synthesizer: Synthesizer
+    settings: Settings,
+    vad: str,
+    recognizer: Recognizer,
+    trouble: str,
+    synthesizer: Synthesizer,
+    embedder: Embedder | None,
 ) -> list[tuple[str, str, str]]:
     own = tr("你设置的")
     return [
@@ -180,7 +188,12 @@ def _describe(
             )
         ),
         (tr("语音合成"), synthesizer.name, synthesizer.advice or own),
-        (tr("记忆"), tr("日记与事实（{memory_dir}）", memory_dir=settings.memory_dir), ""),
+        (
+            tr("记忆"),
+            tr("日记与事实（{memory_dir}）", memory_dir=settings.memory_dir)
+            + (tr("，按意思找用 {name}", name=embedder.name) if embedder else ""),
+            "",
+        ),
         (tr("角色"), settings.role, tr("role 设为别的角色") if settings.role == "default" else own),
     ]
 

@@ -122,6 +122,7 @@ def delete(db: sqlite3.Connection, seqs: Sequence[int]) -> int:
         text_index.remove(db, seq, row[0], row[1])
         db.execute("delete from turn where seq = ?", (seq,))
         events.forget(db, seq)
+        db.execute("delete from vector where seq = ?", (seq,))
         days.add(row[2] // DAY_MS)
         deleted += 1
     for day in days:
@@ -243,6 +244,14 @@ def spread(db: sqlite3.Connection, start_ms: int, end_ms: int, count: int) -> li
             seqs.update((int(seq), None) for seq in near[at : at + 2] if seq)
     found = by_seq(db, list(seqs))
     return [found[seq] for seq in seqs if seq in found]
+
+
+def evenly(turns: Sequence[Entry]) -> list[Entry]:
+    """Put turns in such an order, pair by pair, that wherever it is cut off, what came before is evenly spread."""
+    pairs = [turns[place : place + 2] for place in range(0, len(turns), 2)]
+    bits = max(1, (len(pairs) - 1).bit_length())
+    order = sorted(range(len(pairs)), key=lambda place: int(f"{place:0{bits}b}"[::-1], 2))
+    return [turn for place in order for turn in pairs[place]]
 
 
 def latest(db: sqlite3.Connection, count: int) -> list[Entry]:

@@ -83,6 +83,7 @@ def forget_all(store: OwnerStore) -> Forgotten:
         turns = db.execute("delete from turn").rowcount
         known = db.execute("delete from fact").rowcount
         db.execute("delete from event")
+        db.execute("delete from vector")
         text_index.rebuild(db)
         diary.rebuild_days(db)
         _note_forgetting(db)

@@ -24,7 +24,7 @@ from xiaozhi_persona.memory.store import BusyStore, OwnerStore
 from xiaozhi_persona.memory.threads import DiaryThreads
 from xiaozhi_persona.memory.unwritten import notice_of, sorry_for
 from xiaozhi_persona.settings import MemorySettings
-from xiaozhi_persona.spine import Owner, Recollection, Turn
+from xiaozhi_persona.spine import Embedder, Owner, Recollection, Turn
 
 log = logging.getLogger(__name__)
 
@@ -59,12 +59,14 @@ class PersonaMemory:
         recent_turns: int = 20,
         recent_chars: int = 8000,
         on_forget: Callable[[], Awaitable[None]] | None = None,
+        embedder: Embedder | None = None,
     ) -> None:
         """Keep the memories in `folder`. Up to `recent_turns` of the running conversation, with up to `recent_chars`
         characters in all, go along with every recall.
 
         `role_of` tells the name of the role that an owner's device plays, and its lore book. `on_forget` clears
-        what others keep of the conversations, such as spoken sentences.
+        what others keep of the conversations, such as spoken sentences. With an `embedder`, which is closed here, turns
+        are found by what they mean, too.
         """
         self.consents = Consents()
         """What waits for a yes."""
@@ -73,7 +75,9 @@ class PersonaMemory:
         self._on_forget = on_forget
         self._recent_turns = recent_turns
         self._recent = RecentMemory(recent_turns, recent_chars)
-        self._threads = DiaryThreads(folder, retention_days=settings.retention_days)
+        self._threads = DiaryThreads(folder, retention_days=settings.retention_days, embedder=embedder)
+        more_ms = settings.embedder_deadline_ms if embedder else 0
+        self._recall_s = (settings.recall_deadline_ms + more_ms) / 1000
         self._opening: dict[str, _Opening] = {}
         self._closed = False
 
@@ -119,7 +123,7 @@ class PersonaMemory:
 
     async def recall(self, owner: Owner, question: str, now: datetime) -> Recollection:
         """Return what helps to answer a question, within `recall_deadline_ms`: what is ready by then."""
-        deadline_s = time.monotonic() + self._settings.recall_deadline_ms / 1000
+        deadline_s = time.monotonic() + self._recall_s
         question = question[:MAX_QUESTION_CHARACTERS]
         draft = Draft()
         opened = not self._closed and await self._begin(owner, deadline_s - time.monotonic())

@@ -11,7 +11,7 @@ import logging
 import re
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from xiaozhi_persona.memory import diary, text_index, wall_clock
@@ -43,6 +43,9 @@ _TOKENS_A_TURN = 18  # about; decides how many turns are read for a spread
 _LEAST_TOKENS = 10  # of a turn's line
 _STEPS_A_CHECK = 2000  # of SQLite's machine, between two looks at the clock
 
+Near = Callable[[], Mapping[int, float]]
+"""Returns how near turns are to a question, by their numbers: see Meaning.near."""
+
 _OF_THE_WORLD = re.compile(
     r"天气|气温|新闻|热搜|股[价市票]|大盘|汇率|[油金]价|限行|空气质量|星期几|几点(?:了|钟|日[出落]|天[亮黑])*[啊呀呢吗?？。]*$"
     r"|\b(?:weather|temperature|news|stock)\b",
@@ -66,8 +69,10 @@ def recall(
     max_tokens: int,
     deadline_s: float | None = None,
     skip: Sequence[str] = (),
+    near: Near = dict,
 ) -> None:
-    """Fill the draft. `deadline_s` is a time of time.monotonic(); `skip` are ids of turns that are known anyway.
+    """Fill the draft. `deadline_s` is a time of time.monotonic(); `skip` are ids of turns that are known anyway; `near`
+    tells how near turns are to the question by what they mean, and may have to wait for that.
 
     Never raises: what the database reports ends the search with what was found before.
     """
@@ -79,7 +84,7 @@ def recall(
         db.set_progress_handler(lambda: time.monotonic() > deadline_s, _STEPS_A_CHECK)
     try:
         db.execute("begin")  # one view of the database, and one lock for all questions to it
-        _Search(db, question, now, draft, max_tokens, set(skip)).run()
+        _Search(db, question, now, draft, max_tokens, set(skip), near).run()
         draft.complete = True
     except sqlite3.OperationalError as exc:
         if "interrupted" not in str(exc):
@@ -111,6 +116,7 @@ class _Search:
         draft: Draft,
         max_tokens: int,
         skip: set[str],
+        near: Near,
     ) -> None:
         self._db = db
         self._question = question
@@ -121,6 +127,7 @@ class _Search:
         self._draft = draft
         self._max_tokens = max_tokens
         self._skip = skip
+        self._near = near
 
     def run(self) -> None:
         ranges = find_ranges(self._question, self._local)[:_MAX_RANGES]
@@ -238,7 +245,7 @@ class _Search:
         if total <= fitting:
             turns = diary.in_range(self._db, part.start, part.end)
             if terms and sum(map(turn_tokens, turns)) > budget:
-                turns = self._ranked(terms, start_ms, end_ms, total, fitting) + _evenly(turns)
+                turns = self._ranked(terms, start_ms, end_ms, total, fitting) + diary.evenly(turns)
         else:
             turns = self._best_then_spread(terms, start_ms, end_ms, total, fitting)
         self._show_turns(part, turns, total, budget, terms)
@@ -303,7 +310,7 @@ class _Search:
         best = self._ranked(terms, start_ms, end_ms, total, count) if terms else []
         yield from best
         if len(best) < count:
-            yield from _evenly(diary.spread(self._db, start_ms, end_ms, count - len(best)))
+            yield from diary.evenly(diary.spread(self._db, start_ms, end_ms, count - len(best)))
 
     def _ranked(
         self, terms: Sequence[Term], start_ms: int, end_ms: int, total: int, count: int
@@ -350,7 +357,7 @@ class _Search:
     def _found(self, terms: Sequence[Term]) -> list[Entry]:
         """Return the turns that the words find, the best first."""
         told = [fact.source for fact in self._draft.facts[:2]]
-        return find_turns(self._db, terms, self._question, _MAX_HITS, self._skip, told)
+        return find_turns(self._db, terms, self._question, _MAX_HITS, self._skip, told, self._near())
 
     def _lines(self, turns: Sequence[Entry], around: str) -> str:
         return turn_lines(turns, around, reading.over_of(self._db, [turn.id for turn in turns]))
@@ -375,14 +382,6 @@ class _Search:
             days.add(day)
             fit.append(turn)
         return fit
-
-
-def _evenly(turns: Sequence[Entry]) -> list[Entry]:
-    """Put turns in such an order, pair by pair, that wherever it is cut off, what came before is evenly spread."""
-    pairs = [turns[place : place + 2] for place in range(0, len(turns), 2)]
-    bits = max(1, (len(pairs) - 1).bit_length())
-    order = sorted(range(len(pairs)), key=lambda place: int(f"{place:0{bits}b}"[::-1], 2))
-    return [turn for place in order for turn in pairs[place]]
 
 
 def _any_holds(turns: Sequence[Entry], terms: Sequence[Term]) -> bool:

@@ -51,6 +51,7 @@ def repair_turn(db: sqlite3.Connection, turn: Entry, *, learn: bool) -> bool:
     db.execute("update turn set text = ?, speaker = ?, role = ? where seq = ?", (*right, seq))
     text_index.add(db, seq, turn.text, turn.speaker)
     events.forget(db, seq)
+    db.execute("delete from vector where seq = ?", (seq,))
     if turn.who == "user":
         events.learn(db, seq, turn.text, turn.local)
     if learn:

@@ -167,6 +167,11 @@ def _second(db: sqlite3.Connection) -> None:
         set_meta(db, FACTS_VERSION, "")  # they are read again
 
 
-_STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first, _second)
+def _third(db: sqlite3.Connection) -> None:
+    # Derived from turn, where there is an embedder: see vectors.py.
+    db.execute("create table vector (seq integer primary key, data blob not null)")
+
+
+_STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first, _second, _third)
 VERSION = len(_STEPS)
 """Of the tables, as `pragma user_version` gives it."""

@@ -238,6 +238,18 @@ class OwnerStore:
         self.index_state = "ok"
         return turns
 
+    def mend(self) -> None:
+        """Make every index anew if anything is wrong with them, and say so in the log."""
+        if self.index_state == "ok":
+            return
+        if self.index_state == "reread":
+            log.info("认事实的规则变了，把谈话重新读一遍。")
+        elif self.index_state == "outdated":
+            log.info("查找用的索引换了写法，重新做一次。")
+        else:
+            log.warning("记忆的索引要重建（%s）。", self.index_state)
+        self.rebuild()
+
     def check(self) -> list[str]:
         """Read the whole file, on a connection of its own. Returns what is wrong with it."""
         try:

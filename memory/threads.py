@@ -13,12 +13,14 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.memory import diary, disk, schema, spoken
 from xiaozhi_persona.memory.draft import Draft
+from xiaozhi_persona.memory.embedding import Embedding
 from xiaozhi_persona.memory.forget import Forgotten, expire, forget_all, scrub
 from xiaozhi_persona.memory.owners import Owners
 from xiaozhi_persona.memory.queues import NewcomersLast, OneAtATime
@@ -34,6 +36,7 @@ from xiaozhi_persona.memory.store import (
 from xiaozhi_persona.memory.sweep import sweep
 from xiaozhi_persona.memory.unwritten import Complaints, Unwritten
 from xiaozhi_persona.memory.warm_up import warm_up
+from xiaozhi_persona.spine import Embedder
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +49,7 @@ _RETRY_UNWRITTEN_S = 10.0
 class DiaryThreads:
     """Hands work on diaries to threads; every method returns at once. Owners are ids, after `memory.owners`."""
 
-    def __init__(self, folder: Path, *, retention_days: int = 0) -> None:
+    def __init__(self, folder: Path, *, retention_days: int = 0, embedder: Embedder | None = None) -> None:
         self._retention_days = retention_days
         self._owners = Owners(folder)
         self._writer = ThreadPoolExecutor(1, "memory-write")
@@ -67,6 +70,9 @@ class DiaryThreads:
         self._retry: threading.Timer | None = None
         self._closed = False
         self.complaints = Complaints()
+        self._embedding = (
+            Embedding(embedder, self._owners.use_existing, self._writer.submit) if embedder else None
+        )
         self._submit(self._reader, warm_up)
         self._submit(self._keeper, self._tidy, folder)
 
@@ -98,19 +104,14 @@ class DiaryThreads:
     ) -> Future[None]:
         """Fill the draft with what helps to answer a question. Never raises."""
 
+        near = self._embedding.near(owner_id, question, deadline_s) if self._embedding else dict
+        fill = partial(recall, max_tokens=max_tokens, deadline_s=deadline_s, skip=skip, near=near)
+
         def run() -> None:
             try:
                 with self._owners.use_existing(owner_id) as store:
                     if store:
-                        recall(
-                            store.reader,
-                            question,
-                            now,
-                            draft,
-                            max_tokens=max_tokens,
-                            deadline_s=deadline_s,
-                            skip=skip,
-                        )
+                        fill(store.reader, question, now, draft)
             except PersonaError as exc:
                 self.complaints.tell(exc)
             except Exception:
@@ -125,6 +126,8 @@ class DiaryThreads:
     def noticed(self, owner_id: str, forgetting: str) -> None:
         """Take note that what has this mark is known to be forgotten."""
         self._forgetting[owner_id] = forgetting
+        if self._embedding:
+            self._embedding.forget(owner_id)
 
     def obey(self, owner_id: str, command: spoken.Command, now: datetime) -> Future[spoken.Done]:
         """Do what the owner said. Raises PersonaError."""
@@ -152,6 +155,8 @@ class DiaryThreads:
         self._opening_queue.shutdown(cancel_futures=True)
         self._write_queue.shutdown()
         self._submit(self._writer, self._write_again)
+        if self._embedding:
+            self._embedding.close()
         for pool in (self._reader, self._writer, self._keeper):
             pool.shutdown()
         self._owners.close()
@@ -182,6 +187,8 @@ class DiaryThreads:
                         store.put_aside_for_later(turns)
                     self._held.add(owner_id)
                     self._try_again(_RETRY_S)
+            if self._embedding and turns:
+                self._embedding.look_after(owner_id)
             self._sync_soon(owner_id)
             self._expire_daily(owner_id)
         except DamagedStore as exc:
@@ -297,6 +304,8 @@ class DiaryThreads:
                 self._forgetting.setdefault(owner_id, schema.get_meta(store.reader, FORGOTTEN))
                 turns = diary.latest(store.reader, count)
             self._submit(self._keeper, self._check, owner_id)
+            if self._embedding:
+                self._embedding.look_after(owner_id)
             return turns
         except PersonaError as exc:
             self.complaints.tell(exc)
@@ -329,14 +338,8 @@ class DiaryThreads:
     def _mend(self, owner_id: str) -> None:
         try:
             with self._owners.use_existing(owner_id) as store:
-                if store and store.index_state != "ok":
-                    if store.index_state == "reread":
-                        log.info("认事实的规则变了，把谈话重新读一遍。")
-                    elif store.index_state == "outdated":
-                        log.info("查找用的索引换了写法，重新做一次。")
-                    else:
-                        log.warning("记忆的索引要重建（%s）。", store.index_state)
-                    store.rebuild()
+                if store:
+                    store.mend()
         except PersonaError as exc:
             self.complaints.tell(exc)
         self._write(owner_id, [])

