@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib
 import logging
 import math
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Mapping
+from collections import deque
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import anyio
 
@@ -20,18 +17,12 @@ from xiaozhi_persona import __version__
 from xiaozhi_persona.bridge.mcp.offered import Listed, functions_of, read_listed
 from xiaozhi_persona.bridge.mcp.results import text_of
 from xiaozhi_persona.bridge.mcp.schemas import fitted
+from xiaozhi_persona.bridge.mcp.transports import reason_of, transport
 from xiaozhi_persona.bridge.tools import Tool
-from xiaozhi_persona.errors import (
-    PersonaError,
-    ServiceRejected,
-    ServiceTimeout,
-    ServiceUnavailable,
-    first_line,
-)
+from xiaozhi_persona.errors import ServiceRejected, ServiceTimeout, ServiceUnavailable, first_line
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.mcp_settings import McpServerSettings
 from xiaozhi_persona.providers.llm.vision import VisionModel
-from xiaozhi_persona.providers.local_hosts import is_local
 from xiaozhi_persona.spine import ToolAnswer
 from xiaozhi_persona.tasks import cancel_and_wait
 
@@ -48,7 +39,6 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 """Between two tries to connect; doubled each time."""
 _CLOSING_S = 10.0
 """A started command has this long to end: it is told, then asked, then killed."""
-_READ_S = 300.0
 
 
 class OwnServer:
@@ -73,6 +63,7 @@ class OwnServer:
         self._scope = anyio.CancelScope()
         self._closing = False
         self._tries = 0
+        self._complaints: deque[str] = deque(maxlen=3)  # of the server itself, the last ones
         self._running: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -123,7 +114,7 @@ class OwnServer:
             except Exception as exc:
                 lost = not self.trouble
                 pause_s = FIRST_PAUSE_S if lost else min(2 * pause_s, LONGEST_PAUSE_S)
-                self._note_trouble(_reason(exc, self._settings))
+                self._note_trouble(reason_of(exc, self._settings, self._complaints))
             self._client, self._listed, self.tools = None, {}, []
             self.settled.set()
             if not self._closing:
@@ -137,14 +128,15 @@ class OwnServer:
         from mcp_types import Implementation
 
         self._tries += 1
+        self._complaints.clear()
         with anyio.CancelScope(deadline=anyio.current_time() + self._timeout_s) as scope:
             self._scope = scope
             if self._closing:
                 return
             async with (
-                _transport(self._settings, self._timeout_s, self._tries) as transport,
+                transport(self._settings, self._timeout_s, self._tries, self._complaints) as spoken_through,
                 Client(
-                    transport,
+                    spoken_through,
                     read_timeout_seconds=self._timeout_s,
                     client_info=Implementation(name="xiaozhi-persona", version=__version__),
                     message_handler=self._take_message,
@@ -155,6 +147,7 @@ class OwnServer:
                 scope.deadline = math.inf
                 self._client = client
                 log.info("MCP 服务器 %s 连上了，有 %d 个工具", self.name, len(self.tools))
+                self._complaints.clear()
                 self.trouble = ""
                 self.settled.set()
                 while True:
@@ -196,57 +189,3 @@ class OwnServer:
         if reason != self.trouble:
             log.warning("MCP 服务器 %s 连不上，会再试：%s", self.name, reason)
         self.trouble = reason
-
-
-@contextlib.asynccontextmanager
-async def _transport(settings: McpServerSettings, timeout_s: float, tries: int) -> AsyncIterator[Any]:
-    """Yield what the client speaks through. Of an address without a transport, the two kinds are tried by turns."""
-    if settings.command:
-        from mcp import StdioServerParameters
-        from mcp.client.stdio import stdio_client
-
-        command = StdioServerParameters(command=settings.command, args=settings.args, env=settings.env)
-        errors: Any = sys.__stderr__ or subprocess.DEVNULL
-        yield stdio_client(command, errlog=errors)
-        return
-    import httpx2
-
-    def connected(
-        headers: dict[str, str] | None = None,
-        timeout: httpx2.Timeout | None = None,
-        auth: httpx2.Auth | None = None,
-    ) -> httpx2.AsyncClient:
-        timeout = timeout or httpx2.Timeout(timeout_s, read=_READ_S)
-        # The proxy of the environment is for the internet, not for a server in the house.
-        is_outside = not is_local(urlsplit(settings.url).hostname or "")
-        return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, trust_env=is_outside)
-
-    is_sse = settings.transport == "sse"
-    if settings.transport == "auto":
-        is_sse = urlsplit(settings.url).path.rstrip("/").endswith("/sse") == bool(tries % 2)
-    if is_sse:
-        from mcp.client.sse import sse_client
-
-        yield sse_client(settings.url, headers=settings.headers, httpx_client_factory=connected)
-        return
-    from mcp.client.streamable_http import streamable_http_client
-
-    async with connected(headers=settings.headers) as client:
-        yield streamable_http_client(settings.url, http_client=client)
-
-
-def _reason(exc: BaseException, settings: McpServerSettings) -> str:
-    """Say in a line why a server cannot be used, with the next step."""
-    while nested := getattr(exc, "exceptions", ()):  # an exception group: the library's tasks end together
-        exc = nested[0]
-    if isinstance(exc, PersonaError):
-        return str(exc)
-    if settings.command and isinstance(exc, FileNotFoundError):
-        return tr("没有命令 {command}。装上它，或写全它的路径。", command=settings.command)
-    if isinstance(exc, TimeoutError):
-        return tr("到时限还没有连上。检查它能不能启动，慢的调大 mcp.timeout_s。")
-    status = getattr(getattr(exc, "response", None), "status_code", 0)
-    if status in (401, 403):
-        return tr("它不让连（{status}）。检查 headers 里的令牌。", status=status)
-    kind, what = type(exc).__name__, settings.command or settings.url
-    return tr("{what}：{reason}（{kind}）。", what=what, reason=first_line(exc), kind=kind)

@@ -6,6 +6,8 @@ Source of the form: 78/xiaozhi-esp32 2.4, main/boards/common/esp32_camera.cc (mu
 
 from __future__ import annotations
 
+import asyncio
+import json
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
@@ -64,36 +66,42 @@ class Photos:
         """Answer a photo with {"success": true, "response": what is to be seen}, or {"success": false, "message": why}."""
         token = _token(request)
         if self._vision is None or token not in self._tokens:
-            return web.json_response(_failure(tr("没有这个令牌。重新连接设备。")), status=401)
+            return _failure(tr("没有这个令牌。重新连接设备。"), 401)
         if self._tokens[token]:
-            return web.json_response(_failure(tr("上一张照片还没有看完。")))
+            return _failure(tr("上一张照片还没有看完。"))
         self._tokens[token] = True
         try:
             question, data = await _form(request)
             text = await self._vision.look(Picture.of(data), question)
         except ValueError:
-            return web.json_response(_failure(tr("这不是照片：要 JPEG、PNG、WebP、GIF 或 BMP。")))
+            return _failure(tr("这不是照片：要 JPEG、PNG、WebP、GIF 或 BMP。"))
         except PersonaError as exc:
             log.warning("%s", exc)
-            return web.json_response(_failure(str(exc)))
+            return _failure(str(exc))
         finally:
             if token in self._tokens:
                 self._tokens[token] = False
-        return web.json_response({"success": True, "action": "RESPONSE", "response": text})
+        return _answer({"success": True, "action": "RESPONSE", "response": text})
 
 
 def _token(request: web.Request) -> str:
     return bare_token(request.headers.get("Authorization", ""))
 
 
-def _failure(message: str) -> dict[str, Any]:
-    return {"success": False, "message": message}
+def _answer(fields: dict[str, Any], status: int = 200) -> web.Response:
+    # Devices hand the text on to the chat model as it is, which is to read letters and not escapes.
+    text = json.dumps(fields, ensure_ascii=False)
+    return web.Response(text=text, status=status, content_type="application/json")
+
+
+def _failure(message: str, status: int = 200) -> web.Response:
+    return _answer({"success": False, "message": message}, status)
 
 
 async def _form(request: web.Request) -> tuple[str, bytes]:
     """Return the question and the photo of a form, "" and b"" for what is not in it. Raises ValueError for no form."""
     body = await request.read()
-    stream = StreamReader(BaseProtocol(request.loop), limit=len(body) + 1)
+    stream = StreamReader(BaseProtocol(asyncio.get_running_loop()), limit=len(body) + 1)
     stream.feed_data(body)
     stream.feed_eof()
     found = {"question": b"", "file": b""}

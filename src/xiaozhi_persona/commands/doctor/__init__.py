@@ -75,6 +75,10 @@ async def check_all(settings: Settings, config: Path | None) -> AsyncIterator[Ch
     async for check in check_recognizer(settings):
         yield check
     yield await _chat_model(settings)
+    from xiaozhi_persona.commands.doctor.tools import check_tools
+
+    async for check in check_tools(settings):
+        yield check
     from xiaozhi_persona.commands.doctor.roles import check_roles
 
     async for check in check_roles(settings):
