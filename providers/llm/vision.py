@@ -125,9 +125,11 @@ _NAMES = re.compile(r"\bllm\.(?=(?:base_url|api_key|model|extra_body)\b)")
 
 @contextlib.contextmanager
 def _named_rightly() -> Iterator[None]:
-    """Let errors of the chat model name the settings of this one."""
+    """Let errors of the chat model name this model and its settings."""
     try:
         yield
     except PersonaError as exc:
         told = _NAMES.sub("llm.vision.", _TIMEOUTS.sub("llm.vision.timeout_s", str(exc)))
-        raise type(exc)(tr("看图：{told}", told=told)) from exc
+        for chat, vision in ((tr("对话模型"), tr("看图的模型")), ("chat model", "vision model")):
+            told = told.replace(chat, vision)
+        raise type(exc)(told) from exc
