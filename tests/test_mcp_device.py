@@ -27,11 +27,20 @@ def call(name: str = SET, arguments: str = '{"volume": 50}', id: str = "a") -> T
     return ToolCall(id, name, arguments)
 
 
+def offered(model: ToolModel) -> list[list[str]]:
+    return [[name for name in names if name != "persona_role"] for names in model.offered]
+
+
 class Talk:
     """A device with tools in conversation with a scripted model."""
 
     def __init__(self, device: McpDevice, model: ToolModel, rig: Rig) -> None:
         self.device, self.model, self.rig = device, model, rig
+
+    @property
+    def offered(self) -> list[list[str]]:
+        """The names of the device's tools that each round was offered."""
+        return offered(self.model)
 
     async def ask(self, *rounds: list[Any]) -> str:
         """Say something to which the model answers with these rounds."""
@@ -55,13 +64,13 @@ async def test_tools_of_all_pages_are_offered_with_safe_names_and_called_by_thei
     async with talking([VOLUME], [STATUS], [tool("music_player.play", song={"type": "string"})]) as talk:
         assert await talk.ask([call(arguments='{"volume": "50"}')], ["调好了。"]) == "调好了。"
         device, model = talk.device, talk.model
-    assert model.offered[0] == [SET, "self_get_device_status", "music_player_play"] and model.told == ["true"]
+    assert talk.offered[0] == [SET, "self_get_device_status", "music_player_play"] and model.told == ["true"]
     assert device.of("tools/call") == [{"name": "self.audio_speaker.set_volume", "arguments": {"volume": 50}}]
     assert [asked["id"] for asked in device.asked] == [1, 2, 3, 4, 5]
     (began,) = device.of("initialize")
     assert began["protocolVersion"] == "2024-11-05" and "vision" not in began["capabilities"]
     assert all(listed["withUserTools"] is False for listed in device.of("tools/list"))
-    assert "对话模型，3 个工具" in caplog.text
+    assert "对话模型，4 个工具" in caplog.text
 
 
 async def test_a_description_names_other_tools_as_the_model_calls_them() -> None:
@@ -78,7 +87,7 @@ async def test_what_is_for_people_and_a_camera_that_nobody_looks_at_are_not_offe
     hidden.append({**tool("self.secret"), "annotations": {"audience": ["user"]}})
     async with talking([VOLUME, *hidden]) as talk:
         await talk.ask([call("self_reboot", "{}")], ["不行。"])
-    assert talk.model.offered[0] == [SET] and not talk.device.of("tools/call")
+    assert talk.offered[0] == [SET] and not talk.device.of("tools/call")
 
 
 async def test_a_command_that_comes_before_the_list_waits_for_it() -> None:
@@ -99,11 +108,11 @@ async def test_a_list_that_comes_late_is_there_at_the_next_turn(monkeypatch: pyt
         talk.device.on_list = lambda params: None
         await talk.device.hello()
         listing = await talk.device.until_asked("tools/list")
-        assert await talk.ask() == "好的。" and talk.model.offered[-1] == []
+        assert await talk.ask() == "好的。" and talk.offered[-1] == []
         await talk.device.answer(listing, talk.device.page(listing["params"]))
-        while not talk.model.offered[-1]:
+        while not talk.offered[-1]:
             assert await talk.ask() == "好的。"
-    assert talk.model.offered[-1] == [SET]
+    assert talk.offered[-1] == [SET]
 
 
 async def test_a_device_that_never_answers_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +123,7 @@ async def test_a_device_that_never_answers_is_waited_for_once(monkeypatch: pytes
         for _ in range(2):
             assert await talk.ask() == "好的。"
         first, second = (turn.marks_ms["first_token_ms"] for turn in talk.rig.turns)
-    assert first >= 290 and second < 250 and talk.model.offered == [[], []]
+    assert first >= 290 and second < 250 and talk.offered == [[], []]
 
 
 async def test_a_device_that_refuses_initialize_may_have_tools_all_the_same() -> None:
@@ -122,7 +131,7 @@ async def test_a_device_that_refuses_initialize_may_have_tools_all_the_same() ->
         talk.device.on_initialize = lambda params: {"error": {"message": "no"}}
         await talk.device.hello()
         await talk.ask()
-    assert talk.model.offered == [[SET]]
+    assert talk.offered == [[SET]]
 
 
 async def test_changed_tools_are_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,9 +142,9 @@ async def test_changed_tools_are_asked_for_again(monkeypatch: pytest.MonkeyPatch
         for _ in range(5):
             await talk.device.send(jsonrpc="2.0", method="notifications/tools/list_changed")
         await talk.device.until_asked("tools/list", 2)
-        while talk.model.offered[-1] == [SET]:
+        while talk.offered[-1] == [SET]:
             await talk.ask()
-    assert talk.model.offered[-1] == ["self_get_device_status"] and len(talk.device.of("tools/list")) < 5
+    assert talk.offered[-1] == ["self_get_device_status"] and len(talk.device.of("tools/list")) < 5
 
 
 # Lists that are wrong.
@@ -152,7 +161,7 @@ async def test_pages_without_end_end() -> None:
         talk.device.on_list = page
         await talk.device.hello()
         await talk.ask()
-    assert len(talk.model.offered[0]) == len(talk.device.of("tools/list")) == device_tools.MAX_PAGES
+    assert len(talk.offered[0]) == len(talk.device.of("tools/list")) == device_tools.MAX_PAGES
 
 
 @pytest.mark.parametrize("cursor", ["", "self.get_device_status"])
@@ -161,7 +170,7 @@ async def test_a_cursor_that_comes_again_ends_the_list(cursor: str) -> None:
         talk.device.on_list = lambda params: {"result": {"tools": [STATUS], "nextCursor": cursor}}
         await talk.device.hello()
         await talk.ask()
-    assert talk.model.offered == [["self_get_device_status"]] and len(talk.device.of("tools/list")) <= 2
+    assert talk.offered == [["self_get_device_status"]] and len(talk.device.of("tools/list")) <= 2
 
 
 @pytest.mark.parametrize(
@@ -182,7 +191,7 @@ async def test_what_is_no_list_has_no_tools(result: Any) -> None:
         talk.device.on_list = lambda params: {"result": result}
         await talk.device.hello()
         assert await talk.ask() == "好的。"
-    assert talk.model.offered == [[]]
+    assert talk.offered == [[]]
 
 
 async def test_a_page_that_fails_leaves_those_before_it() -> None:
@@ -193,7 +202,7 @@ async def test_a_page_that_fails_leaves_those_before_it() -> None:
         )
         await talk.device.hello()
         await talk.ask()
-    assert talk.model.offered == [[SET]]
+    assert talk.offered == [[SET]]
 
 
 async def test_many_large_and_odd_tools_are_bounded() -> None:
@@ -206,7 +215,7 @@ async def test_many_large_and_odd_tools_are_bounded() -> None:
         await talk.ask()
         (session,) = talk.rig.bridge._sessions
         functions = [tool.function for tool in await session._device.tools()]
-    offered = talk.model.offered[0]
+    offered = talk.offered[0]
     assert (
         offered[:3] == ["odd_name", "a_b", "a_b_2"]
         and len(offered) == len({*offered}) == device_tools.MAX_TOOLS
@@ -363,4 +372,4 @@ async def test_a_device_that_is_not_approved_is_asked_nothing_until_it_is() -> N
         await asyncio.to_thread(devices.approve, devices.waiting()[0].code)
         await device.ask("你好")
         await device.ask("你好")
-    assert model.offered[-1] == [SET]
+    assert offered(model)[-1] == [SET]

@@ -207,7 +207,11 @@ async def test_the_chat_model_gets_them_in_every_conversation() -> None:
         await wire.hello()
         await wire.type("开灯")
         await wire.until(lambda: wire.heard.stops == 1)
-    assert model.offered[0] == TOOLS and model.told == ["厨房 50 -"] and wire.heard.subtitles == ["开了。"]
+    assert (
+        model.offered[0] == ["persona_role", *TOOLS]
+        and model.told == ["厨房 50 -"]
+        and wire.heard.subtitles == ["开了。"]
+    )
 
 
 # The files.
