@@ -184,7 +184,7 @@ async def test_questions_right_after_an_intent_have_the_chat_models_tools(
         rig.parts.closers.append(mind.aclose)
         for text in ("声音大一点", "讲个笑话", "现在几点了", "再讲一个笑话吧"):
             await ask(device, text)
-    assert [len(names) for names in chat.offered] == [5, 5]
+    assert [len(names) for names in chat.offered] == [6, 6]
 
 
 async def test_what_the_device_cannot_is_told_and_what_others_may_is_the_chat_models(
@@ -197,7 +197,7 @@ async def test_what_the_device_cannot_is_told_and_what_others_may_is_the_chat_mo
         assert "做不到" in await ask(device, "声音大一点")
         assert await ask(device, "放首歌") == "我来放。"
         assert chat.asked[-1][-1].content == "放首歌"
-    assert "本地意图 volume_up" in caplog.text and "对话模型，0 个工具" in caplog.text
+    assert "本地意图 volume_up" in caplog.text and "对话模型，1 个工具" in caplog.text
     assert "放首歌" not in caplog.text
 
 

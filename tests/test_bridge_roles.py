@@ -194,9 +194,11 @@ def test_nobody_gets_at_a_roles_own_memory_by_calling_himself_so() -> None:
 
 async def test_a_switch_goes_on_when_its_turn_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with stage(tmp_path) as one, one.device() as device:
-        go_on, done, switched = threading.Event(), threading.Event(), one.casting.switch
+        begun, go_on, done = threading.Event(), threading.Event(), threading.Event()
+        switched = one.casting.switch
 
         def slow(*args: Any) -> Any:
+            begun.set()
             go_on.wait(10)
             try:
                 return switched(*args)
@@ -207,6 +209,7 @@ async def test_a_switch_goes_on_when_its_turn_is_cut(tmp_path: Path, monkeypatch
         one.model.rounds = [["好。", role_call(role="小梅")]]
         device.type_text("换成小梅")
         await device.until(lambda: device.state == "speaking")
+        await asyncio.to_thread(begun.wait, 10)
         device.abort()
         await device.until(lambda: device.state == "listening")
         go_on.set()

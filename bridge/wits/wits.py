@@ -68,7 +68,7 @@ class Wits:
         self, match: Match, text: str, intents: Intents, conversation: Conversation, device_id: str
     ) -> Doing:
         """Begin to carry out the intent of a text."""
-        owner_id = self._settings.memory.owner_of(conversation.owner.id)
+        owner_id = self._settings.memory.owner_of(conversation.owner.device)
         scene = _Scene(
             language_of(text), device_id, owner_id, self._casting, intents.scheduler, self.last_said,
             self._kept, self.tools, conversation,
