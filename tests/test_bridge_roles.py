@@ -18,6 +18,7 @@ from fakes.sovits_server import FakeSovits
 
 from xiaozhi_persona.bridge.client.connection import DeviceConnection
 from xiaozhi_persona.bridge.tools import role_tools
+from xiaozhi_persona.bridge.wits.intents import Intents
 from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
 from xiaozhi_persona.memory.roster import stored_memories
@@ -77,7 +78,9 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def stage(folder: Path, synthesizer: Any = None, **more: Any) -> AsyncIterator[Stage]:
+async def stage(
+    folder: Path, synthesizer: Any = None, *, intents: bool = False, **more: Any
+) -> AsyncIterator[Stage]:
     for role_id, sheet in (("mei", MEI), ("lan", LAN)):
         write_role(folder / "roles" / role_id, sheet, {"中性/a": f"{role_id}的声音"})
     settings = Settings.model_validate(
@@ -95,12 +98,15 @@ async def stage(folder: Path, synthesizer: Any = None, **more: Any) -> AsyncIter
     plain = make_parts(model, memory=memory, synthesizer=synthesizer)
     parts = dataclasses.replace(plain, casting=casting, choices=EmotionChoices(casting, settings))
     parts.closers.append(memory.aclose)
+    if intents:
+        parts.intents = await Intents.open(settings, casting)
+        parts.closers.append(parts.intents.aclose)
     async with running(parts, settings) as rig:
         yield Stage(rig, model, casting, settings.memory_dir)
 
 
 @contextlib.asynccontextmanager
-async def with_voices(folder: Path) -> AsyncIterator[tuple[Stage, FakeSovits]]:
+async def with_voices(folder: Path, *, intents: bool = False) -> AsyncIterator[tuple[Stage, FakeSovits]]:
     async with FakeSovits() as server:
         voices = {
             "tts": {"engine": "gpt_sovits", "fallback": "none"},
@@ -109,7 +115,10 @@ async def with_voices(folder: Path) -> AsyncIterator[tuple[Stage, FakeSovits]]:
         voices["gpt_sovits"]["parameters"] = {"ref_audio_path": "/own.wav", "prompt_text": "我自己的。"}
         voices["gpt_sovits"] |= {"gpt_weights": "/base.ckpt", "sovits_weights": "/base.pth"}
         synthesizer = open_synthesizer(Settings.model_validate({**voices, "paths": {"data": str(folder)}}))
-        async with contextlib.aclosing(synthesizer), stage(folder, synthesizer, **voices) as one:
+        async with (
+            contextlib.aclosing(synthesizer),
+            stage(folder, synthesizer, intents=intents, **voices) as one,
+        ):
             yield one, server
 
 
@@ -131,6 +140,21 @@ async def test_a_switch_is_heard_in_the_new_voice_and_the_prompt_is_the_new_role
             server.requests[-1].body["ref_audio_path"] == "/own.wav"
             and server.requests[-1].gpt == "/base.ckpt"
         )
+
+
+async def test_what_is_said_switches_without_the_chat_model(tmp_path: Path) -> None:
+    async with with_voices(tmp_path, intents=True) as (one, server), one.device() as device:
+        assert await one.say(device, "换成小梅") == ["小梅来了。"]
+        assert server.requests[-1].gpt == r"D:\w\mei.ckpt"
+        await one.say(device, "说快一点")
+        assert server.requests[-1].body["speed_factor"] == 1.38
+        assert "小智" in "".join(await one.say(device, "变回来"))
+        assert (server.requests[-1].gpt, server.requests[-1].body["speed_factor"]) == ("/base.ckpt", 1.15)
+        told = "".join(await one.say(device, "你有哪些角色"))
+        assert all(name in told for name in ("小智", "小雨", "小梅", "阿兰"))
+        assert not one.model.asked
+        await one.say(device, "你还会什么")
+        assert ROLE_TOOL in one.model.offered[-1] and "小智" in one.prompt
 
 
 async def test_two_devices_play_two_roles_and_a_restart_keeps_them(tmp_path: Path) -> None:

@@ -34,11 +34,8 @@ async def switched(scene: Scene, name: str | None) -> Done:
 
 async def role_list(scene: Scene, match: Match) -> Done:
     """Tell which roles there are."""
-    names: dict[str, str] = {}
-    for name, role_id in (await asyncio.to_thread(scene.casting.spoken_names)).items():
-        if name != role_id or role_id not in names:
-            names[role_id] = name
-    return Done(said(scene.language, "roles", names=said(scene.language, "and").join(names.values())))
+    names = await asyncio.to_thread(scene.casting.role_names)
+    return Done(said(scene.language, "roles", names=said(scene.language, "and").join(names)))
 
 
 async def faster(scene: Scene, match: Match) -> Done:
