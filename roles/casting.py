@@ -48,11 +48,6 @@ class Casting:
         for name in self._choices.values({_INSTEAD_OF + name for name in names}):
             self._kept(name)
 
-    @property
-    def roles(self) -> Mapping[str, Role]:
-        """The roles that are loaded, by their ids."""
-        return {role_id: role for role_id, (role, _) in self._cast.items()}
-
     def names(self) -> list[str]:
         """Return words that a recognizer is to expect: what all roles are called, and what those here call the user."""
         roles = [self.configured(), *map(self.configured, self._settings.role_of_device)]

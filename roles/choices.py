@@ -21,8 +21,8 @@ MAX_CHOICES = 20_000
 """Beyond this the oldest go: with `admit: open` anybody may make up ids."""
 
 _BUSY_S = 1.0
-_FRESH_NS = 100_000_000
-"""A file that was changed so shortly ago may change again without a new time of change."""
+_FRESH_S = 0.1
+"""A file that was first seen so shortly ago may have been changed again without a new time of change."""
 
 _TABLE = """
 create table if not exists choice (
@@ -43,6 +43,8 @@ class DeviceChoices:
         self._file = data_dir / FILE
         self._lock = threading.Lock()
         self._stamp: _Stamp | None = None
+        self._seen_at_s = 0.0  # when the file was found to be that
+        self._is_settled = False  # whether it was read late enough after that
         self._read: dict[_Key, str] = {}
         self._unwritten: dict[_Key, str] = {}  # until the end of the process
         self._is_told = False
@@ -82,8 +84,12 @@ class DeviceChoices:
             self._stamp, self._read = None, {}
             return
         stamp = (about.st_mtime_ns, about.st_size, about.st_ino)
-        if stamp == self._stamp:
+        if stamp == self._stamp and self._is_settled:
             return
+        now_s = time.monotonic()
+        if stamp != self._stamp:
+            self._stamp, self._seen_at_s = stamp, now_s
+        self._is_settled = now_s - self._seen_at_s >= _FRESH_S
         try:
             with self._opened() as db:
                 self._read = {
@@ -92,10 +98,10 @@ class DeviceChoices:
                 }
             self._is_told = False
         except sqlite3.Error as exc:  # what was read before holds
+            self._is_settled = False
             if not self._is_told:
                 self._is_told = True
                 log.error("%s 读不了（%s），换过的角色和语速可能不对。", self._file, exc)
-        self._stamp = stamp if time.time_ns() - about.st_mtime_ns > _FRESH_NS else None
 
     def _write(self, key: _Key, value: str) -> None:
         try:

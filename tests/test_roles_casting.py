@@ -275,10 +275,10 @@ def test_a_process_killed_while_it_writes_leaves_the_last_choice(tmp_path: Path)
         assert DeviceChoices(tmp_path).get("kept", "pace") in (str(told), str(told + 1))
 
 
-def test_a_look_at_what_was_chosen_is_cheap(tmp_path: Path) -> None:
+def test_a_look_at_what_was_chosen_is_cheap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xiaozhi_persona.roles.choices._FRESH_S", 0.0)
     casting = Casting(settings(tmp_path))
     casting.switch(A, "小雨")
-    os.utime(tmp_path / FILE, (1, 1))
     casting.role(A)
     opened = []
     casting._choices._opened = lambda: opened.append(1)  # type: ignore[method-assign, assignment, return-value]
