@@ -46,7 +46,8 @@ def answer_role_call(casting: Casting, device_id: str, arguments: Mapping[str, A
     before = casting.role(device_id)
     if action == "list" or not (name or action == "back"):
         return _told(f"能换的角色：{'、'.join(casting.role_names())}。现在是{before.name}。")
-    is_back = action == "back" or (plain_name(name) in _BACK and name not in casting.spoken_names())
+    is_role = plain_name(name) in map(plain_name, casting.spoken_names())  # one may be called 默认
+    is_back = not is_role and (action == "back" or plain_name(name) in _BACK)
     try:
         role = casting.switch(device_id, None if is_back else name)
     except PersonaError as exc:

@@ -17,6 +17,7 @@ from fakes.role_packs import write_role
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.roles.casting import MAX_PACE, MIN_PACE, Casting
 from xiaozhi_persona.roles.choices import FILE, DeviceChoices
+from xiaozhi_persona.roles.role_tool import answer_role_call
 from xiaozhi_persona.settings import Settings
 
 A, B = "aa:bb:cc:dd:ee:01", "aa:bb:cc:dd:ee:02"
@@ -285,3 +286,39 @@ def test_a_look_at_what_was_chosen_is_cheap(tmp_path: Path, monkeypatch: pytest.
     for _ in range(100):
         assert casting.role(A).id == "xiaoyu"
     assert not opened
+
+
+@pytest.mark.parametrize(
+    ("arguments", "role_id"),
+    [
+        ({"action": "switch", "role": "小雨"}, "xiaoyu"),
+        ({"role": "xiao yu"}, "xiaoyu"),
+        ({"action": "SWITCH ", "role": " 小雨 "}, "xiaoyu"),
+        ({"action": "back", "role": "小雨"}, "xiaoyu"),
+        ({"action": "back"}, "default"),
+        ({"action": "back", "role": "之前那个"}, "default"),
+        ({"action": "switch", "role": "默认"}, "default"),
+        ({"action": "switch", "role": "Original"}, "default"),
+        ({"action": "list", "role": "小雨"}, "mei"),
+        ({"action": "switch"}, "mei"),
+        ({"action": "switch", "role": None}, "mei"),
+        ({"action": ["switch"], "role": 7}, "mei"),
+        ({}, "mei"),
+    ],
+)
+def test_whatever_a_model_makes_of_the_tool(
+    tmp_path: Path, arguments: dict[str, object], role_id: str
+) -> None:
+    pack(tmp_path, "mei", "name: 小梅")
+    casting = Casting(settings(tmp_path))
+    casting.switch(A, "小梅")
+    answer = answer_role_call(casting, A, arguments)
+    assert casting.role(A).id == role_id
+    assert answer.text and answer.ends_reply == (role_id != "mei") != answer.for_model
+
+
+def test_a_role_called_as_the_way_back_is_a_role(tmp_path: Path) -> None:
+    pack(tmp_path, "mei", "name: 默认")
+    casting = Casting(settings(tmp_path))
+    answer_role_call(casting, A, {"action": "switch", "role": "默认"})
+    assert casting.role(A).id == "mei"
