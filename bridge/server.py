@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import http
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 from websockets.asyncio.server import ServerConnection, serve
@@ -28,10 +29,14 @@ from xiaozhi_persona.bridge.parts import Parts
 from xiaozhi_persona.bridge.session import Session
 from xiaozhi_persona.bridge.speaking import TurnTimeline
 from xiaozhi_persona.bridge.visit import Visit
+from xiaozhi_persona.bridge.wits.first_words import FirstWords
+from xiaozhi_persona.bridge.wits.ringing import Ringing
 from xiaozhi_persona.errors import PersonaError, SettingsError
 from xiaozhi_persona.language import tr
+from xiaozhi_persona.memory.persona_memory import PersonaMemory
 from xiaozhi_persona.memory.spellings import is_remembered
 from xiaozhi_persona.settings import Settings
+from xiaozhi_persona.tasks import cancel_and_wait
 
 WEBSOCKET_PATH = "/xiaozhi/v1/"
 
@@ -60,6 +65,7 @@ class Bridge:
         self._credentials = CredentialsReader(settings.bridge.ids_in_url)
         self._photos = Photos(parts.vision)
         self._sessions: set[Session] = set()
+        self._ringing: Ringing | None = None
         self._connections = Connections(settings.bridge.connections_per_address)
 
     async def __aenter__(self) -> Bridge:
@@ -76,6 +82,7 @@ class Bridge:
                 Admission, bridge, self._settings.data_dir, self._has_memory, self._on_code
             )
             stack.push_async_callback(self.admission.aclose)
+            self._begin_wits(stack)
             try:
                 port = bridge.websocket_port
                 listener = stack.enter_context(self._connections.listen(bridge.host, port))
@@ -148,8 +155,8 @@ class Bridge:
             visit,
             self._parts,
             self._settings,
-            self._on_turn,
-            self._end_former,
+            self._turn_ended,
+            self._entered,
             lambda: self._photos.admit(partial(self._photo_address, websocket)),
         )
         self._sessions.add(session)
@@ -177,11 +184,34 @@ class Bridge:
                 host = str(websocket.local_address[0]).removeprefix("::ffff:")
         return f"http://{host}:{self.http_port}{PHOTO_PATH}"
 
-    def _end_former(self, session: Session) -> None:
+    def _entered(self, session: Session) -> None:
         """End the connections that the same device had before this one."""
         for other in self._sessions:
             if other is not session and session.key and other.key == session.key:
                 other.leave()
+        self._nudge()
+
+    def _turn_ended(self, timeline: TurnTimeline) -> None:
+        self._on_turn(timeline)
+        self._nudge()
+
+    def _begin_wits(self, stack: AsyncExitStack) -> None:
+        intents = self._parts.intents
+        if intents and intents.scheduler:
+            owner_of = self._settings.memory.owner_of
+            self._ringing = Ringing(intents.scheduler, lambda: self._sessions, owner_of, intents.now)
+            self._keep_running(self._ringing.run(), "ringing", stack)
+            first, memory = self._settings.speak_first, self._parts.memory
+            if first.enabled and isinstance(memory, PersonaMemory):
+                words = FirstWords(first, memory, intents.scheduler, lambda: self._sessions, intents.now)
+                self._keep_running(words.run(), "first-words", stack)
+
+    def _keep_running(self, work: Coroutine[Any, Any, None], name: str, stack: AsyncExitStack) -> None:
+        stack.push_async_callback(cancel_and_wait, asyncio.create_task(work, name=name))
+
+    def _nudge(self) -> None:
+        if self._ringing:
+            self._ringing.nudge()
 
 
 def _cannot_listen(exc: OSError, host: str, port: int) -> SettingsError:

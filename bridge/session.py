@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 import unicodedata
 from collections.abc import Awaitable, Callable
@@ -13,7 +14,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from xiaozhi_persona.audio.opus import OpusError
-from xiaozhi_persona.bridge.answering import MAX_TYPED_CHARACTERS, Answering
+from xiaozhi_persona.bridge.answering import MAX_TYPED_CHARACTERS, Answering, Unasked
 from xiaozhi_persona.bridge.binary import VERSIONS, unpack, version_of
 from xiaozhi_persona.bridge.current import CurrentConversation
 from xiaozhi_persona.bridge.hearing import Hearing
@@ -111,6 +112,30 @@ class Session:
     def key(self) -> str:
         """The same for two connections of which the later one ends the former; "" for one that ends none."""
         return self._visit.standing.key
+
+    @property
+    def device(self) -> tuple[str, str]:
+        """Which device it is, and whose memory it uses; "" for either where there is none."""
+        return self._visit.device_id, self._visit.standing.owner_id or ""
+
+    @property
+    def quiet_since_s(self) -> float:
+        """Since when nobody has spoken, neither side (time.monotonic); inf while one does, or may not be spoken to."""
+        is_busy = self._turn_runs or self._typed or self._hearing.speaking or self._hearing.mode == "manual"
+        if is_busy or self._leaving or not self._greeted.is_set():
+            return math.inf
+        return max(self._active_at_s, self._hearing.active_at_s)
+
+    async def say(self, unasked: Unasked) -> bool:
+        """Say something that nobody has asked for, unless somebody speaks; return whether it was begun to be said."""
+        async with self._acting:
+            if self.quiet_since_s == math.inf:
+                return False
+            await self._begin_turn(unasked)
+            turn, task = self._turn, self._turn_task
+        if task:
+            await asyncio.wait({task})
+        return bool(turn and turn.speaker.said)
 
     async def run(self) -> None:
         """Serve until the connection ends. Leaves nothing running."""
@@ -331,8 +356,8 @@ class Session:
         if utterance is not None:
             await self._begin_turn(utterance)
 
-    async def _begin_turn(self, heard: Samples | str, *, pressed_s: float = 0.0) -> None:
-        """Answer what was heard or typed; `pressed_s` is how long a button was held for it."""
+    async def _begin_turn(self, heard: Samples | str | Unasked, *, pressed_s: float = 0.0) -> None:
+        """Answer what was heard or typed, or say something unasked; `pressed_s` is how long a button was held for it."""
         if isinstance(heard, np.ndarray):
             if self._turn_runs and self._turn and not self._turn.answered:
                 # More came while the first part was being recognized: it is one question with a pause in it.

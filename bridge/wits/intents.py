@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from datetime import datetime
 
 from xiaozhi_persona.errors import PersonaError
@@ -20,25 +21,36 @@ LOOK_EVERY_S = 2.0
 """How often the owner's files and the role packs are looked at."""
 
 
+def wall_clock() -> datetime:
+    """Return the time, with its zone."""
+    return datetime.now().astimezone()
+
+
 class Intents:
     """Routes at once, on the event loop; what is on disk is looked at in a thread. Made by `open`."""
 
-    def __init__(self, router: Router, casting: Casting, scheduler: Scheduler | None) -> None:
-        self.casting = casting
+    def __init__(
+        self, router: Router, casting: Casting, scheduler: Scheduler | None, now: Callable[[], datetime]
+    ) -> None:
+        self.now = now
+        """The clock of timers and alarms."""
         self.scheduler = scheduler
         """None where its file cannot be used."""
+        self._casting = casting
         self._router = router
         self._lists: Lists = {}
         self._told: list[str] = []  # what is wrong in the owner's files
         self._looking: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, settings: Settings, casting: Casting) -> Intents:
+    async def open(
+        cls, settings: Settings, casting: Casting, now: Callable[[], datetime] = wall_clock
+    ) -> Intents:
         """Read the tables and the owner's files, and look at them from then on. What is wrong in them is logged."""
 
         def read() -> Intents:
             router = Router(settings.data_dir / "intents")
-            intents = cls(router, casting, _scheduler(settings))
+            intents = cls(router, casting, _scheduler(settings, now), now)
             intents._look()
             router.warm()
             return intents
@@ -72,12 +84,12 @@ class Intents:
             if problem not in self._told:
                 log.error("%s", problem)
         self._told = problems
-        self._lists = {"role": list(self.casting.spoken_names())}
+        self._lists = {"role": list(self._casting.spoken_names())}
 
 
-def _scheduler(settings: Settings) -> Scheduler | None:
+def _scheduler(settings: Settings, now: Callable[[], datetime]) -> Scheduler | None:
     try:
-        return Scheduler(settings.memory_dir, lambda: datetime.now().astimezone())
+        return Scheduler(settings.memory_dir, now)
     except PersonaError as exc:
         log.error("%s", exc)
         return None

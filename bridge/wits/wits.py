@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -71,7 +71,7 @@ class Wits:
         owner_id = self._settings.memory.owner_of(conversation.owner.device)
         scene = _Scene(
             language_of(text), device_id, owner_id, self._casting, intents.scheduler, self.last_said,
-            self._kept, self.tools, conversation,
+            self._kept, self.tools, conversation, intents.now,
         )  # fmt: skip
         work = self._do(match, scene) if len(self._tasks) < MAX_WAITING else _refuse(scene)
         task = asyncio.get_running_loop().create_task(work, name=f"intent-{match.intent}")
@@ -108,10 +108,8 @@ class _Scene:
     kept: dict[str, Any]
     _tools: Tools
     _conversation: Conversation
+    now: Callable[[], datetime]
     _names: Collection[str] | None = field(default=None, init=False)
-
-    def now(self) -> datetime:
-        return self._conversation.now()
 
     async def tool_names(self) -> Collection[str]:
         if self._names is None:

@@ -26,6 +26,8 @@ FILE = "alarms.db"
 MAX_PER_OWNER = 50
 MAX_LABEL_CHARS = 100
 _BUSY_MS = 1000
+_KNOWN_S = 400 * 86400
+"""What was brought up is known for so long: a birthday comes again after a year."""
 
 _TABLE = """
 create table if not exists entry (
@@ -36,9 +38,16 @@ create table if not exists entry (
     label text not null,
     due_s real not null,
     length_s integer not null default 0,
+    language text not null default 'zh',
     again text not null default ''
 );
 create index if not exists entry_due on entry (due_s);
+create table if not exists brought_up (
+    owner text not null,
+    key text not null,
+    at_s real not null,
+    primary key (owner, key)
+);
 """
 
 
@@ -57,6 +66,8 @@ class Entry:
     """When it rings again: the slots of an alarm with `repeat`; {} for once."""
     length_s: int = 0
     """For how long a timer was set."""
+    language: str = "zh"
+    """In which it was asked for, and is told."""
 
 
 class Scheduler:
@@ -82,12 +93,16 @@ class Scheduler:
         with self._lock:
             self._db.close()
 
-    def set_timer(self, owner: str, device: str, seconds: int, label: str = "") -> Entry:
+    def set_timer(
+        self, owner: str, device: str, seconds: int, label: str = "", language: str = "zh"
+    ) -> Entry:
         """Let something ring in so many seconds."""
         due = self._now() + timedelta(seconds=seconds)
-        return self._put(owner, device, "timer", label, due, {}, seconds)
+        return self._put(owner, device, "timer", label, due, {}, seconds, language)
 
-    def set_alarm(self, owner: str, device: str, when: Mapping[str, Any], label: str = "") -> Entry | None:
+    def set_alarm(
+        self, owner: str, device: str, when: Mapping[str, Any], label: str = "", language: str = "zh"
+    ) -> Entry | None:
         """Let something ring at a time of day, which `when` gives as the intent alarm_set does.
 
         None for a time that is over, as today at seven is at eight.
@@ -95,7 +110,8 @@ class Scheduler:
         due = next_time(when, self._now())
         if due is None:
             return None
-        return self._put(owner, device, "alarm", label, due, when if "repeat" in when else {})
+        again = when if "repeat" in when else {}
+        return self._put(owner, device, "alarm", label, due, again, 0, language)
 
     def pending(self, owner: str) -> list[Entry]:
         """Return what an owner has set, the next one first."""
@@ -126,6 +142,20 @@ class Scheduler:
             else:
                 self._db.execute("update entry set due_s = ? where id = ?", (after.timestamp(), entry.id))
 
+    def brought_up(self, owner: str, key: str) -> None:
+        """Note that something was brought up without being asked."""
+        now_s = self._now().timestamp()
+        with self._told(), self._lock:
+            self._db.execute("delete from brought_up where at_s < ?", (now_s - _KNOWN_S,))
+            self._db.execute("insert or replace into brought_up values (?, ?, ?)", (owner, key, now_s))
+
+    def brought_up_lately(self, owner: str) -> Mapping[str, datetime]:
+        """Return what was brought up to an owner, and when."""
+        zone = self._now().tzinfo
+        with self._told(), self._lock:
+            rows = self._db.execute("select key, at_s from brought_up where owner = ?", (owner,)).fetchall()
+        return {key: datetime.fromtimestamp(at_s, zone) for key, at_s in rows}
+
     def _put(
         self,
         owner: str,
@@ -134,7 +164,8 @@ class Scheduler:
         label: str,
         due: datetime,
         again: Mapping[str, Any],
-        length_s: int = 0,
+        length_s: int,
+        language: str,
     ) -> Entry:
         label = label[:MAX_LABEL_CHARS]
         with self._told(), self._lock:
@@ -142,19 +173,19 @@ class Scheduler:
             if count >= MAX_PER_OWNER:
                 raise PersonaError(tr("闹钟和计时器已经有 {count} 个了。先取消几个。", count=count))
             told = json.dumps(dict(again)) if again else ""
-            row = (owner, device, kind, label, due.timestamp(), length_s, told)
+            row = (owner, device, kind, label, due.timestamp(), length_s, language, told)
             cursor = self._db.execute(
-                "insert into entry (owner, device, kind, label, due_s, length_s, again)"
-                " values (?, ?, ?, ?, ?, ?, ?)",
+                "insert into entry (owner, device, kind, label, due_s, length_s, language, again)"
+                " values (?, ?, ?, ?, ?, ?, ?, ?)",
                 row,
             )
-        return Entry(int(cursor.lastrowid or 0), owner, device, kind, label, due, again, length_s)
+        return Entry(int(cursor.lastrowid or 0), owner, device, kind, label, due, again, length_s, language)
 
     def _entries(self, where: str = "", values: tuple[Any, ...] = ()) -> list[Entry]:
         zone = self._now().tzinfo or timezone.utc
         with self._told(), self._lock:
             rows = self._db.execute(
-                f"select id, owner, device, kind, label, due_s, length_s, again from entry {where} order by due_s, id",
+                f"select id, owner, device, kind, label, due_s, length_s, language, again from entry {where} order by due_s, id",
                 values,
             ).fetchall()
         return [
@@ -167,8 +198,9 @@ class Scheduler:
                 datetime.fromtimestamp(due_s, zone),
                 json.loads(again or "{}"),
                 length_s,
+                language,
             )
-            for number, owner, device, kind, label, due_s, length_s, again in rows
+            for number, owner, device, kind, label, due_s, length_s, language, again in rows
         ]
 
     @contextlib.contextmanager

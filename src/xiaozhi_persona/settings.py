@@ -246,6 +246,23 @@ class MemorySettings(Section):
         return self.owners.get(name, name) + mark + role
 
 
+class SpeakFirstSettings(Section):
+    """主动说话：有人过生日、明天有安排、好久没聊的时候，先开口"""
+
+    enabled: bool = Field(False, description="要不要它先开口。只对正连着的设备说，有人在说话时不说")
+    hours: str = Field(
+        "9-21",
+        pattern=r"^([01]?\d|2[0-3])-([01]?\d|2[0-4])$",
+        description="几点到几点之间可以，如 9-21 为早上九点到晚上九点；22-6 为跨过半夜",
+    )
+    per_day: int = Field(2, ge=1, le=20, description="对一个主人一天最多几次")
+
+    def allows(self, hour: int) -> bool:
+        """Whether it may speak first at an hour of the day."""
+        start, end = map(int, self.hours.split("-"))
+        return start <= hour < end if start <= end else hour >= start or hour < end
+
+
 class PhraseSettings(Section):
     """出错和配对时说的话"""
 
@@ -291,6 +308,7 @@ class Settings(VoiceSections):
     llm: LlmSettings = Field(default_factory=LlmSettings)
     mcp: McpSettings = Field(default_factory=McpSettings)
     memory: MemorySettings = Field(default_factory=MemorySettings)
+    speak_first: SpeakFirstSettings = Field(default_factory=SpeakFirstSettings)
     phrases: PhraseSettings = Field(default_factory=PhraseSettings)
 
     _one_form = field_validator("role_of_device")(_ids_in_one_form)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from xiaozhi_persona.providers.intent.actions.scene import Done, Scene
-from xiaozhi_persona.providers.intent.actions.times import length_said, moment_said
+from xiaozhi_persona.providers.intent.actions.times import clock_said, length_said, moment_said
 from xiaozhi_persona.providers.intent.actions.wording import said, undone
 from xiaozhi_persona.providers.intent.router import Match
 from xiaozhi_persona.providers.intent.scheduler import Entry, Scheduler
@@ -22,6 +22,10 @@ _ALL = re.compile(r"所有|全部|全都|都|\ball\b|every|全て|すべて|全�
 _TIMERS = re.compile(r"计时|計時|倒计|倒計|定时|定時|倒数|倒數|番茄|timer|countdown|タイマー", re.IGNORECASE)
 _ALARMS = re.compile(r"闹[钟铃]|鬧[鐘鈴]|alarm|アラーム|目覚", re.IGNORECASE)
 _MOST_TOLD = 3
+_SOON = timedelta(seconds=60)
+"""Until then a device stays connected by itself: it hangs up when nobody has spoken for longer, and cannot be called."""
+_LATE = timedelta(seconds=90)
+"""What rings later says by how much."""
 
 
 async def timer_set(scene: Scene, match: Match) -> Done | None:
@@ -29,7 +33,9 @@ async def timer_set(scene: Scene, match: Match) -> Done | None:
     scheduler = await _ours(scene)
     if isinstance(scheduler, Scheduler):
         seconds, label = match.slots["seconds"], match.slots.get("label", "")
-        entry = await asyncio.to_thread(scheduler.set_timer, scene.owner_id, scene.device_id, seconds, label)
+        entry = await asyncio.to_thread(
+            scheduler.set_timer, scene.owner_id, scene.device_id, seconds, label, scene.language
+        )
         return Done(_set(scene, entry, length_said(timedelta(seconds=seconds), scene.language)))
     return scheduler
 
@@ -40,7 +46,9 @@ async def alarm_set(scene: Scene, match: Match) -> Done | None:
     if isinstance(scheduler, Scheduler):
         when = {key: value for key, value in match.slots.items() if key != "label"}
         label = match.slots.get("label", "")
-        entry = await asyncio.to_thread(scheduler.set_alarm, scene.owner_id, scene.device_id, when, label)
+        entry = await asyncio.to_thread(
+            scheduler.set_alarm, scene.owner_id, scene.device_id, when, label, scene.language
+        )
         if entry is None:
             return undone(scene, "alarm_over")
         return Done(_set(scene, entry, moment_said(entry.due, scene.now(), scene.language, entry.again)))
@@ -71,6 +79,20 @@ async def timer_query(scene: Scene, match: Match) -> Done | None:
         return await _none(scene)
     meant = _meant(entries, match) or entries
     return Done(said(scene.language, "pending", list=_listed(scene, meant), count=len(meant)))
+
+
+def ring(entries: Sequence[Entry], now: datetime) -> str:
+    """Return what is said when these ring at one device; what is late says so."""
+    return "".join(_rung(entry, now) for entry in entries)
+
+
+def _rung(entry: Entry, now: datetime) -> str:
+    language, late = entry.language, now - entry.due
+    name = f"{entry.kind}_rings" + ("_for" if entry.label else "")
+    text = said(language, name, time=clock_said(entry.due, language), label=entry.label)
+    if late < _LATE:
+        return text
+    return said(language, "rang_late", late=length_said(late, language)) + text
 
 
 async def _ours(scene: Scene) -> Scheduler | Done | None:
@@ -117,8 +139,7 @@ def _is_named(entry: Entry, named: Mapping[str, Any]) -> bool:
 def _set(scene: Scene, entry: Entry, when: str) -> str:
     language, label = scene.language, entry.label
     first = said(language, f"{entry.kind}_{'for' if label else 'set'}", when=when, label=label)
-    # Devices hang up when nobody has spoken for a while, and cannot be called.
-    return first + said(language, "rings_when_connected")
+    return first if entry.due - scene.now() <= _SOON else first + said(language, "rings_when_connected")
 
 
 def _listed(scene: Scene, entries: Sequence[Entry]) -> str:
