@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -9,6 +10,7 @@ from urllib.parse import quote, urlsplit
 import anyio
 
 from xiaozhi_persona.errors import (
+    PersonaError,
     ServiceBroken,
     ServiceRejected,
     ServiceTimeout,
@@ -64,37 +66,36 @@ def _told(answer: str) -> str:
 
 async def _request(http: Any, slots: Mapping[str, Any]) -> str:
     """Ask the server that the file names, and no other: nothing that is said can change which one it is."""
-    import httpx  # takes a while, and few owners have such an intent
-
-    from xiaozhi_persona.providers.local_hosts import is_local
-
     address = str(filled(http.url, {name: quote(str(value), safe="") for name, value in slots.items()}))
-    body = {key: filled(value, slots) for key, value in http.body.items()}
     host = urlsplit(address).hostname or ""
+    body = {key: filled(value, slots) for key, value in http.body.items()}
+    request = {"params" if http.method == "GET" else "json": body} if body else {}
     try:
         with anyio.fail_after(HTTP_TIMEOUT_S):
-            async with httpx.AsyncClient(
-                timeout=HTTP_TIMEOUT_S, trust_env=not is_local(host), follow_redirects=False
-            ) as client:
-                request: dict[str, Any] = {"json": body} if body and http.method != "GET" else {}
-                if body and http.method == "GET":
-                    request = {"params": body}
-                async with client.stream(http.method, address, **request) as response:
-                    if not response.is_success:
-                        raise ServiceRejected(
-                            tr("{address} 回答 {status}", address=host, status=response.status_code)
-                        )
-                    return await _read(response)
+            client = await asyncio.to_thread(_client, host)
+            async with client, client.stream(http.method, address, **request) as response:
+                if not response.is_success:
+                    raise ServiceRejected(
+                        tr("{address} 回答 {status}", address=host, status=response.status_code)
+                    )
+                return await _read(response)
     except TimeoutError as exc:
         raise ServiceTimeout(
             tr("{address} {limit_s:g} 秒没有回答", address=host, limit_s=HTTP_TIMEOUT_S)
         ) from exc
-    except httpx.TimeoutException as exc:
-        raise ServiceTimeout(
-            tr("{address} {limit_s:g} 秒没有回答", address=host, limit_s=HTTP_TIMEOUT_S)
-        ) from exc
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as exc:
+    except PersonaError:
+        raise
+    except Exception as exc:  # httpx's, of which there are many: a broken address, a broken answer, no server
         raise ServiceUnavailable(tr("请求 {address} 失败：{exc}", address=host, exc=first_line(exc))) from exc
+
+
+def _client(host: str) -> Any:
+    """Return a client. Blocks: httpx and certificates take a while to load, and few owners have such an intent."""
+    import httpx
+
+    from xiaozhi_persona.providers.local_hosts import is_local
+
+    return httpx.AsyncClient(timeout=None, trust_env=not is_local(host), follow_redirects=False)
 
 
 async def _read(response: Any) -> str:
