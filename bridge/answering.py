@@ -135,7 +135,7 @@ class Answering:
             return
         talk = self._conversation
         self._exchange = talk.hear(transcript.text, transcript.speaker)
-        self._doing = self._wits.begin(match, transcript.text, intents, talk, self._link.device_id)
+        self._doing = self._wits.begin(match, transcript.text, intents, talk)
 
     async def _speak(self, write: Callable[[SpeechPipeline], Coroutine[Any, Any, None]]) -> None:
         """Speak what `write` feeds the pipeline with."""

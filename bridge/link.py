@@ -23,6 +23,7 @@ else:
     _LoggerAdapter = logging.LoggerAdapter  # Python 3.10 cannot subscribe it
 
 _SEND_TIMEOUT_S = 10.0
+_GOODBYE_S = 1.0
 
 
 class DeviceLog(_LoggerAdapter):
@@ -65,6 +66,7 @@ class Link:
         """Whether it is told when speech was heard and no words in it: NO_WORDS."""
         self.mid_stream = False
         """Whether the device's decoder may stand amid the speech of a reply, which was cut if another one begins."""
+        self._complained: set[str] = set()
         self.sent_at_s = time.monotonic()
         """When the device was last sent anything; it counts from there whether the connection lives."""
 
@@ -81,6 +83,20 @@ class Link:
         """Send an Opus packet. Raises ProtocolError when it does not fit the binary version."""
         self.mid_stream = True
         await self._send(pack(packet, self.binary_version, timestamp_ms))
+
+    def complain(self, what: str) -> None:
+        """Log what the device does against the protocol, each kind once a connection."""
+        if what not in self._complained and len(self._complained) < 20:
+            self._complained.add(what)
+            self.log.warning("设备发来的不合协议：%s", what)
+
+    async def close(self, reason: str) -> None:
+        """Close the connection; where nobody is there any more, that does not take long."""
+        try:
+            with anyio.move_on_after(_GOODBYE_S):
+                await self._websocket.close(1000, reason)
+        finally:
+            self._websocket.transport.abort()
 
     async def _send(self, frame: str | bytes) -> None:
         with contextlib.suppress(ConnectionClosed):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-import unicodedata
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -41,13 +40,14 @@ from xiaozhi_persona.bridge.parts import Parts
 from xiaozhi_persona.bridge.speaking import TurnTimeline
 from xiaozhi_persona.bridge.tools import role_tools
 from xiaozhi_persona.bridge.visit import Visit
+from xiaozhi_persona.bridge.wake_words import WakeWords
 from xiaozhi_persona.bridge.wits.reachable import Reachable
 from xiaozhi_persona.bridge.wits.wits import Wits
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, SAMPLE_RATE_HZ
 from xiaozhi_persona.settings import Settings
-from xiaozhi_persona.spine import Samples
+from xiaozhi_persona.spine import Owner, Samples
 from xiaozhi_persona.tasks import cancel_and_wait
 
 # The host's web page, told by its bare hello, begins to play 400 ms late and drops what is left at `tts stop`.
@@ -64,8 +64,6 @@ WAKE_WORD_S = 1.0
 
 LONGEST_SILENCE_S = 115.0
 """A device that has been sent nothing for 120 s takes the connection for dead (78/xiaozhi-esp32, protocol.cc)."""
-
-_GOODBYE_S = 1.0
 
 
 class Session:
@@ -104,9 +102,9 @@ class Session:
         self._turn_task: asyncio.Task[None] | None = None
         self._active_at_s = time.monotonic()
         self._leaving: asyncio.Task[None] | None = None  # set when the device has connected again
+        self._is_over = False
         self._opening: asyncio.Task[None] | None = None  # of the memory, ahead of the first question
-        self._complained: set[str] = set()
-        self._wake_words = {_plain(word) for word in settings.session.wake_words}
+        self._wake_words = WakeWords(settings.session.wake_words)
 
     @property
     def key(self) -> str:
@@ -114,15 +112,15 @@ class Session:
         return self._visit.standing.key
 
     @property
-    def device(self) -> tuple[str, str]:
-        """Which device it is, and whose memory it uses; "" for either where there is none."""
-        return self._visit.device_id, self._visit.standing.owner_id or ""
+    def device(self) -> tuple[str, Owner]:
+        """Which device it is, "" for one that cannot prove it, and whose memory it uses."""
+        return self._visit.admitted_id, self._visit.owner
 
     @property
     def quiet_since_s(self) -> float:
         """Since when nobody has spoken, neither side (time.monotonic); inf while one does, or may not be spoken to."""
         is_busy = self._turn_runs or self._typed or self._hearing.speaking or self._hearing.mode == "manual"
-        if is_busy or self._leaving or not self._greeted.is_set():
+        if is_busy or self._leaving or self._is_over or not self._greeted.is_set():
             return math.inf
         return max(self._active_at_s, self._hearing.active_at_s)
 
@@ -148,10 +146,11 @@ class Session:
                     async with self._acting:
                         await self._receive(frame)
                 except (ProtocolError, OpusError) as exc:
-                    self._complain(f"{type(exc).__name__} {exc}")
+                    self._link.complain(f"{type(exc).__name__} {exc}")
         except ConnectionClosed:
             pass
         finally:
+            self._is_over = True
             await cancel_and_wait(watch)
             await self._drop_typed()
             await self._cancel_turn()
@@ -164,24 +163,14 @@ class Session:
                 await cancel_and_wait(self._leaving)
 
     def leave(self, reason: str = CONNECTED_AGAIN) -> None:
-        """End this connection, no sound from now on, and a socket closed soon.
-
-        By default since the device has made another one.
-        """
+        """End this connection, by default since the device has made another one: no sound from now on, closed soon."""
         if self._leaving is None:
             if reason == CONNECTED_AGAIN:
                 self.log.info("设备又连上来了，旧的连接结束")
             for task in (self._typed, self._turn_task):
                 if task:
                     task.cancel()
-            self._leaving = asyncio.create_task(self._leave(reason), name="session-leave")
-
-    async def _leave(self, reason: str) -> None:
-        try:
-            with anyio.move_on_after(_GOODBYE_S):  # most often nobody is there any more
-                await self._websocket.close(1000, reason)
-        finally:
-            self._websocket.transport.abort()
+            self._leaving = asyncio.create_task(self._link.close(reason), name="session-leave")
 
     async def _watch(self) -> None:
         """Close a connection without hello, one where nobody has spoken for long, and one that the device gives up."""
@@ -221,7 +210,7 @@ class Session:
         message = decode_device_message(frame)
         self._active_at_s = time.monotonic()
         if not isinstance(message, Hello) and not self._greeted.is_set():
-            self._complain(tr("消息在 hello 之前"))
+            self._link.complain(tr("消息在 hello 之前"))
             return
         await self._obey(message)
 
@@ -242,12 +231,12 @@ class Session:
         elif isinstance(message, Mcp):
             self._device.receive(message.payload)
         elif isinstance(message, Unknown):
-            self._complain(tr("不认识的消息类型 {value!r}", value=message.type[:40]))
+            self._link.complain(tr("不认识的消息类型 {value!r}", value=message.type[:40]))
 
     async def _greet(self, hello: Hello) -> None:
         version = hello.version or self._visit.binary_version
         if version not in VERSIONS:
-            self._complain(tr("不认识的二进制协议版本 {version}", version=version))
+            self._link.complain(tr("不认识的二进制协议版本 {version}", version=version))
             version = 1
         self._link.binary_version = version
         if not hello.transport and hello.audio is None:
@@ -264,7 +253,7 @@ class Session:
                 "只收发 Opus，不收 {value!r}：请在设备的 hello 里把 format 设为 opus",
                 value=hello.audio.format[:20],
             )
-            self._complain(refusal)
+            self._link.complain(refusal)
             await self._link.send(Alert(tr("声音格式不支持"), refusal))
         self._greeted.set()
         self._has_tools = "mcp" in hello.features
@@ -323,7 +312,7 @@ class Session:
         """
         await self._drop_typed()
         woken = time.monotonic() - self._hearing.unasked_at_s < WAKE_WORD_S
-        if not text.strip() or woken or _plain(text[:MAX_TYPED_CHARACTERS]) in self._wake_words:
+        if not text.strip() or woken or self._wake_words.has(text[:MAX_TYPED_CHARACTERS]):
             return
         if self._hearing.mode is None:
             self._typed = asyncio.create_task(self._begin_typed(text.strip()), name="session-typed")
@@ -343,7 +332,7 @@ class Session:
     async def _hear(self, frame: bytes) -> None:
         version = version_of(frame)
         if version > 1 and version != self._link.binary_version:
-            self._complain(
+            self._link.complain(
                 tr("声音是二进制协议版本 {version} 的，和 hello 说的不同，照它的来", version=version)
             )
             self._link.binary_version = version
@@ -367,9 +356,10 @@ class Session:
         self._hears_anew = False
         owner, parts = await self._visit.speak()
         self._ask_for_tools()
+        self._wits.device_id = self._visit.admitted_id
         roles = role_tools(parts.casting, self._visit.admitted_id)
         conversation = await self._conversation.with_memory(owner, parts.memory, roles)
-        if self._leaving:
+        if self._leaving or self._is_over:
             return
         self._turn = turn = Answering(
             self._link,
@@ -407,14 +397,3 @@ class Session:
         if self._turn_task:
             await cancel_and_wait(self._turn_task)
             self._turn_task = self._turn = None
-
-    def _complain(self, what: str) -> None:
-        """Log each kind of complaint once a connection."""
-        if what not in self._complained and len(self._complained) < 20:
-            self._complained.add(what)
-            self.log.warning("设备发来的不合协议：%s", what)
-
-
-def _plain(text: str) -> str:
-    """Bring a wake word to the form that is compared: letter case, width, spaces and punctuation do not count."""
-    return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())

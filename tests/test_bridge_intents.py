@@ -233,14 +233,16 @@ async def test_goodbye_is_said_to_its_end_and_then_the_connection_is_closed(
 
 
 async def test_an_intent_that_comes_while_the_reply_speaks_ends_it(tools: FakeTools, tmp_path: Path) -> None:
-    chat = FakeChatModel("从前有座山。" * 20)
-    async with with_intents(tmp_path, chat) as rig, rig.device() as device:
-        device.type_text("讲个故事")
-        await chat.began.wait()
-        assert "60" in await ask(device, "声音大一点")
+    chat, recognizer = FakeChatModel("从前有座山。" * 20), FakeRecognizer("讲个故事")
+    async with with_intents(tmp_path, chat, recognizer=recognizer) as rig, rig.device("realtime") as device:
+        await device.say(speech(0.4))
+        await until(lambda: said(device))
+        recognizer.text = "声音大一点"
+        await device.say(speech(0.4))
         await until(lambda: len(rig.turns) == 2)
         assert [turn.outcome for turn in rig.turns] == ["cancelled", "done"]
-        assert messages(device).count(Tts("start")) == messages(device).count(Tts("stop"))
+        assert "60" in said(device)[-1]
+        assert messages(device).count(Tts("start")) == messages(device).count(Tts("stop")) == 2
 
 
 async def test_two_intents_at_once_are_both_done_one_after_the_other(

@@ -73,7 +73,9 @@ class Admitted:
     """The visit of a device that is served with everything."""
 
     device_id, binary_version = "aa:bb", 1
+    admitted_id = device_id
     standing = Standing("aa:bb", "aa:bb")
+    owner = Owner("aa:bb")
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
@@ -206,7 +208,7 @@ class Device(RuleBasedStateMachine):
         if hasattr(self, "session"):
             assert not self.serving.done()
             held = sum(map(len, self.session._hearing._held))
-            assert held <= 31 * 16000 and len(self.session._complained) <= 20
+            assert held <= 31 * 16000 and len(self.session._link._complained) <= 20
             tasks = [task for task in asyncio.all_tasks(self.loop) if not task.done()]
             assert len(tasks) < 12, tasks
 

@@ -143,8 +143,8 @@ async def test_the_timers_of_one_are_not_told_to_another_who_has_come_under_his_
 class Quiet:
     """A connected device, as far as something can be said there."""
 
-    def __init__(self, owner: str = "小明", quiet_s: float = 60.0) -> None:
-        self.device = "02:00:00:00:00:01", owner
+    def __init__(self, device_id: str = "02:00:00:00:00:01", quiet_s: float = 60.0) -> None:
+        self.device = device_id, Owner("小明")
         self.quiet_since_s = time.monotonic() - quiet_s
         self.said: list[str] = []
         self.listens = True
@@ -233,8 +233,8 @@ async def test_it_says_nothing_out_of_hours_in_a_conversation_or_too_often(first
     assert await first.at_hour(20) == []  # two a day
 
 
-async def test_who_has_no_memory_is_not_spoken_to(first: First) -> None:
-    first.device = Quiet(owner="")
+async def test_who_cannot_prove_who_he_is_is_not_spoken_to(first: First) -> None:
+    first.device = Quiet(device_id="")
     await first.tell("明天下午三点我要去看牙医")
     assert await first.at_hour(18) == []
 

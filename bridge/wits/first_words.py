@@ -59,18 +59,18 @@ class FirstWords:
         """Say something at each device where there is something to say."""
         for device in list(self._connected()):
             now = self._now()
-            _, owner = device.device
+            device_id, owner = device.device
             is_quiet = time.monotonic() - device.quiet_since_s >= QUIET_S
-            if not (owner and is_quiet and self._settings.allows(now.hour)):
+            if not (device_id and is_quiet and self._settings.allows(now.hour)):
                 continue
             occasion = await self._next(owner, now)
             if occasion and await device.say(Unasked(words_of(occasion))):
-                owner_id = self._memory.owner_id(Owner(owner))
+                owner_id = self._memory.owner_id(owner)
                 await asyncio.to_thread(self._scheduler.brought_up, owner_id, occasion.key)
 
-    async def _next(self, owner: str, now: datetime) -> Occasion | None:
+    async def _next(self, owner: Owner, now: datetime) -> Occasion | None:
         """Return what is to be brought up now, unless it was, or enough was today."""
-        owner_id = self._memory.owner_id(Owner(owner))
+        owner_id = self._memory.owner_id(owner)
         known = await asyncio.to_thread(self._scheduler.brought_up_lately, owner_id)
         today = sum(at.date() == now.date() for at in known.values())
         if today >= self._settings.per_day:
@@ -79,7 +79,7 @@ class FirstWords:
         def find(store: OwnerStore) -> Occasion | None:
             return next((one for one in occasions(store.writer, now) if one.key not in known), None)
 
-        return await self._memory.change(Owner(owner), find)
+        return await self._memory.change(owner, find)
 
 
 def words_of(occasion: Occasion) -> str:

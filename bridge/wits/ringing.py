@@ -15,6 +15,7 @@ import anyio
 from xiaozhi_persona.bridge.answering import Unasked
 from xiaozhi_persona.providers.intent.actions.alarms import ring
 from xiaozhi_persona.providers.intent.scheduler import Entry, Scheduler
+from xiaozhi_persona.spine import Owner
 from xiaozhi_persona.tasks import cancel_and_wait
 
 log = logging.getLogger(__name__)
@@ -29,8 +30,8 @@ class Device(Protocol):
     """A connection, as far as something can ring there."""
 
     @property
-    def device(self) -> tuple[str, str]:
-        """Which device it is, and whose memory it uses."""
+    def device(self) -> tuple[str, Owner]:
+        """Which device it is, "" for one that cannot prove it, and whose memory it uses."""
         ...
 
     @property
@@ -89,7 +90,7 @@ class Ringing:
         due = await asyncio.to_thread(self._scheduler.due, devices.keys())
         is_waiting = False
         for device_id, device in devices.items():
-            owner = self._owner_of(device.device[1])
+            owner = self._owner_of(device.device[1].device)
             here = [entry for entry in due if entry.device == device_id and entry.owner == owner]
             if not here or device_id in self._ringing:
                 continue

@@ -56,6 +56,8 @@ class Wits:
 
     def __init__(self, casting: Casting, settings: Settings, tools: Tools) -> None:
         self.tools = tools
+        self.device_id = ""
+        """Which device it is; "" for one that does not say, or cannot prove it."""
         self.last_said = ""
         """What was answered last, with its tags."""
         self._casting = casting
@@ -64,13 +66,11 @@ class Wits:
         self._order = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def begin(
-        self, match: Match, text: str, intents: Intents, conversation: Conversation, device_id: str
-    ) -> Doing:
+    def begin(self, match: Match, text: str, intents: Intents, conversation: Conversation) -> Doing:
         """Begin to carry out the intent of a text."""
         owner_id = self._settings.memory.owner_of(conversation.owner.device)
         scene = _Scene(
-            language_of(text), device_id, owner_id, self._casting, intents.scheduler, self.last_said,
+            language_of(text), self.device_id, owner_id, self._casting, intents.scheduler, self.last_said,
             self._kept, self.tools, conversation, intents.now,
         )  # fmt: skip
         work = self._do(match, scene) if len(self._tasks) < MAX_WAITING else _refuse(scene)
