@@ -11,35 +11,15 @@ from typing import Literal
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.roles.files import inside
+from xiaozhi_persona.roles.languages import language_code
 from xiaozhi_persona.roles.references import RoleClip
 from xiaozhi_persona.roles.role import Role
 from xiaozhi_persona.roles.sound import ClipSound, read_clip
+from xiaozhi_persona.roles.unusable import compressed_problem, unusable
 from xiaozhi_persona.text.emotions import built_in_names
 
 MIN_SAMPLES_16K, MAX_SAMPLES_16K = 48000, 160000
 """What api_v2 takes: 3 to 10 s at 16 kHz (GPT-SoVITS, TTS_infer_pack/TTS.py, _set_prompt_semantic)."""
-
-LANGUAGES = frozenset(
-    [
-        "zh",
-        "en",
-        "ja",
-        "ko",
-        "yue",
-        "all_zh",
-        "all_ja",
-        "all_ko",
-        "all_yue",
-        "auto",
-        "auto_yue",
-        "中文",
-        "英文",
-        "英语",
-    ]
-    + ["日文", "日语", "韩文", "韩语", "粤语", "中英混合", "日英混合", "韩英混合", "粤英混合"]
-    + ["多语种混合", "多语种混合(粤语)"]
-)
-"""Names of languages that one of the two APIs knows, and their everyday names."""
 
 _SYLLABLE = re.compile(r"[\u3041-\u3096\u30a1-\u30fa\u3400-\u9fff\uac00-\ud7a3\U00020000-\U0003ffff]")
 _DIGIT = re.compile(r"\d")
@@ -84,7 +64,7 @@ def check_clips(role: Role) -> list[ClipReport]:
     aux = {file: clip for clip in role.clips for file in clip.aux_files}
     for file, clip in aux.items():
         where = _where(role, file)
-        sound, findings = _read(file, where)
+        sound, findings = _read(file, where, main=False)
         findings += _sound_findings(sound, where, False)
         reports.append(ClipReport(clip, where, sound, findings, is_aux=True))
     return reports
@@ -94,7 +74,7 @@ def check_sheet(role: Role) -> Iterator[Finding]:
     """Yield what concerns the whole role."""
     sheet = role.sheet
     for key in ("language", "reference_language"):
-        if (value := getattr(sheet, key)) and value.lower() not in LANGUAGES:
+        if (value := getattr(sheet, key)) and language_code(value) is None:
             yield Finding(
                 "error",
                 key,
@@ -110,6 +90,7 @@ def check_sheet(role: Role) -> Iterator[Finding]:
                     name=name,
                 ),
             )
+    yield from (Finding(*found) for found in unusable(role))
     yield from _weights(role)
     if not role.clips and (sheet.gpt_weights or sheet.sovits_weights):
         yield Finding("error", "refs", tr("有权重但没有参考音频。把 3 到 10 秒的 WAV 放进 refs/感情/"))
@@ -131,8 +112,10 @@ def _check(clip: RoleClip, role: Role) -> ClipReport:
     return ClipReport(clip, where, sound, findings)
 
 
-def _read(file: Path, where: str) -> tuple[ClipSound | None, list[Finding]]:
+def _read(file: Path, where: str, main: bool = True) -> tuple[ClipSound | None, list[Finding]]:
     if file.suffix.lower() != ".wav":
+        if problem := compressed_problem(file, main):
+            return None, [Finding("error", where, problem)]
         return None, [
             Finding("warning", where, tr("不是 WAV，没有检查。可转换：ffmpeg -i 原文件 -ac 1 新文件.wav"))
         ]
@@ -200,7 +183,7 @@ def _sound_findings(sound: ClipSound | None, where: str, main: bool) -> Iterator
 
 def _text_findings(clip: RoleClip, sound: ClipSound | None, where: str) -> Iterator[Finding]:
     text, language = clip.reference.text, clip.reference.language
-    if language and language.lower() not in LANGUAGES:
+    if language and language_code(language) is None:
         yield Finding(
             "error",
             where,

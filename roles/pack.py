@@ -11,6 +11,7 @@ from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.roles.files import inside, read_yaml
 from xiaozhi_persona.text.emotions import FACES
+from xiaozhi_persona.written_paths import WrittenPath
 from xiaozhi_persona.yaml_files import explain, field_at
 
 EmotionSource = Literal["tag", "emoji", "classifier", "lexicon", "default"]
@@ -40,12 +41,12 @@ class OwnEmotion(_Part):
 class ClipEntry(_Part):
     """A reference clip that is listed in role.yaml."""
 
-    file: str = Field("", description="角色包里的文件，如 refs/高兴/01.wav")
-    server_path: str = Field("", description="只在 GPT-SoVITS 机器上有的文件，写它那里的路径")
+    file: WrittenPath = Field("", description="角色包里的文件，如 refs/高兴/01.wav")
+    server_path: WrittenPath = Field("", description="只在 GPT-SoVITS 机器上有的文件，写它那里的路径")
     text: str = Field("", description="里面说的话")
     language: str = Field("", description="说的语言，如 zh、ja")
-    aux: list[str] = Field([], description="辅助参考音频，角色包里的文件")
-    server_aux: list[str] = Field([], description="辅助参考音频，GPT-SoVITS 机器上的路径")
+    aux: list[WrittenPath] = Field([], description="辅助参考音频，角色包里的文件")
+    server_aux: list[WrittenPath] = Field([], description="辅助参考音频，GPT-SoVITS 机器上的路径")
 
     @field_validator("file", "aux")
     @classmethod
@@ -90,8 +91,8 @@ class RoleSheet(_Part):
     reference_language: str = Field("", description="参考音频的语言，如 ja；留空时看文字")
     voice: str = Field("", description="语音合成里现成的声音，写它的名字；用参考音频的不写")
     voices: dict[str, str] = Field({}, description="各种感情的声音，写名字，如 {高兴: nova}")
-    gpt_weights: str = Field("", description="GPT 权重：角色包里的文件，或服务器上的路径")
-    sovits_weights: str = Field("", description="SoVITS 权重：角色包里的文件，或服务器上的路径")
+    gpt_weights: WrittenPath = Field("", description="GPT 权重：角色包里的文件，或服务器上的路径")
+    sovits_weights: WrittenPath = Field("", description="SoVITS 权重：角色包里的文件，或服务器上的路径")
     parameters: dict[str, Any] = Field({}, description="合成参数，两种接口的键名都可以")
     speed: Speed = Field(1.0, description="语速")
     speeds: dict[str, Speed] = Field({}, description="各种感情的语速，如 {悲伤: 0.9}")
@@ -106,7 +107,9 @@ class RoleSheet(_Part):
         "skip", description="动作描写，如 *叹气*、（歪头）：skip 不念，speak 念出来"
     )
     references: dict[str, list[ClipEntry]] = Field({}, description="参考音频，按感情；refs/感情/ 里的不必写")
-    server_dir: str = Field("", description="这个角色包在 GPT-SoVITS 机器上的文件夹，如 D:\\voices\\x")
+    server_dir: WrittenPath = Field(
+        "", description="这个角色包在 GPT-SoVITS 机器上的文件夹，如 D:\\voices\\x"
+    )
     classifier: str = Field("BERT", description="文字感情分类模型的文件夹")
     lore: LoreRule = Field(LoreRule(), description="世界书")
     memory: MemoryRule = Field(MemoryRule(), description="记忆")

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr
+from xiaozhi_persona.roles.clip_files import AUX_FOLDERS, FoundClip, clips_of_pack, sound_files, text_of
+from xiaozhi_persona.roles.clip_names import emotion_word, is_default
 from xiaozhi_persona.roles.files import inside
+from xiaozhi_persona.roles.languages import language_of
 from xiaozhi_persona.roles.pack import ClipEntry, RoleSheet
 from xiaozhi_persona.spine import Reference
 from xiaozhi_persona.text.emotions import Emotion, EmotionNames
-from xiaozhi_persona.text_files import read_text
-
-SOUND_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".m4a")
-"""What GPT-SoVITS reads through ffmpeg; only WAV can be checked and mended here."""
-
-AUX_FOLDERS = ("aux_refs", "aux")
-"""Folders of auxiliary references. Windows has no folder named aux, so ours are named aux_refs."""
-
-DEFAULT_NAMES = ("default", "默认", "其他")
-"""Names in the place of an emotion that stand for the voice's own neutral way."""
-
-_SPEECH_TAG = re.compile(r"^\s*(【[^】]*】|\[[^\]]*\]|\([^)]*\)|（[^）]*）)\s*")
-_KANA = re.compile(r"[\u3041-\u3096\u30a1-\u30fa]")
-_HANGUL = re.compile(r"[\uac00-\ud7a3]")
-_HAN = re.compile(r"[\u3400-\u9fff]")
-_LATIN = re.compile("[A-Za-z]")
-_LATIN_WORD = re.compile("[A-Za-z']{2,}")
-_LETTERS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 
 
 @dataclass(frozen=True)
@@ -47,16 +31,20 @@ class RoleClip:
 
 
 def find_clips(folder: Path, sheet: RoleSheet, names: EmotionNames) -> tuple[RoleClip, ...]:
-    """Return the clips that role.yaml lists, then those in refs/<emotion>/, by name.
+    """Return the clips that role.yaml lists, then those that lie in the pack as clip_files.py knows them, by name.
 
     Raises SettingsError for a listed file that is not there.
     """
     listed = [(name, entry) for name, entries in sheet.references.items() for entry in entries]
-    claimed = {inside(entry.file) for _, entry in listed if entry.file}
-    found = [
-        (name, ClipEntry(file=path.as_posix())) for name, path in _in_folders(folder) if path not in claimed
-    ]
-    return tuple(_clip(folder, sheet, names, name, entry) for name, entry in listed + found)
+    claimed = {inside(file) for _, entry in listed for file in (entry.file, *entry.aux) if file}
+    found = clips_of_pack(folder, names, (sheet.name,), takes_loose=not claimed)
+    lying = {clip.file: clip for clip in found.clips}
+    clips = [_listed(folder, sheet, names, name, entry, lying) for name, entry in listed]
+    for file, clip in lying.items():
+        if PurePosixPath(file.relative_to(folder).as_posix()) not in claimed:
+            entry = ClipEntry(text=clip.text, language=clip.language)
+            clips.append(_clip(folder, sheet, names, clip.emotion, entry, file))
+    return tuple(clips)
 
 
 def server_path(folder: Path, file: Path, server_dir: str) -> str:
@@ -68,35 +56,17 @@ def server_path(folder: Path, file: Path, server_dir: str) -> str:
     return separator.join([server_dir.rstrip("\\/"), *file.relative_to(folder).parts])
 
 
-def language_of(text: str) -> str:
-    """Return the language code that the letters of a text speak for, "" without letters."""
-    if _KANA.search(text):
-        return "ja"
-    if _HANGUL.search(text):
-        return "ko"
-    if _HAN.search(text):
-        return "zh"
-    return "en" if _LATIN.search(text) else ""
-
-
-def text_of_name(stem: str, least_letters: int = 4) -> str:
-    """Return the text that a file is named after, "" for a name that is none, such as 001 or happy_2.
-
-    A name in Chinese, Japanese or Korean needs `least_letters` letters, another one three words.
-    """
-    text = _SPEECH_TAG.sub("", stem).strip()
-    words = _LATIN_WORD.findall(text) if " " in text else []
-    return text if len(_LETTERS.findall(text)) >= least_letters or len(words) >= 3 else ""
-
-
-def default_or(name: str) -> str:
-    """Return the name of an emotion as it is kept: "" for the names of the default reference."""
-    return "" if name.strip().casefold() in DEFAULT_NAMES else name
-
-
-def _clip(folder: Path, sheet: RoleSheet, names: EmotionNames, name: str, entry: ClipEntry) -> RoleClip:
-    name = default_or(name)
-    emotion = (names.get(name) or Emotion(name, "neutral")) if name else None
+def _listed(
+    folder: Path,
+    sheet: RoleSheet,
+    names: EmotionNames,
+    key: str,
+    entry: ClipEntry,
+    lying: Mapping[Path, FoundClip],
+) -> RoleClip:
+    """Return a clip of role.yaml; what it does not say is taken from where the file lies."""
+    name = key if names.get(key) or is_default(key) else emotion_word(key, names) or key
+    name = "" if is_default(name) else name
     if bool(entry.file) == bool(entry.server_path):
         raise SettingsError(
             tr(
@@ -105,17 +75,26 @@ def _clip(folder: Path, sheet: RoleSheet, names: EmotionNames, name: str, entry:
                 value2=name or "default",
             )
         )
-    aux = [_existing(folder, text) for text in entry.aux]
     if entry.server_path:
-        file, path, text = None, entry.server_path, entry.text
-    else:
-        file = _existing(folder, entry.file)
-        path = server_path(folder, file, sheet.server_dir)
-        text = entry.text or _text_beside(file)
-        aux = aux or _aux_files(folder, file)
+        return _clip(folder, sheet, names, name, entry, None)
+    file = _existing(folder, entry.file)
+    if not entry.text:
+        found = lying.get(file) or FoundClip(file, "", text_of(file, names))
+        entry = entry.model_copy(update={"text": found.text, "language": entry.language or found.language})
+    return _clip(folder, sheet, names, name, entry, file)
+
+
+def _clip(
+    folder: Path, sheet: RoleSheet, names: EmotionNames, name: str, entry: ClipEntry, file: Path | None
+) -> RoleClip:
+    emotion = (names.get(name) or names.read(name) or Emotion(name, "neutral")) if name else None
+    aux = [_existing(folder, text) for text in entry.aux]
+    path = server_path(folder, file, sheet.server_dir) if file else entry.server_path
+    aux = aux or (_aux_files(folder, file) if file else [])
     aux_paths = [server_path(folder, item, sheet.server_dir) for item in aux] + entry.server_aux
-    language = entry.language or sheet.reference_language or language_of(text)
-    return RoleClip(name, emotion, file, Reference(path, text, language, tuple(aux_paths)), tuple(aux))
+    language = entry.language or sheet.reference_language or language_of(entry.text)
+    reference = Reference(path, entry.text, language, tuple(aux_paths))
+    return RoleClip(name, emotion, file, reference, tuple(aux))
 
 
 def _existing(folder: Path, text: str) -> Path:
@@ -131,34 +110,7 @@ def _existing(folder: Path, text: str) -> Path:
     return file
 
 
-def _in_folders(folder: Path) -> Iterator[tuple[str, PurePosixPath]]:
-    """Yield (emotion, path in the pack) of the sound files directly in refs/ and in refs/<emotion>/."""
-    refs = folder / "refs"
-    yield from (("default", PurePosixPath("refs") / file.name) for file in sound_files(refs))
-    for inner in sorted(refs.iterdir()) if refs.is_dir() else ():
-        if inner.is_dir() and inner.name not in AUX_FOLDERS and not inner.name.startswith("."):
-            yield from ((inner.name, PurePosixPath("refs", inner.name, f.name)) for f in sound_files(inner))
-
-
-def sound_files(folder: Path) -> list[Path]:
-    """Return the sound files directly in a folder, by name; none when there is no such folder."""
-    if not folder.is_dir():
-        return []
-    return sorted(
-        file
-        for file in folder.iterdir()
-        if file.suffix.lower() in SOUND_SUFFIXES and not file.name.startswith(".") and file.is_file()
-    )
-
-
 def _aux_files(folder: Path, file: Path) -> list[Path]:
     """Return the auxiliary references of the clip's own folder, then those for the whole role."""
     parents = dict.fromkeys([file.parent, folder / "refs"])
     return [aux for parent in parents for name in AUX_FOLDERS for aux in sound_files(parent / name)]
-
-
-def _text_beside(file: Path) -> str:
-    for suffix in (".txt", ".lab"):
-        if (beside := file.with_suffix(suffix)).is_file():
-            return " ".join(read_text(beside).split())
-    return text_of_name(file.stem)

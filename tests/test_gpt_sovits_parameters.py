@@ -6,7 +6,6 @@ import pytest
 
 from xiaozhi_persona.errors import ServiceRejected, SettingsError
 from xiaozhi_persona.providers.tts.gpt_sovits.dialect import Dialect, described
-from xiaozhi_persona.providers.tts.gpt_sovits.parameters import overlay, read_parameters
 from xiaozhi_persona.providers.tts.gpt_sovits.pool import addresses, base_url
 from xiaozhi_persona.providers.tts.gpt_sovits.utterance import (
     Utterance,
@@ -17,6 +16,7 @@ from xiaozhi_persona.providers.tts.gpt_sovits.utterance import (
     v2_body,
 )
 from xiaozhi_persona.providers.tts.length import is_plausible, longest_s, predicted_s
+from xiaozhi_persona.roles.voice_parameters import overlay, read_parameters
 from xiaozhi_persona.spine import Clip, Reference, Voice
 from xiaozhi_persona.voice_settings import GptSovitsSettings
 

@@ -46,7 +46,7 @@ def test_a_moechat_config_becomes_a_role(tmp_path: Path) -> None:
     assert clips(role) == {
         "": ("refs/default/01.wav", "主要的参考音频。"),
         "开心": ("refs/开心/01.wav", "真是太好了。"),
-        "难过/哭": ("refs/难过_哭/01.wav", "我有点难过。"),
+        "难过": ("refs/难过/01.wav", "我有点难过。"),
         "普通": ("E:\\voices\\calm.wav", "今天天气不错。"),
     }
     assert {len(c.reference.aux_paths) for c in role.clips if c.file} == {1}
@@ -246,7 +246,7 @@ def test_the_hosts_section_becomes_a_role(tmp_path: Path) -> None:
 
 def test_the_selected_section_is_taken(tmp_path: Path) -> None:
     role, changes = import_role(host(tmp_path, selected_module={"TTS": "V3"}), tmp_path / "roles")
-    assert (role.id, role.voice.language, role.sheet.reference_language) == ("V3", "auto", "中文")
+    assert (role.id, role.voice.language, role.sheet.reference_language) == ("V3", "auto", "all_zh")
     assert role.voice.parameters == {"top_k": 15, "cut_punc": "，", "speed": 1.1}
     assert told(changes, "TTS.V3.text_language")[0].kind == "changed"
 
@@ -257,7 +257,7 @@ def test_the_selected_section_is_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, "没有 config.json"),
+        ({}, "没有能用的音频"),
         ({"config.yaml": "a: 1"}, "认不出"),
         ({"config.yaml": "TTS: {EdgeTTS: {type: edge}}"}, "认不出"),
         ({"role.yaml": "name: x"}, "已经是角色包"),

@@ -58,8 +58,8 @@ def tts_settings(section: Mapping[str, Any], server_dir: Path, door: Door) -> Se
 
 
 def _gpt_sovits(section: Mapping[str, Any], settings: Settings, api: str) -> GptSovitsSettings:
-    from xiaozhi_persona.providers.tts.gpt_sovits.parameters import KNOWN
     from xiaozhi_persona.providers.tts.gpt_sovits.pool import separated
+    from xiaozhi_persona.roles.voice_parameters import KNOWN
 
     parameters = {key: value for key, value in section.items() if key in KNOWN}
     if str(parameters.get("streaming_mode")).strip().lower() not in ("1", "2", "3", "fast"):

@@ -1,24 +1,27 @@
-"""What an importer gathers, the account of it, and how it becomes a role pack."""
+"""What an importer gathers, and the account of it."""
 
 from __future__ import annotations
 
-import shutil
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.roles.files import is_absolute, new_folder, safe_name
-from xiaozhi_persona.roles.references import AUX_FOLDERS, SOUND_SUFFIXES, default_or
-from xiaozhi_persona.roles.role import Role, load_pack
-from xiaozhi_persona.roles.sound import MAX_FILE_BYTES
+from xiaozhi_persona.roles.clip_files import FoundClips
+from xiaozhi_persona.roles.clip_names import emotion_word, is_default, without_tag
+from xiaozhi_persona.roles.files import is_absolute
+from xiaozhi_persona.roles.importers.foreign_files import text
+from xiaozhi_persona.roles.languages import language_code
+from xiaozhi_persona.roles.voice_parameters import nearest, read_parameters
+from xiaozhi_persona.text.emotions import built_in_names
+from xiaozhi_persona.written_paths import path_as_meant
 
-Kind = Literal["taken", "changed", "ignored", "warning"]
+Kind = Literal["taken", "changed", "ignored", "warning", "error"]
+
+_MOST_CLIPS = 40
+"""Of one feeling: more are a data set for training."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class DraftClip:
     """The tag, "" for the default reference."""
     path: str
     text: str = ""
+    language: str = ""
 
 
 @dataclass
@@ -54,6 +58,8 @@ class Draft:
     clips: list[DraftClip] = field(default_factory=list)
     aux: list[str] = field(default_factory=list)
     """Auxiliary references of all clips."""
+    lore: list[dict[str, Any]] = field(default_factory=list)
+    """Entries of the lore book: keys and text."""
     changes: list[Change] = field(default_factory=list)
 
     def take(self, source: str, target: str, value: Any, note: str = "", kind: Kind = "taken") -> None:
@@ -65,6 +71,76 @@ class Draft:
             sheet = sheet.setdefault(key, {})
         sheet[inner[-1]] = value
         self.tell(source, kind, target, note)
+
+    def take_language(self, source: str, target: str, value: Any) -> None:
+        """Take the name of a language as its code."""
+        language = text(value)
+        code = language_code({"audo": "auto"}.get(language, language)) if language else None
+        if code is None:
+            if language:
+                self.tell(source, "error", note=tr("不认识语言 {language!r}，没有用", language=language))
+        elif code == language.casefold():
+            self.take(source, target, code)
+        else:
+            self.take(
+                source, target, code, tr("{language} 改为 {code}", language=language, code=code), "changed"
+            )
+
+    def take_path(self, source: str, target: str, value: Any) -> None:
+        """Take the path of a model file: beside the pack it becomes absolute, for it is not copied."""
+        path = self.path(source, value)
+        if not path:
+            return
+        here = self.base / path.replace("\\", "/")
+        if not is_absolute(path) and here.is_file():
+            note = tr("没有复制；GPT-SoVITS 在别的机器时改成它那里的路径")
+            self.take(source, target, str(here.absolute()), note, "changed")
+        elif not Path(path).is_file():
+            note = tr("这里没有这个文件，路径照原样交给 GPT-SoVITS 的机器")
+            self.take(source, target, path, note, "warning")
+        else:
+            self.take(source, target, path)
+
+    def path(self, source: str, value: Any) -> str:
+        """Return a path as it was meant, "" for none and for one that cannot be, which is told."""
+        try:
+            return path_as_meant(text(value))
+        except ValueError as exc:
+            self.tell(source, "error", note=tr("路径不行，应为：{exc}", exc=exc))
+            return ""
+
+    def add_clip(self, source: str, emotion: str, path: Any, said: Any = "", language: Any = "") -> None:
+        """Add a reference; `emotion` as the other program writes it, its text perhaps with a tag before it."""
+        names = built_in_names()
+        found = self.path(source, path)
+        if not found:
+            return
+        tag, words = without_tag(text(said), names)
+        word = emotion if names.get(emotion) or is_default(emotion) else emotion_word(emotion, names)
+        code = language_code(text(language)) or ""
+        if text(language) and not code:
+            told = tr("不认识语言 {language!r}，没有用", language=text(language))
+            self.tell(source, "error", note=told)
+        name = word or emotion or tag
+        self.clips.append(DraftClip("" if is_default(name) else name, found, words, code))
+
+    def add_found(self, found: FoundClips) -> None:
+        """Add the references of a folder, a bounded number for each feeling, and tell what was left."""
+        counts: dict[str, int] = {}
+        for clip in found.clips:
+            counts[clip.emotion] = counts.get(clip.emotion, 0) + 1
+            if counts[clip.emotion] <= _MOST_CLIPS:
+                self.clips.append(DraftClip(clip.emotion, str(clip.file), clip.text, clip.language))
+        for emotion, count in counts.items():
+            if count > _MOST_CLIPS:
+                told = tr(
+                    "有 {count} 段，只取了前 {most} 段；挑几段好的放进 refs/", count=count, most=_MOST_CLIPS
+                )
+                self.tell(emotion or tr("默认"), "warning", note=told)
+        for link in found.links_out:
+            self.tell(str(link), "warning", note=tr("是指向角色文件夹以外的链接，没有用"))
+        for problem in found.problems:
+            self.tell(tr("文字"), "warning", note=str(problem))
 
     def tell(self, source: str, kind: Kind, target: str = "", note: str = "") -> None:
         """Account for something."""
@@ -84,134 +160,76 @@ PARAMETERS = frozenset(
 )
 """Parameters of the two APIs that a role may set."""
 
+_DECIDED_HERE = ("media_type", "streaming_mode", "return_fragment")
+
 
 def take_parameters(draft: Draft, data: Mapping[str, Any], prefix: str) -> set[str]:
     """Take the synthesis parameters of one mapping; return the keys that were dealt with."""
     used = set()
     for key, value in data.items():
-        if key in PARAMETERS:
-            draft.take(prefix + key, f"parameters.{key}", _number(value))
-            used.add(key)
-        elif key == "batch_size":
-            used.add(key)
-            if str(value).strip() not in ("", "1", "None"):
-                draft.take(
-                    prefix + key,
-                    "parameters.batch_size",
-                    1,
-                    tr("{value} 改为 1：流式时大于 1 会丢句子", value=value),
-                    "changed",
-                )
+        name = key if key in PARAMETERS or key == "batch_size" else nearest(key)
+        same = name.replace("_", "") == key.casefold().replace("_", "")
+        if not same or (name not in PARAMETERS and name not in ("batch_size", *_DECIDED_HERE)):
+            continue
+        used.add(key)
+        if name in _DECIDED_HERE:
+            draft.tell(prefix + key, "ignored", note=tr("由 gpt_sovits 的设置决定"))
+        elif name != "batch_size":
+            _take_parameter(draft, prefix + key, key, name, value)
+        elif text(value) not in ("", "1"):
+            told = tr("{value} 改为 1：流式时大于 1 会丢句子", value=text(value)[:20])
+            draft.take(prefix + key, "parameters.batch_size", 1, told, "changed")
     return used
 
 
-def listed(value: Any) -> list[str]:
-    """Return the texts of a list, or of one text separated by semicolons; blanks left out."""
-    items = value.replace("；", ";").split(";") if isinstance(value, str) else value
-    if not isinstance(items, list):
-        return []
-    return [str(item).strip() for item in items if item is not None and str(item).strip()]
+def _take_parameter(draft: Draft, source: str, key: str, name: str, value: Any) -> None:
+    if not isinstance(value, str | int | float) and value is not None:
+        draft.tell(source, "error", note=tr("应是一个值，没有用"))
+        return
+    value = value[:200] if isinstance(value, str) else value
+    try:
+        read = next(iter(read_parameters({name: value}, "parameters").values()), None)
+    except SettingsError as exc:
+        draft.tell(source, "error", note=tr("没有用：{exc}", exc=exc))
+        return
+    is_same = key == name and (not isinstance(value, str) or _same(value, read))
+    note = "" if is_same else tr("{value} 写作 {name}: {read}", value=value, name=name, read=read)
+    draft.take(source, f"parameters.{name}", read, note, "taken" if is_same else "changed")
 
 
-def text(value: Any) -> str:
-    """Return a value of a foreign file as text, "" for none."""
-    return "" if value is None else str(value).strip()
+def _same(written: str, read: Any) -> bool:
+    """Whether a value is what was written, as a number or a switch written as text is."""
+    try:
+        return float(written) == float(read)
+    except (TypeError, ValueError):
+        return written.strip().casefold() == str(read).casefold()
 
 
-def write_pack(draft: Draft, roles_dir: Path, wanted: str = "") -> Role:
-    """Write the draft as a pack under `roles_dir`, named `wanted` or by the role; what is done goes into its account.
+def reference_of(value: Any) -> tuple[str, str, str]:
+    """Return path, text and language of a reference in the forms that programs keep it in; "" for what is not there.
 
-    Raises SettingsError when there is such a role already or the draft cannot be a role.
+    `[path, text]`, `{path: ..., text: ...}` with each program's own names, or the path alone.
     """
-    asked = wanted or draft.name
-    role_id = safe_name(asked)
-    if not role_id:
-        raise SettingsError(
-            tr("{asked!r} 不能作角色的名字。用 --name 换一个，如 --name xiaomei", asked=asked)
+    if isinstance(value, dict):
+        plain = {str(key).casefold().replace("_", ""): inner for key, inner in value.items()}
+
+        def first(*keys: str) -> str:
+            return next((found for key in keys if (found := text(plain.get(key)))), "")
+
+        path = first(
+            "refwavpath",
+            "refaudiopath",
+            "referwavpath",
+            "refaudio",
+            "path",
+            "file",
+            "wav",
+            "audio",
+            "wavpath",
+            "audiopath",
         )
-    if role_id != asked:
-        draft.tell(
-            "--name" if wanted else tr("名字"),
-            "changed",
-            role_id,
-            tr("{asked!r} 不能作文件夹名", asked=asked),
-        )
-    draft.sheet.setdefault("name", draft.name or role_id)
-    with new_folder(roles_dir, role_id) as folder:
-        _copy_clips(draft, folder)
-        order = {"name": draft.sheet["name"], **draft.sheet}
-        dumped = yaml.safe_dump(order, allow_unicode=True, sort_keys=False, width=100)
-        (folder / "role.yaml").write_text(dumped, encoding="utf-8")
-        try:
-            load_pack(folder)
-        except SettingsError as exc:
-            place = tr("{value}：", value=folder / "role.yaml")
-            raise SettingsError(
-                tr("导入不了：{replace}。请改原文件里的这一项。", replace=str(exc).replace(place, ""))
-            ) from exc
-    return load_pack(roles_dir / role_id)
-
-
-def find_here(base: Path, path: str) -> Path | None:
-    """Return the file that a foreign path means here, None when there is none; it is sound and not too large."""
-    tries = [Path(path).expanduser()] if is_absolute(path) or path.startswith("~") else []
-    tries += [] if is_absolute(path) else [base / path, base / path.replace("\\", "/")]
-    for file in tries:
-        try:
-            if (
-                file.is_file()
-                and file.suffix.lower() in SOUND_SUFFIXES
-                and file.stat().st_size <= MAX_FILE_BYTES
-            ):
-                return file
-        except (OSError, ValueError, RuntimeError):  # a NUL, a name that is too long, an unknown ~user
-            continue
-    return None
-
-
-def _copy_clips(draft: Draft, folder: Path) -> None:
-    aux_here = [file for path in draft.aux if (file := find_here(draft.base, path))]
-    aux_there = [path for path in draft.aux if find_here(draft.base, path) is None]
-    for number, file in enumerate(aux_here, 1):
-        _copy(file, folder / "refs" / AUX_FOLDERS[0] / f"{number:02d}{file.suffix.lower()}", draft)
-    for missing in aux_there:
-        draft.tell(missing, "warning", "server_aux", tr("这里没有这个文件，路径照原样交给 GPT-SoVITS 的机器"))
-    counts: Counter[str] = Counter()
-    for clip in draft.clips:
-        name = default_or(clip.emotion) or "default"
-        inner = safe_name(name) or "emotion"
-        file = find_here(draft.base, clip.path)
-        entry: dict[str, Any] = {}
-        if file is None:
-            entry = {"server_path": clip.path, "text": clip.text}
-            note = tr("这里没有这个文件，路径照原样交给 GPT-SoVITS 的机器；它的长度和声音没有检查")
-            draft.tell(clip.path, "warning", f"references.{name}", note)
-        else:
-            counts[inner.casefold()] += 1
-            path = Path("refs", inner, f"{counts[inner.casefold()]:02d}{file.suffix.lower()}")
-            _copy(file, folder / path, draft)
-            if clip.text:
-                (folder / path).with_suffix(".txt").write_text(clip.text + "\n", encoding="utf-8")
-            if inner != name or aux_there:
-                entry = {"file": path.as_posix()}
-        if entry:
-            entry |= {"server_aux": aux_there} if aux_there else {}
-            draft.sheet.setdefault("references", {}).setdefault(name, []).append(entry)
-
-
-def _copy(file: Path, target: Path, draft: Draft) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(file, target)
-    draft.tell(str(file), "taken", target.relative_to(target.parents[2]).as_posix())
-
-
-def _number(value: Any) -> Any:
-    """Return a number that is written as text as a number: the host's console keeps all values as text."""
-    if not isinstance(value, str):
-        return value
-    for kind in (int, float):
-        try:
-            return kind(value)
-        except ValueError:
-            continue
-    return {"true": True, "false": False}.get(value.strip().lower(), value)
+        said = first("prompttext", "reftext", "text", "prompt", "content")
+        return path, said, first("promptlanguage", "promptlang", "reflang", "language", "lang")
+    items = [text(item) for item in value] if isinstance(value, list) else [text(value)]
+    items = [*items, "", "", ""]
+    return items[0], items[1], items[2] if language_code(items[2]) else ""

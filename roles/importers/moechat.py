@@ -8,7 +8,11 @@ from typing import Any
 
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.roles.importers.draft import Draft, DraftClip, listed, take_parameters, text
+from xiaozhi_persona.roles.importers.draft import Draft, reference_of, take_parameters
+from xiaozhi_persona.roles.importers.foreign_files import listed, section, text
+from xiaozhi_persona.roles.lore import load_lore
+
+_MOST_ENTRIES = 2000
 
 # Keys of info.yaml as those of config.yaml.
 _AGENT = {
@@ -20,6 +24,7 @@ _AGENT = {
     "messageExamples": "message_example",
     "customPrompt": "prompt",
     "startWith": "start_with",
+    "extraDescription": "extra_description",
 }
 _SETTINGS = {
     "enableLongMemory": "long_memory",
@@ -45,7 +50,7 @@ _GSV = {
 
 
 def is_moechat(data: Mapping[str, Any]) -> bool:
-    """Whether a YAML file is one of MoeChat's that holds a role."""
+    """Whether a YAML or JSON file is one of MoeChat's that holds a role."""
     return any(key in data for key in ("GSV", "extra_ref_audio", "Agent", "gsvSetting"))
 
 
@@ -54,12 +59,13 @@ def read_moechat(data: Mapping[str, Any], file: Path) -> Draft:
     newer = "gsvSetting" in data
     if newer:
         data = _as_older(data, file)
-    draft = Draft(file.parent)
-    gsv, agent = _section(data, "GSV", file), _section(data, "Agent", file)
+    draft = Draft(file.parent.absolute())
+    gsv, agent = section(data, "GSV", file), section(data, "Agent", file)
     _read_agent(draft, agent)
     _read_voice(draft, gsv)
-    for tag, value in _section(data, "extra_ref_audio", file).items():
+    for tag, value in section(data, "extra_ref_audio", file).items():
         _read_tag(draft, str(tag), value)
+    _read_lore(draft, file.parent / "data_base")
     note = tr("这里用不到") if newer else tr("不属于角色，没有用；要的话写进 data/.config.yaml")
     draft.ignore_rest(data, {"GSV", "Agent", "extra_ref_audio"}, note=note)
     return draft
@@ -76,9 +82,16 @@ def _read_agent(draft: Draft, agent: Mapping[str, Any]) -> None:
         ("prompt", "prompt"),
     ):
         draft.take(f"Agent.{source}", target, text(agent.get(source)))
-    for source, target in (("message_example", "examples"), ("start_with", "openings")):
-        value = agent.get(source)
-        draft.take(f"Agent.{source}", target, listed(value if isinstance(value, list) else [value]))
+    if extra := text(agent.get("extra_description")):
+        described = "\n".join(filter(None, [text(agent.get("char_settings")), extra]))
+        draft.take("Agent.extra_description", "description", described, tr("接在设定的后面"), "changed")
+    draft.take("Agent.message_example", "examples", _lines(agent.get("message_example")))
+    openings = _lines(agent.get("start_with"))
+    if len(openings) > 1:
+        told = tr("双数的几句是角色说的，只取了它们")
+        draft.take("Agent.start_with", "openings", openings[1::2], told, "changed")
+    else:
+        draft.take("Agent.start_with", "openings", openings)
     for source, target in (("mem_thresholds", "memory.threshold"), ("books_thresholds", "lore.threshold")):
         draft.take(f"Agent.{source}", target, _between(agent.get(source), 0, 1), tr("相似度门限"))
     depth = _between(agent.get("scan_depth"), 0, 50)
@@ -100,6 +113,7 @@ def _read_agent(draft: Draft, agent: Mapping[str, Any]) -> None:
         "prompt",
         "message_example",
         "start_with",
+        "extra_description",
     }
     switches = {"is_up", "long_memory", "is_check_memorys", "is_core_mem", "lore_books"}
     draft.ignore_rest(
@@ -108,15 +122,14 @@ def _read_agent(draft: Draft, agent: Mapping[str, Any]) -> None:
 
 
 def _read_voice(draft: Draft, gsv: Mapping[str, Any]) -> None:
-    draft.take("GSV.text_lang", "language", text(gsv.get("text_lang")))
-    draft.take("GSV.prompt_lang", "reference_language", text(gsv.get("prompt_lang")))
-    draft.take("GSV.GPT_weight", "gpt_weights", text(gsv.get("GPT_weight")), tr("GPT-SoVITS 机器上的路径"))
-    draft.take(
-        "GSV.SoVITS_weight", "sovits_weights", text(gsv.get("SoVITS_weight")), tr("GPT-SoVITS 机器上的路径")
-    )
-    if path := text(gsv.get("ref_audio_path")):
-        draft.clips.append(DraftClip("", path, text(gsv.get("prompt_text"))))
-    draft.aux = listed(gsv.get("aux_ref_audio_paths"))
+    draft.take_language("GSV.text_lang", "language", gsv.get("text_lang"))
+    draft.take_language("GSV.prompt_lang", "reference_language", gsv.get("prompt_lang"))
+    for source, target in (("GPT_weight", "gpt_weights"), ("SoVITS_weight", "sovits_weights")):
+        path = draft.path(f"GSV.{source}", gsv.get(source))
+        draft.take(f"GSV.{source}", target, path, tr("GPT-SoVITS 机器上的路径"))
+    draft.add_clip("GSV.ref_audio_path", "", gsv.get("ref_audio_path"), gsv.get("prompt_text"))
+    aux = listed(gsv.get("aux_ref_audio_paths"))
+    draft.aux = [path for item in aux if (path := draft.path("GSV.aux_ref_audio_paths", item))]
     used = take_parameters(draft, gsv, "GSV.")
     extra = gsv.get("ex_config")
     if isinstance(extra, dict):
@@ -128,21 +141,22 @@ def _read_voice(draft: Draft, gsv: Mapping[str, Any]) -> None:
 
 
 def _read_tag(draft: Draft, tag: str, value: Any) -> None:
-    """Take one entry of extra_ref_audio: tag to [path, text]; also a list of such pairs."""
-    pairs = value if isinstance(value, list) and value and isinstance(value[0], list) else [value]
-    for pair in pairs:
-        items = [text(item) for item in pair] if isinstance(pair, list) else [text(pair)]
-        if not items or not items[0]:
-            draft.tell(f"extra_ref_audio.{tag}", "ignored", note=tr("没有写路径"))
+    """Take one entry of extra_ref_audio: [path, text], {path: ..., text: ...} or a list of these."""
+    source = f"extra_ref_audio.{tag}"
+    pairs = value if isinstance(value, list) and value and isinstance(value[0], list | dict) else [value]
+    for pair in pairs[:100]:
+        path, said, language = reference_of(pair)
+        if not path:
+            draft.tell(source, "ignored", note=tr("没有写路径"))
             continue
-        if len(items) != 2:
-            draft.tell(f"extra_ref_audio.{tag}", "warning", note=tr("应是 [路径, 文字] 两项"))
-        draft.clips.append(DraftClip(tag, items[0], items[1] if len(items) > 1 else ""))
+        if isinstance(pair, list) and len(pair) != 2:
+            draft.tell(source, "warning", note=tr("应是 [路径, 文字] 两项"))
+        draft.add_clip(source, tag, path, said, language)
 
 
 def _as_older(data: Mapping[str, Any], file: Path) -> dict[str, Any]:
     """Return an info.yaml with the names of config.yaml; what has none keeps its own."""
-    gsv, settings = _section(data, "gsvSetting", file), _section(data, "settings", file)
+    gsv, settings = section(data, "gsvSetting", file), section(data, "settings", file)
     agent = {_AGENT[key]: value for key, value in data.items() if key in _AGENT}
     agent |= {_SETTINGS[key]: value for key, value in settings.items() if key in _SETTINGS}
     rest = {key: value for key, value in data.items() if key not in (*_AGENT, "gsvSetting", "settings")}
@@ -150,18 +164,21 @@ def _as_older(data: Mapping[str, Any], file: Path) -> dict[str, Any]:
     return {"Agent": agent, "GSV": voice, "extra_ref_audio": gsv.get("extraRefAudio"), **rest}
 
 
-def _section(data: Mapping[str, Any], key: str, file: Path) -> Mapping[str, Any]:
-    value = data.get(key) or {}
-    if not isinstance(value, dict):
-        raise SettingsError(
-            tr(
-                "{file}：{key} 应是“键: 值”，得到的是 {name}。请检查缩进。",
-                file=file,
-                key=key,
-                name=type(value).__name__,
-            )
-        )
-    return value
+def _read_lore(draft: Draft, folder: Path) -> None:
+    """Take the lore books of an assistant, which lie in its data_base/."""
+    try:
+        entries = load_lore(folder).entries[:_MOST_ENTRIES]
+    except SettingsError as exc:
+        draft.tell("data_base", "warning", note=str(exc))
+        return
+    draft.lore += [{"keys": list(entry.keys), "text": entry.text} for entry in entries if entry.text]
+    if entries:
+        told = tr("{count} 条世界书", count=len(draft.lore))
+        draft.tell("data_base", "taken", "lore/book.yaml", told)
+
+
+def _lines(value: Any) -> list[str]:
+    return listed(value if isinstance(value, list) else [value])
 
 
 def _between(value: Any, least: float, most: float) -> float | None:

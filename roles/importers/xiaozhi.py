@@ -1,4 +1,7 @@
-"""xiaozhi-esp32-server: the GPT_SOVITS_V2 and GPT_SOVITS_V3 sections of its config.yaml or data/.config.yaml."""
+"""xiaozhi-esp32-server: the sections of its config.yaml or data/.config.yaml that speak with a reference recording.
+
+Those of GPT-SoVITS, the host's own and ours, whatever they are named; of others (FishSpeech) the recordings.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ from typing import Any
 
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import later, tr
-from xiaozhi_persona.roles.importers.draft import Draft, DraftClip, listed, take_parameters, text
+from xiaozhi_persona.roles.importers.draft import Draft, take_parameters
+from xiaozhi_persona.roles.importers.foreign_files import listed, text
 
-_TYPES = ("gpt_sovits_v2", "gpt_sovits_v3")
+_REFERENCES = ("ref_audio", "ref_audio_path", "refer_wav_path", "reference_audio")
 _DROPPED = {
     "type": later("由 gpt_sovits.api 决定"),
     "url": later("服务器地址写进 data/.config.yaml 的 gpt_sovits.servers"),
@@ -19,11 +23,15 @@ _DROPPED = {
     "output_dir": later("这里不写临时文件"),
     "format": later("这里总是用无损的声音"),
     "private_voice": later("这里用不到"),
+    "api_key": later("密钥不属于角色"),
+    "api_url": later("服务器地址写进 data/.config.yaml 的 gpt_sovits.servers"),
+    "response_format": later("这里总是用无损的声音"),
+    "engine": later("由 tts.engine 决定"),
 }
 
 
 def is_xiaozhi(data: Mapping[str, Any]) -> bool:
-    """Whether a YAML file is the host's and has a GPT-SoVITS section."""
+    """Whether a YAML file is the host's and has a section with a reference recording."""
     return bool(_sections(data))
 
 
@@ -32,12 +40,13 @@ def read_xiaozhi(data: Mapping[str, Any], file: Path) -> Draft:
     sections = _sections(data)
     if not sections:
         raise SettingsError(
-            tr("{file} 的 TTS 里没有 GPT_SOVITS_V2 或 GPT_SOVITS_V3。换一个文件，或先填好它。", file=file)
+            tr("{file} 的 TTS 里没有用参考音频的一段，如 GPT_SOVITS_V2。换一个文件，或先填好它。", file=file)
         )
     modules = data.get("selected_module")
     selected = text(modules.get("TTS")) if isinstance(modules, dict) else ""
     key = selected if selected in sections else next(iter(sections))
-    draft, section, prefix = Draft(file.parent, name=key), sections[key], f"TTS.{key}."
+    draft = Draft(file.parent.absolute(), name=key)
+    section, prefix = sections[key], f"TTS.{key}."
     for other in sections:
         if other != key:
             draft.tell(f"TTS.{other}", "ignored", note=tr("一次导入一段；selected_module.TTS 选的先用"))
@@ -48,40 +57,44 @@ def read_xiaozhi(data: Mapping[str, Any], file: Path) -> Draft:
 
 
 def _read_voice(draft: Draft, section: Mapping[str, Any], prefix: str) -> None:
-    def first(*keys: str) -> tuple[str, str]:
-        found = ((key, text(section.get(key))) for key in keys)
-        return next(((key, value) for key, value in found if value), (keys[-1], ""))
+    def first(*keys: str) -> tuple[str, Any]:
+        return next(((key, section[key]) for key in keys if text(section.get(key))), (keys[-1], None))
 
     key, language = first("text_lang", "text_language")
-    misspelt = language == "audo"
-    draft.take(
-        prefix + key,
-        "language",
-        "auto" if misspelt else language,
-        tr("audo 改为 auto") if misspelt else "",
-        "changed" if misspelt else "taken",
-    )
+    draft.take_language(prefix + key, "language", language)
     key, language = first("prompt_lang", "prompt_language")
-    draft.take(prefix + key, "reference_language", language)
-    _, path = first("ref_audio", "ref_audio_path", "refer_wav_path")
-    _, said = first("ref_text", "prompt_text")
-    if path:
-        draft.clips.append(DraftClip("", path, said))
-    draft.aux = listed(section.get("aux_ref_audio_paths")) or listed(section.get("inp_refs"))
+    draft.take_language(prefix + key, "reference_language", language)
+    key, path = first(*_REFERENCES)
+    _, said = first("ref_text", "prompt_text", "reference_text")
+    paths, texts = (value if isinstance(value, list) else [value] for value in (path, said))
+    for path, said in zip(paths, [*texts, *[None] * len(paths)], strict=False):
+        draft.add_clip(prefix + key, "", path, said)
+    draft.take_path(prefix + "gpt_weights", "gpt_weights", section.get("gpt_weights"))
+    draft.take_path(prefix + "sovits_weights", "sovits_weights", section.get("sovits_weights"))
+    aux = listed(section.get("aux_ref_audio_paths")) or listed(section.get("inp_refs"))
+    draft.aux = [found for item in aux if (found := draft.path(prefix + "aux_ref_audio_paths", item))]
     used = take_parameters(draft, section, prefix)
     for key, note in _DROPPED.items():
         if text(section.get(key)):
             draft.tell(prefix + key, "ignored", note=tr(note))
     known = {"text_lang", "text_language", "prompt_lang", "prompt_language", "ref_audio", "ref_audio_path"}
-    known |= {"refer_wav_path", "ref_text", "prompt_text", "aux_ref_audio_paths", "inp_refs", *_DROPPED}
+    known |= {"ref_text", "prompt_text", "reference_text", "aux_ref_audio_paths", "inp_refs", *_DROPPED}
+    known |= {*_REFERENCES, "gpt_weights", "sovits_weights"}
     draft.ignore_rest(section, known | used, prefix)
 
 
 def _sections(data: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     tts = data.get("TTS")
-    return {
+    found = {
         str(key): value
         for key, value in (tts.items() if isinstance(tts, dict) else ())
         if isinstance(value, dict)
-        and (value.get("type") in _TYPES or str(key).upper() in ("GPT_SOVITS_V2", "GPT_SOVITS_V3"))
     }
+    sovits = [key for key, value in found.items() if _is_sovits(key, value)]
+    others = [key for key, value in found.items() if any(text(value.get(name)) for name in _REFERENCES)]
+    return {key: found[key] for key in dict.fromkeys([*sovits, *others])}
+
+
+def _is_sovits(key: str, section: Mapping[str, Any]) -> bool:
+    named = key.upper().startswith("GPT_SOVITS")
+    return named or text(section.get("type")).casefold().startswith("gpt_sovits")

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from xiaozhi_persona.settings_section import Section
+from xiaozhi_persona.written_paths import WrittenPath
 
 
 class TtsSettings(Section):
@@ -35,7 +36,7 @@ class EspeakSettings(Section):
 class VoiceServerSettings(Section):
     """What every synthesizer is set with that asks servers."""
 
-    server_dirs: dict[str, str] = Field(
+    server_dirs: dict[str, WrittenPath] = Field(
         {},
         description="角色包在语音合成那台机器上的文件夹，服务器不在本机时要写，如 {xiaoyu: 'D:\\voices\\xiaoyu'}；voices send 会写好",
     )
@@ -62,8 +63,10 @@ class GptSovitsSettings(VoiceServerSettings):
         2,
         description="v2 的流式方式：0 整句，1 逐句，2 句内分块，3 或 fast 更快而音质低些；老服务器不认 2、3 时自动用 1",
     )
-    gpt_weights: str = Field("", description="默认的 GPT 权重，写服务器上的路径；角色没有自己的权重时用它")
-    sovits_weights: str = Field("", description="默认的 SoVITS 权重，写服务器上的路径")
+    gpt_weights: WrittenPath = Field(
+        "", description="默认的 GPT 权重，写服务器上的路径；角色没有自己的权重时用它"
+    )
+    sovits_weights: WrittenPath = Field("", description="默认的 SoVITS 权重，写服务器上的路径")
     parameters: dict[str, Any] = Field(
         {},
         description="默认的合成参数，两种接口的键名都可以用，如 {top_k: 15, temperature: 1.0, ref_audio_path: 参考音频, prompt_text: 它的文字, prompt_lang: zh}",

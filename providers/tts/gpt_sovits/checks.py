@@ -20,9 +20,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 from xiaozhi_persona.checks import Check, failed, grouped
 from xiaozhi_persona.errors import PersonaError, ServiceError, SettingsError
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.providers.tts import languages
 from xiaozhi_persona.providers.tts.failures import DOWN, WrongLength
-from xiaozhi_persona.providers.tts.gpt_sovits.parameters import read_parameters
 from xiaozhi_persona.providers.tts.gpt_sovits.pool import ServerPool
 from xiaozhi_persona.providers.tts.gpt_sovits.probe import (
     DEFAULT_PORT,
@@ -35,9 +33,12 @@ from xiaozhi_persona.providers.tts.gpt_sovits.reference_reasons import clip_name
 from xiaozhi_persona.providers.tts.gpt_sovits.server import Server
 from xiaozhi_persona.providers.tts.gpt_sovits.utterance import Utterance, Weights, utterance_of
 from xiaozhi_persona.providers.tts.gpt_sovits.weights import LOADING_TIMEOUT_S
+from xiaozhi_persona.providers.tts.languages import short_sentence
 from xiaozhi_persona.roles.clips import ClipChooser
+from xiaozhi_persona.roles.languages import language_code
 from xiaozhi_persona.roles.references import RoleClip
 from xiaozhi_persona.roles.role import Role
+from xiaozhi_persona.roles.voice_parameters import read_parameters
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.spine import Clip
 from xiaozhi_persona.tasks import cancel_and_wait
@@ -226,8 +227,8 @@ async def _check_role(
     what = tr("角色 {id}", id=role.id)
     try:
         defaults = read_parameters(sovits.parameters, "gpt_sovits.parameters")
-        language = languages.language_code(role.voice.language) or defaults.get("text_lang", "zh")
-        sentence = languages.short_sentence(language)
+        language = language_code(role.voice.language) or defaults.get("text_lang", "zh")
+        sentence = short_sentence(language)
         clips: list[RoleClip | None] = [*{clip.reference.path: clip for clip in role.clips}.values()]
         utterances = [(clip, _utterance(sentence, clip, role, sovits, defaults)) for clip in clips or [None]]
         deadline = anyio.current_time() + LOADING_TIMEOUT_S

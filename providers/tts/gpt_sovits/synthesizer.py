@@ -14,7 +14,6 @@ import anyio
 from xiaozhi_persona.errors import ServiceError, ServiceUnavailable
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.tts.failures import CutOff, WrongLength
-from xiaozhi_persona.providers.tts.gpt_sovits.parameters import read_parameters
 from xiaozhi_persona.providers.tts.gpt_sovits.pool import ServerPool, addresses
 from xiaozhi_persona.providers.tts.gpt_sovits.probe import look_at
 from xiaozhi_persona.providers.tts.gpt_sovits.server import Server
@@ -22,6 +21,7 @@ from xiaozhi_persona.providers.tts.gpt_sovits.utterance import Utterance, uttera
 from xiaozhi_persona.providers.tts.http_speech import without_silence_s
 from xiaozhi_persona.providers.tts.length import is_plausible, longest_s, misfit
 from xiaozhi_persona.providers.tts.sound_cache import SoundCache
+from xiaozhi_persona.roles.voice_parameters import read_parameters
 from xiaozhi_persona.spine import Clip, PcmChunk
 from xiaozhi_persona.voice_settings import GptSovitsSettings
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from xiaozhi_persona.errors import ServiceRejected, SettingsError
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.providers.tts import languages
-from xiaozhi_persona.providers.tts.gpt_sovits.parameters import overlay, read_parameters
+from xiaozhi_persona.providers.tts.languages import language_of_sentence
 from xiaozhi_persona.providers.tts.length import predicted_s
 from xiaozhi_persona.providers.tts.sound_cache import sound_key
+from xiaozhi_persona.roles import languages
+from xiaozhi_persona.roles.voice_parameters import overlay, read_parameters
 from xiaozhi_persona.spine import Clip, Reference
 from xiaozhi_persona.text.measures import whole_characters
 from xiaozhi_persona.voice_settings import GptSovitsSettings
@@ -118,7 +119,7 @@ def utterance_of(
     text_lang = options.pop("text_lang", languages.AUTO)
     if clip.voice.language:
         text_lang = _code(clip.voice.language, tr("角色的语言"))
-    text_lang = languages.language_of_sentence(spoken, text_lang)
+    text_lang = language_of_sentence(spoken, text_lang)
     speed = options.get("speed_factor", 1.0) * clip.speed
     if speed != 1.0:
         options["speed_factor"] = round(max(speed, 0.01), 4)  # 0 is a failure on every server

@@ -30,6 +30,7 @@ _KIND_NAMES = {
     "changed": later("改了"),
     "ignored": later("没用"),
     "warning": later("注意"),
+    "error": later("错误"),
 }
 
 
@@ -189,14 +190,21 @@ def fix(role_id: str, name: str | None, config: Path | None, as_json: bool, debu
 def import_command(
     path: Path, name: str, kind: str | None, config: Path | None, as_json: bool, debug: bool
 ) -> None:
-    """从 MoeChat、CABM 的 role 文件夹或小智服务端的配置导入角色，存在数据文件夹的 roles/ 里。"""
+    """导入角色，存在数据文件夹的 roles/ 里；有服务器会拒绝的东西时退出码为 1。
+
+    能导入：SillyTavern 角色卡（PNG、JSON）、infer_config.json、MoeChat、CABM、LingChat 的角色文件夹、
+    小智服务端的配置、放着参考音频的文件夹。
+    """
     settings = prepare(config, debug)
     role, changes = import_role(path, settings.data_dir / "roles", name, cast("ImportKind | None", kind))
+    errors = [change for change in changes if change.kind == "error"]
     if as_json:
         for change in changes:
             print_json(asdict(change))
-        print_json({"role": role.id, "folder": str(role.folder), "clips": len(role.clips)})
-        return
+        print_json(
+            {"role": role.id, "folder": str(role.folder), "clips": len(role.clips), "errors": len(errors)}
+        )
+        sys.exit(1 if errors else 0)
     rows = [[change.source, tr(_KIND_NAMES[change.kind]), change.target, change.note] for change in changes]
     print_table([tr("原来的"), "", tr("写到"), tr("说明")], rows, wraps=(tr("说明"),))
     click.echo(
@@ -207,6 +215,9 @@ def import_command(
             command=own_command(f"roles check {role.id}"),
         )
     )
+    if errors:
+        click.echo(tr("有 {count} 处错误，见上面的表。", count=len(errors)))
+    sys.exit(1 if errors else 0)
 
 
 async def _fix(role: Role, settings: Settings, name: str) -> tuple[Path | None, list[Mended]]:

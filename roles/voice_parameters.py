@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import later, tr
-from xiaozhi_persona.providers.tts import languages
+from xiaozhi_persona.roles import languages
+from xiaozhi_persona.written_paths import path_as_meant
 
 _FAST_MODE = 3
 
@@ -26,9 +29,9 @@ def read_parameters(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     """
     unknown = [name for name in given if name not in KNOWN]
     if unknown:
-        near = difflib.get_close_matches(str(unknown[0]), KNOWN, 1)
+        near = nearest(str(unknown[0]))
         hint = (
-            tr("是不是 {value}？", value=near[0])
+            tr("是不是 {value}？", value=near)
             if near
             else tr("可用的有：") + tr("、").join(sorted(KNOWN)) + tr("。").rstrip()
         )
@@ -62,6 +65,13 @@ def read_parameters(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     return found
 
 
+def nearest(name: str) -> str:
+    """Return the parameter that is spelled most like `name`: top_k for topK and topk; "" for none."""
+    plain = name.casefold().replace("-", "").replace("_", "")
+    same = [known for known in sorted(KNOWN) if known.replace("_", "") == plain]
+    return next(iter(same or difflib.get_close_matches(name, sorted(KNOWN), 1)), "")
+
+
 def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters of `below` with those of `above` over them, both as read_parameters() gives them.
 
@@ -87,6 +97,13 @@ def _text(value: Any) -> str | None:
     return value.strip() if isinstance(value, str) else None
 
 
+def _path(value: Any) -> str | None:
+    try:
+        return path_as_meant(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
 def _language(value: Any) -> str | None:
     return languages.language_code(value) if isinstance(value, str) else None
 
@@ -95,7 +112,8 @@ def _paths(value: Any) -> list[str] | None:
     parts = value.replace("\n", ";").split(";") if isinstance(value, str) else value
     if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
         return None
-    return [part.strip() for part in parts if part.strip()]
+    found = [_path(part) for part in parts if part.strip()]
+    return None if None in found else [part for part in found if part]
 
 
 def _boolean(value: Any) -> bool | None:
@@ -145,6 +163,40 @@ def _streaming_mode(value: Any) -> int | None:
     return None if switch is None else int(switch)
 
 
+_UNIT = re.compile(r"\s*(?:[x×倍]|times)\s*$", re.IGNORECASE)
+
+
+def _factor(value: Any) -> float | None:
+    """Read a speed, also as `1.2x`, `1.2倍` and `120%`."""
+    read = _decimal(0, 5, may_be_low=False)
+    if not isinstance(value, str):
+        return read(value)
+    bare = _UNIT.sub("", unicodedata.normalize("NFKC", value))
+    if bare.strip().endswith("%"):
+        percent = _decimal(0, 500, may_be_low=False)(bare.strip()[:-1])
+        return None if percent is None else percent / 100
+    return read(bare.strip().lstrip("x×"))
+
+
+_SPLITS = {
+    "cut0": "不切 不切分 不切割 noslice",
+    "cut1": "凑四句一切 湊四句一切 4句一切 sliceonceevery4sentences",
+    "cut2": "凑50字一切 湊50字一切 sliceper50characters",
+    "cut3": "按中文句号切 按中文句號切 slicebychinesepunct",
+    "cut4": "按英文句号切 按英文句號切 slicebyenglishpunct",
+    "cut5": "按标点符号切 按標點符號切 按标点切 slicebyeverypunct",
+}
+"""What the web page of GPT-SoVITS calls the ways to cut a text (inference_webui.py, `how_to_cut`)."""
+_SPLIT_OF = {name: code for code, names in _SPLITS.items() for name in (code, *names.split())}
+
+
+def _split_method(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return None
+    plain = unicodedata.normalize("NFKC", value).casefold()
+    return _SPLIT_OF.get("".join(character for character in plain if character.isalnum()))
+
+
 def _one_of(*allowed: str) -> Callable[[Any], str | None]:
     def read(value: Any) -> str | None:
         found = value.strip().lower() if isinstance(value, str) else None
@@ -156,7 +208,9 @@ def _one_of(*allowed: str) -> Callable[[Any], str | None]:
 _BOOLEAN = _Rule(_boolean, later(" true 或 false"))
 
 _RULES = {
-    "ref_audio_path": _Rule(_text, later("文字"), ("ref_audio", "ref_audio_path", "refer_wav_path")),
+    "ref_audio_path": _Rule(
+        _path, later("路径，里面没有看不见的字符"), ("ref_audio", "ref_audio_path", "refer_wav_path")
+    ),
     "prompt_text": _Rule(_text, later("文字"), ("ref_text", "prompt_text")),
     "prompt_lang": _Rule(_language, languages.allowed(), ("prompt_lang", "prompt_language", "ref_lang")),
     "text_lang": _Rule(_language, languages.allowed(), ("text_lang", "text_language")),
@@ -165,12 +219,8 @@ _RULES = {
     "top_p": _Rule(_decimal(0, 1, may_be_low=False), later("大于 0、不大于 1 的数")),
     "temperature": _Rule(_decimal(0, 5, may_be_low=False), later("大于 0、不大于 5 的数")),
     "repetition_penalty": _Rule(_decimal(0, 5, may_be_low=False), later("大于 0、不大于 5 的数")),
-    "speed_factor": _Rule(
-        _decimal(0, 5, may_be_low=False), later("大于 0、不大于 5 的数"), ("speed_factor", "speed")
-    ),
-    "text_split_method": _Rule(
-        _one_of("cut0", "cut1", "cut2", "cut3", "cut4", "cut5"), later(" cut0 到 cut5")
-    ),
+    "speed_factor": _Rule(_factor, later("大于 0、不大于 5 的数"), ("speed_factor", "speed")),
+    "text_split_method": _Rule(_split_method, later(" cut0 到 cut5，或网页上的名字，如 按标点符号切")),
     "cut_punc": _Rule(_text, later("标点")),
     "batch_size": _Rule(_batch_size, later(" 1 到 200 的整数")),
     "batch_threshold": _Rule(_decimal(0, 1), later(" 0 到 1 的数")),
