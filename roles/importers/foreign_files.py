@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from pathlib import Path
@@ -25,10 +26,11 @@ _LONGEST_LIST = 2000
 # A value ends on one line and a key begins on the next, with no comma between; a comma with nothing after it.
 _COMMA_MISSING = re.compile(r'(["\d\]}el])([ \t]*\r?\n\s*)(?="(?:[^"\\\n]|\\.)*"\s*:)')
 _COMMA_TOO_MANY = re.compile(r",(\s*[}\]])")
-_LONE_BACKSLASH = re.compile(r'\\(?!["\\/]|u[0-9a-fA-F]{4})')
+_LONE_BACKSLASH = re.compile(r'(\\(?:["\\/]|u[0-9a-fA-F]{4}))|\\')
 _TAB = re.compile(r"(?m)(?<=[:\-\s\"'\d\w\]}])\t+(?=\s*#|\S)|\t+$")
 _LEADING_TABS = re.compile(r"(?m)^\t+")
-_IN_QUOTES = re.compile(r'(?m)(:\s+|-\s+|\[\s*|,\s*)"([A-Za-z]:\\[^"\n]*)"')
+_WINDOWS_PATH = re.compile(r'(?<=[:\[,{\-])\s*"([A-Za-z]:(?:\\(?!\\)[^"\\\n]*)+\.\w{2,5})"')
+"""A path in double quotes with single backslashes, which stand for something else there: D:\\new is a line's end."""
 
 
 def read_json(file: Path) -> tuple[Any, list[str]]:
@@ -41,32 +43,31 @@ def read_json(file: Path) -> tuple[Any, list[str]]:
 
 def parse_json(source: str, name: str) -> tuple[Any, list[str]]:
     """Read the JSON of the file `name`, as read_json() does."""
+    source, done = _with_paths_whole(source)
     try:
-        return json.loads(source), []
+        return json.loads(source), done
     except RecursionError as exc:
         raise SettingsError(tr("{file} 一层套一层，太深了，不像角色。", file=name)) from exc
     except ValueError as exc:
         error = exc
-    mended, done = source, []
+    mended = source
     for pattern, put, told in (
-        (_LONE_BACKSLASH, r"\\\\", tr("路径里的 \\ 写成了 \\\\")),
         (_COMMA_MISSING, r"\1,\2", tr("补上了两项之间缺的逗号")),
         (_COMMA_TOO_MANY, r"\1", tr("去掉了最后多余的逗号")),
+        (_LONE_BACKSLASH, lambda match: match[1] or r"\\", tr("路径里的 \\ 写成了 \\\\")),
     ):
-        mended, count = pattern.subn(put, mended)
-        done += [told] if count else []
-    try:
-        return json.loads(mended), done
-    except (ValueError, RecursionError):
-        line = getattr(error, "lineno", "?")
-        raise SettingsError(
-            tr(
-                "{file} 第 {line} 行不是有效的 JSON（{error}）。检查引号和逗号。",
-                file=name,
-                line=line,
-                error=error,
-            )
-        ) from error
+        before, mended = mended, pattern.sub(put, mended)
+        done += [told] if mended != before else []
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.loads(mended), done
+    raise SettingsError(
+        tr(
+            "{file} 第 {line} 行不是有效的 JSON（{error}）。检查引号和逗号。",
+            file=name,
+            line=getattr(error, "lineno", "?"),
+            error=error,
+        )
+    ) from error
 
 
 def read_yaml(file: Path) -> tuple[dict[str, Any], list[str]]:
@@ -74,17 +75,16 @@ def read_yaml(file: Path) -> tuple[dict[str, Any], list[str]]:
 
     Returns the data and what was mended. Raises SettingsError when that does not help.
     """
-    source = bounded_text(file)
+    source, done = _with_paths_whole(bounded_text(file))
     try:
         load_yaml(source)
-        return parse_mapping(source, file, is_ours=False), []
+        return parse_mapping(source, file, is_ours=False), done
     except yaml.YAMLError as exc:
         error = exc
-    mended, done = source, []
+    mended = source
     for pattern, put, told in (
         (_LEADING_TABS, lambda match: "  " * len(match[0]), tr("行首的 Tab 改成了空格")),
         (_TAB, " ", tr("Tab 改成了空格")),
-        (_IN_QUOTES, lambda match: f"{match[1]}'{match[2]}'", tr("双引号里的 Windows 路径改用了单引号")),
     ):
         mended, count = pattern.subn(put, mended)
         done += [told] if count else []
@@ -94,6 +94,12 @@ def read_yaml(file: Path) -> tuple[dict[str, Any], list[str]]:
         except yaml.YAMLError:
             continue
     raise not_yaml(error, file) from error
+
+
+def _with_paths_whole(source: str) -> tuple[str, list[str]]:
+    """Return a text with the backslashes of Windows paths in double quotes doubled, and what was done."""
+    mended, count = _WINDOWS_PATH.subn(lambda match: match[0].replace("\\", "\\\\"), source)
+    return mended, [tr("路径里的 \\ 写成了 \\\\")] if count else []
 
 
 def bounded_text(file: Path) -> str:
