@@ -37,10 +37,14 @@ def _no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_settings_of_this_machine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """Outside of the project its own settings and data would count, which somebody may have made here; nor its language."""
     monkeypatch.setenv(settings_files.PROJECT_VARIABLE, ".")
     monkeypatch.setenv(language.VARIABLE, "zh")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path_factory.getbasetemp() / "cache"))
     language.set_language("zh")
 
 

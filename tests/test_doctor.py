@@ -55,8 +55,10 @@ async def checked(settings: Settings, folder: Path) -> list[Check]:
 
 
 async def troubles(settings: Settings, folder: Path) -> list[Check]:
+    """What is found beside that the role names no weights, which most of these roles do not."""
     checks = await checked(settings, folder)
-    return [check for check in checks if check.status != "ok"]
+    bare = [check for check in checks if check.status == "warning" and check.what.endswith("的权重")]
+    return [check for check in checks if check.status != "ok" and check not in bare]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +76,7 @@ async def test_a_good_server_speaks_with_every_reference(server: FakeSovits, fol
         checks = await checked(settings_for(server.url), folder)
     assert not [check for check in checks if check.status == "error"]
     assert any("2 段参考音频能用" in check.found for check in checks)
-    assert "秒出声" in checks[-1].found and server.overlaps == 0
+    assert any("秒出声" in check.found for check in checks) and server.overlaps == 0
     assert len(server.requests) in (3, 4)  # the releases that do not know mode 2 are asked once more
 
 
@@ -207,6 +209,27 @@ async def test_weights_that_were_changed_for_the_check_are_told(folder: Path) ->
     assert note.status == "warning" and "角色 mei" in note.found and server.loads == ["/w/a.ckpt", "/w/a.pth"]
 
 
+@pytest.mark.parametrize(
+    ("api", "sheet", "defaults", "told"),
+    [
+        ("v2", "name: 小梅", {}, True),
+        ("v2", "name: 小梅", {"gpt_weights": "/d.ckpt", "sovits_weights": "/d.pth"}, False),
+        ("v2", "name: 小梅\ngpt_weights: /a.ckpt\nsovits_weights: /a.pth", {}, False),
+        ("v1", "name: 小梅", {}, False),
+    ],
+)
+async def test_a_role_without_weights_is_told_that_the_last_ones_hold(
+    folder: Path, api: Any, sheet: str, defaults: dict[str, str], told: bool
+) -> None:
+    write_role(folder, sheet)
+    async with FakeSovits(api=api) as server:
+        settings = settings_for(server.url)
+        sovits = settings.gpt_sovits.model_copy(update=defaults)
+        found = await checked(settings.model_copy(update={"gpt_sovits": sovits}), folder)
+    warned = [check for check in found if check.what.endswith("的权重")]
+    assert bool(warned) is told and all("gpt_sovits.gpt_weights" in check.step for check in warned)
+
+
 async def test_a_server_that_dies_on_the_way_is_asked_no_more(folder: Path) -> None:
     async with FakeSovits(fault="reset") as server:
         (trouble,) = await troubles(settings_for(server.url), folder)
@@ -234,14 +257,14 @@ async def test_a_finding_comes_when_it_is_known(folder: Path) -> None:
         settings = settings_for(slow.url, good.url)
         checks = check(settings, [load_pack(folder)])
         async with contextlib.aclosing(checks):  # type: ignore[type-var]
-            found = [await anext(checks) for _ in range(4)]
-    assert sum(good.url[7:] in check.what for check in found) == 3
+            found = [await anext(checks) for _ in range(5)]
+    assert sum(good.url[7:] in check.what for check in found) == 4
 
 
 async def test_servers_are_checked_at_the_same_time_and_all_are_told(folder: Path) -> None:
     async with FakeSovits() as good, FakeSovits(fault="refuse") as bad:
         checks = await asyncio.wait_for(checked(settings_for(good.url, bad.url), folder), 20)
-    assert [check.status for check in checks if good.url[7:] in check.what] == ["ok"] * 3
+    assert [check.status for check in checks if good.url[7:] in check.what] == ["ok"] * 3 + ["warning"]
     assert [check.status for check in checks if bad.url[7:] in check.what] == ["ok", "error"]
 
 

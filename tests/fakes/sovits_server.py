@@ -106,6 +106,8 @@ class FakeSovits:
     """Files that are not on the server."""
     default_reference: str = ""
     """v1 only: started with -dr."""
+    keeps_weights: bool = False
+    """v2: whether weights outlive a restart, as those in its settings do."""
 
     def __post_init__(self) -> None:
         self.url = ""
@@ -138,7 +140,8 @@ class FakeSovits:
 
     async def start(self) -> None:
         """Listen, after stop() on the same port, with the weights of a fresh start."""
-        self._gpt = self._sovits = "base"
+        if not self.keeps_weights:
+            self._gpt = self._sovits = "base"
         app = web.Application()
         self._path = self.path or ("/tts" if self.api == "v2" else "/")
         app.router.add_post(self._path, self._speak)

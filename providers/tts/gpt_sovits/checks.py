@@ -103,19 +103,24 @@ async def _check_address(place: Address, settings: Settings, roles: Sequence[Rol
         except ServiceError as exc:
             yield failed(what, exc)
             return
+        unknown, works = server.weights.unknown(), True
         for role in reversed(roles):
             async for check in _check_role(server, role, found.url, api, sovits):
                 yield dataclasses.replace(check, what=f"{what} {check.what}")
+                works = works and check.status != "error"
             if server.last_failure:
                 break
+        bare = [role.id for role in roles if not all(dataclasses.astuple(_weights(role, sovits)))]
+        if bare and api == "v2" and works:
+            yield Check(
+                "warning", tr("{what} 角色 {ids} 的权重", what=what, ids=tr("、").join(bare)), *unknown
+            )
         changing = [role for role in roles if _weights(role, sovits) != Weights()]
         held = [role.id for role in changing if server.weights.has(_weights(role, sovits))]
     if changing:
         now = tr("现在是角色 {value} 的", value=held[0]) if held else tr("现在是哪些不清楚")
-        step = (
-            tr("桥或小智服务端正在用这台服务器时，请重启它。")
-            if held
-            else tr("重启 GPT-SoVITS 就回到它启动时的。")
+        step = tr(
+            "本机的桥和小智服务端会自己设回来；别的机器上的、别的程序换了权重，这里不会知道，请给它们另开一台 GPT-SoVITS。"
         )
         yield Check("warning", what, tr("检查时换过权重，{now}", now=now), step)
 

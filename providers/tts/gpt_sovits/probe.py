@@ -100,7 +100,8 @@ async def seen_servers(settings: GptSovitsSettings) -> list[SeenServer]:
             "chunked_modes": chunks,
             "weights": weights,
         }
-        held = tr("、").join(filter(None, weights.values())) or tr("它启动时的")
+        left = tr("最后换上的") if dialect and dialect.api == "v2" else tr("它启动时的")
+        held = tr("、").join(filter(None, weights.values())) or left
         notes = {True: tr("会句内分块（方式 2、3）"), False: tr("不会句内分块"), None: ""}[chunks]
         seen.append(
             SeenServer(

@@ -56,7 +56,7 @@ class Server:
         self._free_at = 0.0
         self._dialects: Sequence[Dialect] = ()
         """What is tried, the first first; one when it is certain, none when nothing is known."""
-        self.weights = HeldWeights(self._at, self.place, client, settings)
+        self.weights = HeldWeights(url, self.place, client, settings)
 
     async def speak(self, utterance: Utterance, deadline: float) -> AsyncGenerator[PcmChunk, None]:
         """Yield the sound of a sentence; closing the iterator closes the request.

@@ -1,6 +1,8 @@
 """The model files that one server holds, and their change.
 
-A change goes on in a task of its own when the sentence that asked for it has given up: the server loads on anyway, and
+No server tells what it holds. Known is what was set from here, as long as the process there is the same (watch.py) and
+no other program of this machine has set others (held_note.py); then it is set again before the next sentence. api_v2.py
+writes them into its own settings, so those of the last role outlive its process. A change goes on in a task of its own when the sentence that asked for it has given up: the server loads on anyway, and
 the next sentence finds the voice ready. While it goes on nothing may be asked of the server.
 """
 
@@ -8,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 import anyio
 import httpx
@@ -17,7 +18,9 @@ from xiaozhi_persona.errors import ServiceError, ServiceRejected, ServiceTimeout
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.tts.gpt_sovits.dialect import Dialect
 from xiaozhi_persona.providers.tts.gpt_sovits.failures import connection_failure, failure_of
+from xiaozhi_persona.providers.tts.gpt_sovits.held_note import HeldNote
 from xiaozhi_persona.providers.tts.gpt_sovits.utterance import Weights
+from xiaozhi_persona.providers.tts.gpt_sovits.watch import ServerWatch
 from xiaozhi_persona.tasks import cancel_and_wait
 from xiaozhi_persona.voice_settings import GptSovitsSettings
 
@@ -32,28 +35,36 @@ class HeldWeights:
 
     def __init__(
         self,
-        url_of: Callable[[str], str],
+        url: str,
         place: str,
         client: httpx.AsyncClient,
         settings: GptSovitsSettings,
     ) -> None:
-        self._url_of = url_of
+        self._url = url
         self._place = place
         self._client = client
         self._settings = settings
         self._default = Weights(settings.gpt_weights, settings.sovits_weights)
         self._gpt: str | None = None
         self._sovits: str | None = None
+        self._left = Weights()
+        """What was set last and has outlived the process that it was set in."""
+        self._watch = ServerWatch(url)
+        self._note = HeldNote(place)
+        self._is_warned = False
         self._refused: dict[Weights, tuple[ServiceError, float]] = {}
         self._change: asyncio.Task[ServiceError | None] | None = None
         self._changing_to = Weights()
 
     def has(self, wanted: Weights) -> bool:
         """Return whether a voice with these weights can speak without a change."""
+        if self._watch.has_ended and wanted != Weights():
+            return False
         return wanted.gpt in ("", self._gpt) and wanted.sovits in ("", self._sovits)
 
     def forget(self) -> None:
         """The server may have been started anew: nothing is known."""
+        self._left = Weights(self._gpt or self._left.gpt, self._sovits or self._left.sovits)
         self._gpt = self._sovits = None
 
     async def ensure(self, wanted: Weights, dialect: Dialect, deadline: float) -> None:
@@ -63,10 +74,11 @@ class HeldWeights:
         cannot load, and for a role without weights after one with, where no default is named; Unreachable.
         """
         await self._settle(deadline)
+        self._look_for_changes()
+        self._refuse_leftovers(wanted, dialect)
         if self.has(wanted):
-            self._refuse_leftovers(wanted)
+            self._warn_of_unknown(wanted, dialect)
             return
-        self._refuse_leftovers(wanted)
         self._refuse_again(wanted)
         if dialect.api == "v1" and not (wanted.gpt and wanted.sovits):
             raise ServiceRejected(
@@ -82,10 +94,25 @@ class HeldWeights:
         if problem:
             raise problem
 
+    def unknown(self) -> tuple[str, str]:
+        """Say that a role without weights speaks with what api_v2.py was left with, and what to do.
+
+        It is not logged after that.
+        """
+        self._is_warned = True
+        noted = self._note.read()
+        last = noted and (noted.gpt or noted.sovits)
+        told = tr("，从本机换上的是 {last}", last=last) if last else ""
+        return (
+            tr("角色没有写权重，用服务器上现有的；api_v2.py 重启后还是最后换上的{told}", told=told),
+            tr("在 gpt_sovits.gpt_weights 和 sovits_weights 写上默认的，声音就不会变。"),
+        )
+
     async def aclose(self) -> None:
         """End a change that still goes on here; the server finishes it."""
         if self._change:
             await cancel_and_wait(self._change)
+        await self._watch.aclose()
 
     async def _settle(self, deadline: float) -> ServiceError | None:
         """Wait for a change that goes on; return what went wrong with it."""
@@ -104,11 +131,23 @@ class HeldWeights:
         self._change = None
         return problem
 
-    def _refuse_leftovers(self, wanted: Weights) -> None:
+    def _look_for_changes(self) -> None:
+        """Forget what is held where the process there has ended, or another program has set others."""
+        if self._gpt is None and self._sovits is None:
+            return
+        if self._watch.has_ended:
+            _log.info("GPT-SoVITS %s 重启过，权重重新设一次", self._place)
+            self.forget()
+        elif self._note.is_by_another():
+            _log.info("本机的另一个程序换过 GPT-SoVITS %s 的权重，重新设一次", self._place)
+            self.forget()
+
+    def _refuse_leftovers(self, wanted: Weights, dialect: Dialect) -> None:
         """A role that names no weights must not speak with those of the last role."""
+        left = self._left if dialect.api == "v2" else Weights()
         for name, want, held, default in (
-            ("gpt_weights", wanted.gpt, self._gpt, self._default.gpt),
-            ("sovits_weights", wanted.sovits, self._sovits, self._default.sovits),
+            ("gpt_weights", wanted.gpt, self._gpt or left.gpt or None, self._default.gpt),
+            ("sovits_weights", wanted.sovits, self._sovits or left.sovits or None, self._default.sovits),
         ):
             if not want and held not in (None, default):
                 raise ServiceRejected(
@@ -118,6 +157,12 @@ class HeldWeights:
                         name=name,
                     )
                 )
+
+    def _warn_of_unknown(self, wanted: Weights, dialect: Dialect) -> None:
+        """Say once that a role without weights speaks with what a server of api_v2.py was left with."""
+        if self._is_warned or dialect.api != "v2" or (wanted.gpt and wanted.sovits):
+            return
+        _log.warning("GPT-SoVITS %s：%s。%s", self._place, *self.unknown())
 
     def _refuse_again(self, wanted: Weights) -> None:
         """Loading takes the server's time from all: what it has just refused is not tried with every sentence."""
@@ -129,7 +174,8 @@ class HeldWeights:
     async def _change_to(self, wanted: Weights, dialect: Dialect) -> ServiceError | None:
         """Load both or neither; return what went wrong."""
         before = self._gpt, self._sovits
-        self.forget()
+        self._gpt = self._sovits = None
+        await self._watch.begin(self._settings.connect_timeout_s)
         try:
             if dialect.api == "v1":
                 problem = await self._load_v1(wanted)
@@ -152,12 +198,14 @@ class HeldWeights:
             self._refused[wanted] = problem, anyio.current_time() + self._settings.retry_after_s
         else:
             _log.info("GPT-SoVITS %s 换好了权重", self._place)
+            self._left = Weights()
+        self._note.write(Weights(self._gpt or "", self._sovits or ""))
         return problem
 
     async def _load_v1(self, wanted: Weights) -> ServiceError | None:
         # api.py takes the pair over only when both have loaded.
         body = {"gpt_model_path": wanted.gpt, "sovits_model_path": wanted.sovits}
-        response = await self._client.post(self._url_of("/set_model"), json=body, timeout=self._patience())
+        response = await self._client.post(self._url + "/set_model", json=body, timeout=self._patience())
         return self._problem(response, tr("{gpt}、{sovits}", gpt=wanted.gpt, sovits=wanted.sovits))
 
     async def _load_v2(self, wanted: Weights, before: tuple[str | None, str | None]) -> ServiceError | None:
@@ -188,7 +236,7 @@ class HeldWeights:
 
     async def _load(self, kind: str, path: str) -> ServiceError | None:
         response = await self._client.get(
-            self._url_of(f"/set_{kind}_weights"),
+            f"{self._url}/set_{kind}_weights",
             params={"weights_path": path},
             timeout=self._patience(),
         )
