@@ -15,6 +15,7 @@ from xiaozhi_persona.providers.host import loop
 from xiaozhi_persona.providers.host.doors import DOORS
 
 _OURS = "xiaozhi_persona.providers.host."
+_OF_HOST = ("core", "config", "plugins_func")
 
 
 @contextlib.asynccontextmanager
@@ -26,9 +27,7 @@ async def host_with_doors(version: str, folder: Path, **settings: Any) -> AsyncI
             yield server
     finally:
         loop.close()
-        for name in [name for name in sys.modules if name.startswith(_OURS)]:
-            if any(part in ("core", "config", "plugins_func") for part in _imports(sys.modules[name])):
-                del sys.modules[name]  # bound to the modules of that host
+        _forget_bound()
 
 
 def host_that_hears(
@@ -43,12 +42,22 @@ def host_that_hears(
     return host_with_doors(version, folder, tts=tts, config=config, **settings)
 
 
+def _forget_bound() -> None:
+    """Forget what is bound to the modules of the host, and what uses that."""
+    bound: set[str] = set()
+    ours = {name: _imports(sys.modules[name]) for name in sys.modules if name.startswith(_OURS)}
+    while more := {
+        name
+        for name, used in ours.items()
+        if name not in bound and any(one in bound or one.partition(".")[0] in _OF_HOST for one in used)
+    }:
+        bound |= more
+    for name in bound:
+        del sys.modules[name]
+
+
 def _imports(module: Any) -> set[str]:
-    found = {str(getattr(value, "__module__", "")).partition(".")[0] for value in vars(module).values()}
-    bases = {
-        base.__module__.partition(".")[0]
-        for v in vars(module).values()
-        if isinstance(v, type)
-        for base in v.__mro__
-    }
+    """Return the modules of what a module holds."""
+    found = {str(getattr(value, "__module__", "")) for value in vars(module).values()}
+    bases = {base.__module__ for v in vars(module).values() if isinstance(v, type) for base in v.__mro__}
     return found | bases

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from xiaozhi_persona.providers.host.doors import VOICES
-from xiaozhi_persona.providers.host.tool_names import TOOL_PREFIX
+from xiaozhi_persona.providers.host.tool_names import INTENT_MARK, ROLE_TOOL, ROLE_TOOL_FILE, TOOL_PREFIX
 
 _CLASS = "ConnectionHandler"
 
@@ -59,6 +59,12 @@ def tts_section(connection: Any) -> Mapping[str, Any]:
     return _selected(connection, "TTS")
 
 
+def role_section(connection: Any) -> Mapping[str, Any]:
+    """Return the section that names the role: that of our memory where it does, else that of the voice."""
+    memory = _selected(connection, "Memory")
+    return memory if memory.get("role") or memory.get("role_of_device") else tts_section(connection)
+
+
 def has_tts_door(connection: Any) -> bool:
     """Whether the connection's voice is one of our doors."""
     return str(tts_section(connection).get("type")) in VOICES
@@ -67,10 +73,28 @@ def has_tts_door(connection: Any) -> bool:
 def has_memory_tools(connection: Any) -> bool:
     """Whether the model of the connection may call our memory tools."""
     intent = _selected(connection, "Intent")
-    functions = intent.get("functions")
-    # A list in the files; the keys of a mapping where the settings come from the console.
-    names = functions if isinstance(functions, Iterable) and not isinstance(functions, str) else ()
-    return intent.get("type") == "function_call" and any(str(name).startswith(TOOL_PREFIX) for name in names)
+    return intent.get("type") == "function_call" and any(
+        name.startswith(TOOL_PREFIX) for name in _functions(intent)
+    )
+
+
+def takes_intents(connection: Any) -> bool:
+    """Whether what is said over the connection is looked at for intents: our door is selected, or its tool is listed."""
+    intent = _selected(connection, "Intent")
+    return bool(intent.get(INTENT_MARK)) or not {ROLE_TOOL, ROLE_TOOL_FILE}.isdisjoint(_functions(intent))
+
+
+def texts_of_the_host(connection: Any) -> frozenset[str]:
+    """Return what the host itself asks its model in the user's place: to say goodbye."""
+    end_prompt = connection.config.get("end_prompt")
+    text = end_prompt.get("prompt") if isinstance(end_prompt, Mapping) else None
+    return frozenset({str(text).strip()} if text else ())
+
+
+def _functions(intent: Mapping[str, Any]) -> list[str]:
+    """Return what an Intent section lists: in the files, or as keys of a mapping where it comes from the console."""
+    listed = intent.get("functions")
+    return [*map(str, listed)] if isinstance(listed, Iterable) and not isinstance(listed, str) else []
 
 
 def _selected(connection: Any, kind: str) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from xiaozhi_persona.language import later
-from xiaozhi_persona.providers.host.tool_names import TOOL_FILE
+from xiaozhi_persona.providers.host.tool_names import ROLE_TOOL_FILE, TOOL_FILE
 
 _PACKAGE = "xiaozhi_persona.providers.host"
 
@@ -120,11 +120,25 @@ TOOLS = Door(
     f"{_PACKAGE}.memory_tools.register_tools",
 )
 
+INTENT = Door(
+    "Intent",
+    PurePosixPath("core/providers/intent/persona_intent/persona_intent.py"),
+    f"{_PACKAGE}.intent.PersonaIntentProvider",
+    later("本地意图"),
+)
+
+ROLE = Door(
+    "plugin",
+    PurePosixPath(f"plugins_func/functions/{ROLE_TOOL_FILE}.py"),
+    f"{_PACKAGE}.role_tool.register_role_tool",
+)
+"""It brings the local intents where the settings come from the console, which knows no kind of intent but its own."""
+
 VOICES: Mapping[str, Door] = {door.type: door for door in (GPT_SOVITS_V1, GPT_SOVITS_V2, ANY_VOICE)}
 """The voices, by their types."""
 
 DEFAULT_VOICE = GPT_SOVITS_V2
 """The one of who chooses none."""
 
-DOORS = (*VOICES.values(), MEMORY, RECOGNIZER, TOOLS)
+DOORS = (*VOICES.values(), MEMORY, RECOGNIZER, TOOLS, INTENT, ROLE)
 """All of them."""

@@ -23,7 +23,8 @@ from xiaozhi_persona.providers.host.connection import (
     calling_connection,
     has_memory_tools,
     has_tts_door,
-    tts_section,
+    role_section,
+    texts_of_the_host,
 )
 from xiaozhi_persona.providers.host.conversation import HostConversation, safe_for_template
 from xiaozhi_persona.providers.host.logs import log_through_host
@@ -81,14 +82,15 @@ class ConnectionMemory(MemoryProviderBase):  # type: ignore[misc]
         super().__init__(section)
         self.role_id = device_id
         shared = shared_memory(base_settings(Path.cwd()))
-        self._shared, self._casting = shared, shared.cast(device_id, _role_section(section, connection))
+        self._shared, self._casting = shared, shared.cast(device_id, role_section(connection))
         self._role = role = self._casting.role(device_id)
-        if section.get("role") and not has_tts_door(connection):
-            give_character(connection, role, with_tags=False)
+        is_switched = role is not self._casting.configured(device_id)
+        if (section.get("role") or is_switched) and not has_tts_door(connection):
+            give_character(connection, role, with_tags=False, is_switched=is_switched)
         self._found = ""
         self._written: dict[int, Any] = {}
         self._obeys = not has_memory_tools(connection)
-        self._ignored = _texts_of_the_host(connection)
+        self._ignored = texts_of_the_host(connection)
         self._conversation = self._converse(role)
         self.tools = MemoryTools(self._conversation, shared.memory)
         """What the tools of the connection's model ask of it."""
@@ -115,6 +117,11 @@ class ConnectionMemory(MemoryProviderBase):  # type: ignore[misc]
         except Exception:
             log.exception("回忆时出错，这一轮没有回忆")
         return self._found
+
+    async def obey(self, words: str) -> str:
+        """Tell the memory something (记住…), whoever else obeys here; return what it answers, "" for any other words."""
+        talk = self._conversation
+        return await asyncio.wrap_future(submit(talk.memory.obey(talk.owner, words, talk.now())))
 
     async def save_memory(self, msgs: Sequence[Any], session_id: str | None = None) -> None:
         """Write what is not written yet: little, since all was written when it was said."""
@@ -177,15 +184,3 @@ class ConnectionMemory(MemoryProviderBase):  # type: ignore[misc]
         self._written[id(message)] = message  # held, since 0.9.3 drops some, and an id might come twice
         if not getattr(message, "is_temporary", False):
             self._conversation.heard(message.role, message.content)
-
-
-def _role_section(section: Mapping[str, Any], connection: Any) -> Mapping[str, Any]:
-    """Return the section that names the role: ours, else that of the voice."""
-    return section if section.get("role") or section.get("role_of_device") else tts_section(connection)
-
-
-def _texts_of_the_host(connection: Any) -> frozenset[str]:
-    """Return what the host itself asks its model in the user's place: to say goodbye."""
-    end_prompt = connection.config.get("end_prompt")
-    text = end_prompt.get("prompt") if isinstance(end_prompt, Mapping) else None
-    return frozenset({str(text).strip()} if text else ())

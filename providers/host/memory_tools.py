@@ -40,7 +40,7 @@ def _tool(tool: str) -> Callable[..., Any]:
         tools = getattr(getattr(conn, "memory", None), "tools", None)
         if not isinstance(tools, MemoryTools):
             return _response(ToolAnswer(_NO_MEMORY))
-        if _is_awaited(sys._getframe(1).f_code.co_names):
+        if is_awaited(sys._getframe(1).f_code.co_names):
             return _awaited(tool, tools, arguments)
         work = submit(tools.answer(tool, arguments, _BLOCKING_RECALL_S))
         try:
@@ -51,7 +51,7 @@ def _tool(tool: str) -> Callable[..., Any]:
     return call
 
 
-def _is_awaited(names: tuple[str, ...]) -> bool:
+def is_awaited(names: tuple[str, ...]) -> bool:
     """Whether the code that calls a tool, which uses these names, awaits it where it gives something to await.
 
     The host does so from 0.9.6 on (core/providers/tools/server_plugins/plugin_executor.py).

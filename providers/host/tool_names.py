@@ -1,13 +1,21 @@
-"""The names of the memory tools, as the host's settings and its chat model know them."""
+"""Names of ours in the host's settings: of the tools, as its chat model knows them too, and of the intent door."""
 
 from __future__ import annotations
 
 from xiaozhi_persona.memory.tools import TOOL_BEGINNING, TOOL_NAMES
 
-__all__ = ["TOOL_FILE", "TOOL_NAMES", "TOOL_PREFIX"]
+__all__ = ["INTENT_MARK", "ROLE_TOOL", "ROLE_TOOL_FILE", "TOOL_FILE", "TOOL_NAMES", "TOOL_PREFIX"]
 
 TOOL_PREFIX = TOOL_BEGINNING.removesuffix("_")
-"""All of them begin with it."""
+"""All tools of the memory begin with it."""
 
 TOOL_FILE = f"{TOOL_PREFIX}_tools"
 """Name of the file that enters them, without .py. Newer hosts take it in their settings for all that it holds."""
+
+ROLE_TOOL = "persona_role"
+"""The tool that changes the role. An agent that has it has the local intents, too."""
+
+ROLE_TOOL_FILE = f"{ROLE_TOOL}_tool"
+
+INTENT_MARK = "persona_intents"
+"""Key that the intent door sets in its section, whose type it has changed."""

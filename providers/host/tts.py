@@ -27,9 +27,11 @@ from xiaozhi_persona.providers.host.logs import log_through_host
 from xiaozhi_persona.providers.host.loop import background_loop, submit
 from xiaozhi_persona.providers.host.reply import Reply
 from xiaozhi_persona.providers.host.sections import tts_settings
-from xiaozhi_persona.providers.host.system_prompt import give_character
+from xiaozhi_persona.providers.host.system_prompt import give_character, voice_name
 from xiaozhi_persona.providers.host.voices import shared_voices
 from xiaozhi_persona.providers.speech.pipeline import FRAME_MS, SpeechPipeline
+from xiaozhi_persona.roles.casting import Casting
+from xiaozhi_persona.roles.role import Role
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.voice_settings import TtsSettings
 
@@ -58,13 +60,26 @@ class PersonaTts(TTSProviderBase):  # type: ignore[misc]
         self._is_quiet: Callable[[], bool] = lambda: True
         """Whether the device's decoder stands in silence, as far as what we had played goes."""
         self._shows_faces = False
+        self._is_another_role = False
+        """Whether the running reply was begun by a role that the device no longer plays."""
         connection = calling_connection()
         self._device_id = normal_id(str(getattr(connection, "device_id", None) or ""))
         role = self._voices.casting.role(self._device_id)
-        self.voice = f"{role.id}-{role.sheet.default_emotion or '中性'}"
+        self.voice = voice_name(role)
         """Names the voice in the host's cache of wake word replies."""
         if connection is not None:
-            give_character(connection, role)
+            is_switched = role is not self.casting.configured(self._device_id)
+            give_character(connection, role, is_switched=is_switched)
+
+    @property
+    def casting(self) -> Casting:
+        """Who speaks with this voice on which device."""
+        return self._voices.casting
+
+    def play(self, role: Role) -> None:
+        """The device has been switched to a role, which speaks what comes from now on, in the running reply as well."""
+        self.voice = voice_name(role)
+        self._is_another_role = True
 
     def tts_text_priority_thread(self) -> None:
         """Take the reply as the host writes it: the loop of the base's text thread."""
@@ -128,21 +143,30 @@ class PersonaTts(TTSProviderBase):  # type: ignore[misc]
 
     def _begin(self, sentence_id: str) -> None:
         self._drop_reply()
+        self._is_another_role = False
         self.tts_audio_first_sentence = True
         self._shows_faces = take_over_faces(self.conn) or self._shows_faces
         self._open(sentence_id)
 
     def _speak(self, sentence_id: str, text: str | None) -> None:
-        if text:
-            self._current(sentence_id).feed(text)
+        if not text:
+            return
+        if self._is_another_role:
+            self._is_another_role = False
+            self._finish_part()
+        self._current(sentence_id).feed(text)
 
-    def _play(self, file: str | None) -> None:
-        """Play a file (music) after what was said before it."""
+    def _finish_part(self) -> None:
+        """Wait until what was said so far is handed over; the turn goes on."""
         reply, self._reply = self._reply, None
         if reply is not None:
             reply.finish(ends_turn=False, may_be_silent=True)
             while not reply.wait(_PATIENCE_S) and not self.conn.stop_event.is_set():
                 pass
+
+    def _play(self, file: str | None) -> None:
+        """Play a file (music) after what was said before it."""
+        self._finish_part()
         if file and Path(file).exists() and not self.conn.client_abort:
             self.opus_encoder.reset_state()  # it encodes files only: each is a stream of its own
             self.handle_opus(decoder_reset(FRAME_MS))

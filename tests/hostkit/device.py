@@ -14,6 +14,7 @@ import numpy as np
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
+from hostkit.device_tools import DeviceTools
 from xiaozhi_persona.audio.opus import OpusDecoder, OpusEncoder
 from xiaozhi_persona.bridge.client.handshake import open_websocket
 from xiaozhi_persona.spine import Samples
@@ -159,11 +160,12 @@ class Reply:
 class Device:
     """A device that is connected. Made by `connect`."""
 
-    def __init__(self, websocket: ClientConnection, rate_hz: int) -> None:
+    def __init__(self, websocket: ClientConnection, rate_hz: int, tools: DeviceTools | None = None) -> None:
         self.hello: dict[str, Any] | None = None
         self.replies: list[Reply] = []
         self.rate_hz = rate_hz
         """The rate of the host's packets; its hello tells back what the device asked for."""
+        self.tools = tools
         self._websocket = websocket
         self._loop = asyncio.get_running_loop()
         self._reply = Reply("", rate_hz, self._loop.time())
@@ -173,10 +175,16 @@ class Device:
     @classmethod
     @contextlib.asynccontextmanager
     async def connect(
-        cls, url: str, device_id: str, rate_hz: int = 24000, features: dict[str, Any] | None = None
+        cls,
+        url: str,
+        device_id: str,
+        rate_hz: int = 24000,
+        features: dict[str, Any] | None = None,
+        tools: DeviceTools | None = None,
     ) -> AsyncIterator[Device]:
         client_id = str(uuid.uuid5(uuid.NAMESPACE_OID, device_id))
-        device = cls(await open_websocket(url, 1, device_id, client_id, ""), rate_hz)
+        device = cls(await open_websocket(url, 1, device_id, client_id, ""), rate_hz, tools)
+        features = {**(features or {}), "mcp": True} if tools else features
         try:
             audio = {"format": "opus", "sample_rate": MIC_RATE_HZ, "channels": 1, "frame_duration": FRAME_MS}
             hello = {"type": "hello", "version": 1, "transport": "websocket", "audio_params": audio}
@@ -227,9 +235,15 @@ class Device:
         await self.send(type="abort", session_id=self.session_id)
 
     async def close(self) -> None:
+        if self.tools:
+            self.tools.close()
         await self._websocket.close()
         await asyncio.wait({self._reader}, timeout=5)
         self._reader.cancel()
+
+    async def _answer_mcp(self, payload: dict[str, Any]) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            await self.send(type="mcp", payload=payload, session_id=self.session_id)
 
     def _begin(self, asked: str) -> None:
         self._reply = Reply(asked, self.rate_hz, self._loop.time())
@@ -242,5 +256,9 @@ class Device:
                 content = frame if isinstance(frame, bytes) else json.loads(frame)
                 if isinstance(content, dict) and content.get("type") == "hello":
                     self.hello = content
+                if isinstance(content, dict) and content.get("type") == "mcp":
+                    if self.tools:
+                        self.tools.take(content["payload"], self._answer_mcp)
+                    continue
                 self._reply._take(at, content)
         self._reply._close()

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import yaml
 
 from hostkit.device import Device
+from hostkit.device_tools import DeviceTools
 from hostkit.llm import Llm
 
 KIT_VERSIONS = ("0.9.1", "0.9.3", "0.9.6", "main")
@@ -44,7 +45,10 @@ class HostUnderTest(Protocol):
         """What the host has logged so far."""
 
     def connect(
-        self, device_id: str = "aa:bb:cc:00:00:01", features: dict[str, Any] | None = None
+        self,
+        device_id: str = "aa:bb:cc:00:00:01",
+        features: dict[str, Any] | None = None,
+        tools: DeviceTools | None = None,
     ) -> contextlib.AbstractAsyncContextManager[Device]:
         """Connect a device; the connection's parts have been set up, or have failed to be."""
 

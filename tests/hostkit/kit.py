@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hostkit.device import Device
+from hostkit.device_tools import DeviceTools
 from hostkit.llm import Llm
 from xiaozhi_persona.audio.opus import OpusDecoder
 
@@ -75,10 +76,13 @@ class KitHost:
 
     @contextlib.asynccontextmanager
     async def connect(
-        self, device_id: str = "aa:bb:cc:00:00:01", features: dict[str, Any] | None = None
+        self,
+        device_id: str = "aa:bb:cc:00:00:01",
+        features: dict[str, Any] | None = None,
+        tools: DeviceTools | None = None,
     ) -> AsyncIterator[Device]:
         before = len(self.connections)
-        async with Device.connect(self.url, device_id, features=features) as device:
+        async with Device.connect(self.url, device_id, features=features, tools=tools) as device:
             mine = next(c for c in self.connections[before:] if c.session_id == device.session_id)
             assert await asyncio.to_thread(mine.hostkit_ready.wait, _END_S), "the parts were not set up"
             device.rate_hz = mine.sample_rate

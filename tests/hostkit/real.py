@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from hostkit.device import Device
+from hostkit.device_tools import DeviceTools
 from hostkit.llm import Llm
 
 _ROOT = Path(__file__).parents[2]
@@ -79,12 +80,15 @@ class RealHost:
 
     @contextlib.asynccontextmanager
     async def connect(
-        self, device_id: str = "aa:bb:cc:00:00:01", features: dict[str, Any] | None = None
+        self,
+        device_id: str = "aa:bb:cc:00:00:01",
+        features: dict[str, Any] | None = None,
+        tools: DeviceTools | None = None,
     ) -> AsyncIterator[Device]:
         async with contextlib.AsyncExitStack() as stack:
             async with self._one_setup:
                 before = len(_READY.findall(self.log()))
-                connecting = Device.connect(self.url, device_id, self._rate_hz(), features)
+                connecting = Device.connect(self.url, device_id, self._rate_hz(), features, tools)
                 device = await stack.enter_async_context(connecting)
                 await _until(lambda: len(_READY.findall(self.log())) > before, _SETUP_S, self)
             yield device

@@ -103,6 +103,26 @@ except ImportError as exc:
         async def save_memory(self, msgs, session_id=None):
             return None
 """,
+    "Intent": """\
+try:
+    from {module} import {name} as IntentProvider
+except ImportError as exc:
+    import sys
+
+    from config.logger import setup_logging
+    from core.providers.intent.base import IntentProviderBase
+
+    WHY = f"{type} 用不了，没有本地意图：{{exc}}。请运行：xiaozhi-persona install 本文件夹 --python {{sys.executable}}"
+
+    class IntentProvider(IntentProviderBase):
+        def __init__(self, config):
+            super().__init__(config)
+            config["type"] = "function_call" if "functions" in config else "nointent"
+            setup_logging().bind(tag="xiaozhi-persona").error("{{}}", WHY)
+
+        async def detect_intent(self, conn, dialogue_history, text):
+            return '{{"function_call": {{"name": "continue_chat"}}}}'
+""",
     # The host imports every file of the folder at its start, and ends when one of them raises.
     "plugin": """\
 try:

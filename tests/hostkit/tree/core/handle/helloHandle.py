@@ -9,6 +9,7 @@ import uuid
 
 import yaml
 from core.handle.sendAudioHandle import send_tts_message, sendAudioMessage
+from core.providers.tools.device_mcp import MCPClient, send_mcp_initialize_message
 from core.providers.tts.dto.dto import SentenceType
 from core.utils.dialogue import Message
 from core.utils.util import (
@@ -34,6 +35,9 @@ async def handleHelloMessage(conn, msg_json):
     if features := msg_json.get("features"):
         conn.features = features
         conn.client_aec = bool(features.get("aec"))
+        if features.get("mcp"):
+            conn.mcp_client = MCPClient()
+            conn.hostkit_mcp_task = asyncio.create_task(send_mcp_initialize_message(conn), name="hostkit-mcp")
     await conn.websocket.send(json.dumps(conn.welcome_msg))
 
 

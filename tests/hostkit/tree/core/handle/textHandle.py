@@ -1,5 +1,6 @@
 """Text messages of the device."""
 
+import asyncio
 import json
 import time
 
@@ -10,6 +11,7 @@ from core.handle.reportHandle import enqueue_asr_report
 from core.handle.sendAudioHandle import send_stt_message, send_tts_message
 from core.hostkit_version import VERSION
 from core.providers.asr.dto.dto import InterfaceType
+from core.providers.tools.device_mcp import handle_mcp_message
 from core.utils.util import remove_punctuation_and_length
 
 
@@ -19,7 +21,8 @@ async def handleTextMessage(conn, message):
     except json.JSONDecodeError:
         await conn.websocket.send(message)
         return
-    handler = {"hello": handleHelloMessage, "listen": _listen, "abort": _abort}.get(content.get("type"))
+    kinds = {"hello": handleHelloMessage, "listen": _listen, "abort": _abort, "mcp": _mcp}
+    handler = kinds.get(content.get("type"))
     if handler is None:
         conn.logger.bind(tag=__name__).error(f"unknown message: {message}")
     else:
@@ -28,6 +31,15 @@ async def handleTextMessage(conn, message):
 
 async def _abort(conn, message):
     await handleAbortMessage(conn)
+
+
+async def _mcp(conn, message):
+    task = asyncio.create_task(
+        handle_mcp_message(conn, conn.mcp_client, message["payload"]), name="hostkit-mcp"
+    )
+    conn.hostkit_mcp_tasks = {one for one in getattr(conn, "hostkit_mcp_tasks", ()) if not one.done()} | {
+        task
+    }
 
 
 async def _listen(conn, message):
