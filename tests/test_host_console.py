@@ -39,7 +39,7 @@ def test_every_door_has_its_code_its_fields_and_its_entry(role: Role) -> None:
     text = "\n".join(lines)
     found = json_lines(lines)
     for door in DOORS:
-        if door.kind == "plugin":
+        if door.kind in ("plugin", "Intent"):  # the console knows no other kinds of intents than the host's
             continue
         assert f"编码 {door.type}，" in text
         assert json.loads(fields_json(door)) in found or not json.loads(fields_json(door))

@@ -74,11 +74,17 @@ def test_a_voice_is_installed_and_taken_out_to_the_byte(run: Run, server: Path, 
         "LLM": "MyLLM",
         "TTS": "PersonaVoice",
         "Memory": "persona_memory",
+        "Intent": "persona_intent",
     }
     assert settings["Memory"] == {"persona_memory": {"type": "persona_memory"}}
     defaults = yaml.safe_load((server / "config.yaml").read_text("utf-8"))
     listed = defaults["Intent"]["function_call"]["functions"]
-    assert settings["Intent"] == {"function_call": {"functions": [*listed, *TOOL_NAMES.values()]}}
+    assert settings["Intent"] == {
+        "persona_intent": {
+            "type": "persona_intent",
+            "functions": [*listed, *TOOL_NAMES.values(), "persona_role"],
+        }
+    }
     assert settings["TTS"]["PersonaVoice"] == {
         "type": "gpt_sovits_v2_stream",
         "url": "http://127.0.0.1:9880/tts",
@@ -169,11 +175,11 @@ def test_the_section_in_use_keeps_its_keys(
 ) -> None:
     server = write_host(host, settings=f"selected_module:\n  TTS: {settings}\n")
     before = snapshot(host)
-    options = [*options, "--no-memory"]
+    options = [*options, "--no-memory", "--no-intent"]
     assert run("install", host, *options)[0] == 0
     after = read(server)
     assert after["TTS"] == {section: expected} and after["selected_module"] == {"TTS": section}
-    assert run("install", host, "--no-memory")[1].count("没有要改的") == 1
+    assert run("install", host, "--no-memory", "--no-intent")[1].count("没有要改的") == 1
     assert run("uninstall", host)[0] == 0 and snapshot(host) == before
 
 
@@ -199,16 +205,16 @@ def test_the_tools_are_put_behind_the_users_own_and_go_again(run: Run, host: Pat
     server = write_host(host, settings=SETTINGS + intent)
     before = snapshot(host)
     own = read(server)["Intent"]["function_call"]["functions"] or []
-    code, out, _ = run("install", host)
+    code, out, _ = run("install", host, "--no-intent")
     assert code == 0 and f"functions 加上 {TOOL_NAMES['recall']}" in out
     text = (server / "data" / ".config.yaml").read_text("utf-8")
     assert read(server)["Intent"]["function_call"]["functions"] == [*own, *TOOL_NAMES.values()]
     assert (
         "# 音乐" not in intent or "      - play_music  # 音乐\n      # - get_weather\n      - persona" in text
     )
-    assert "没有要改的" in run("install", host)[1]
+    assert "没有要改的" in run("install", host, "--no-intent")[1]
     assert run("uninstall", host)[0] == 0 and snapshot(host) == before
-    run("install", host)
+    run("install", host, "--no-intent")
     file = server / "data" / ".config.yaml"
     file.write_text(file.read_text("utf-8").replace("port: 8000", "port: 9000"), "utf-8")
     assert run("uninstall", host)[0] == 0
@@ -217,7 +223,7 @@ def test_the_tools_are_put_behind_the_users_own_and_go_again(run: Run, host: Pat
 
 def test_what_the_user_listed_since_stays_when_the_tools_go(run: Run, host: Path) -> None:
     server = write_host(host)
-    run("install", host)
+    run("install", host, "--no-intent")
     file = server / "data" / ".config.yaml"
     text = file.read_text("utf-8")
     last = f"    - {TOOL_NAMES['off_record']}\n"
@@ -255,7 +261,7 @@ def test_tools_go_where_the_model_calls_some(
 
 
 def test_without_the_memory_the_hosts_own_stays(run: Run, server: Path, host: Path) -> None:
-    assert run("install", host, "--no-memory")[0] == 0
+    assert run("install", host, "--no-memory", "--no-intent")[0] == 0
     assert not {"Memory", "Intent"} & set(read(server)) and "Memory" not in read(server)["selected_module"]
     assert run("install", host)[0] == 0 and "Memory" in read(server)
     assert run("install", host, "--no-memory")[1].count("没有要改的") == 1 and "Memory" in read(server)
@@ -541,8 +547,8 @@ def test_with_docker_the_settings_go_where_the_compose_file_mounts_them(run: Run
     settings = yaml.safe_load((tmp_path / "mydata" / ".config.yaml").read_text("utf-8"))
     assert settings["TTS"]["PersonaVoice"]["url"].startswith("http://host.docker.internal")
     assert settings["Memory"] == {"persona_memory": {"type": "persona_memory"}}
-    listed = settings["Intent"]["function_call"]["functions"]  # those of the image cannot be seen from here
-    assert listed == [*DEFAULT_FUNCTIONS, *TOOL_NAMES.values()]
+    listed = settings["Intent"]["persona_intent"]["functions"]  # those of the image cannot be seen from here
+    assert listed == [*DEFAULT_FUNCTIONS, *TOOL_NAMES.values(), "persona_role"]
     assert (tmp_path / "mydata" / "xiaozhi-persona" / "prompt.txt").is_file()
     assert "ASR" not in settings
     code, out, _ = run("install", "--docker", tmp_path, "--asr", "data/SenseVoice")

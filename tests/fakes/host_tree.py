@@ -102,7 +102,12 @@ class ConnectionHandler:
         self.sentence_id = self.client_abort = self.stop_event = self.sample_rate = None
         self.loop = self.websocket = self.features = None
         self.config = self.memory = self.dialogue = None
+        self.tts = self.prompt_manager = self.func_handler = self.executor = None
+        self.intent_type = self.close_after_chat = self.client_is_speaking = None
     def chat(self, query, depth=0): ...
+    def clear_queues(self): ...
+    def change_system_prompt(self, prompt): ...
+    async def close(self, ws=None): ...
 """
 
 _MEMORY_BASE = """\
@@ -125,10 +130,43 @@ _REGISTER = """\
 class ToolType:
     SYSTEM_CTL = 4
 class Action:
-    RESPONSE, REQLLM = 2, 3
+    ERROR, NOTFOUND, RESPONSE, REQLLM = -1, 0, 2, 3
 class ActionResponse:
     def __init__(self, action, result=None, response=None): ...
 def register_function(name, desc, type=None): ...
+"""
+
+_SENDING = """\
+async def sendAudioMessage(conn, kind, audios, text, {sends}): ...
+async def send_tts_message(conn, state, text=None): ...
+async def send_stt_message(conn, text): ...
+"""
+
+_INTENT_BASE = """\
+class IntentProviderBase:
+    def __init__(self, config): ...
+    async def detect_intent(self, conn, dialogue_history, text): ...
+"""
+
+_PROMPT_MANAGER = """\
+class PromptManager:
+    def update_context_info(self, conn, client_ip): ...
+    def build_enhanced_prompt(self, user_prompt, device_id, client_ip=None, *args, **kwargs): ...
+"""
+
+_TOOL_HANDLER = """\
+class UnifiedToolHandler:
+    def __init__(self, conn):
+        self.tool_manager = None
+    def get_functions(self): ...
+"""
+
+_TOOL_MANAGER = """\
+class ToolManager:
+    def get_all_tools(self): ...
+    def has_tool(self, tool_name): ...
+    def refresh_tools(self): ...
+    async def execute_tool(self, tool_name, arguments): ...
 """
 
 _ENCODER = "class OpusEncoderUtils:\n    def reset_state(self): ...\n"
@@ -149,7 +187,14 @@ def write_host(folder: Path, version: str = "0.9.6", settings: str | bytes | Non
         "config.yaml": _DEFAULTS,
         "config/logger.py": f'SERVER_VERSION = "{version}"\n',
         "core/connection.py": _CONNECTION,
-        "core/handle/sendAudioHandle.py": f"async def sendAudioMessage(conn, kind, audios, text, {sends}): ...\n",
+        "core/handle/sendAudioHandle.py": _SENDING.format(sends=sends),
+        "core/handle/abortHandle.py": "async def handleAbortMessage(conn): ...\n",
+        "core/handle/intentHandler.py": "async def handle_user_intent(conn, text): ...\n",
+        "core/providers/intent/base.py": _INTENT_BASE,
+        "core/providers/tools/unified_tool_handler.py": _TOOL_HANDLER,
+        "core/providers/tools/unified_tool_manager.py": _TOOL_MANAGER,
+        "core/utils/prompt_manager.py": _PROMPT_MANAGER,
+        "core/utils/util.py": "def remove_punctuation_and_length(text): ...\n",
         "core/providers/asr/base.py": ears,
         "core/providers/asr/dto/dto.py": _ASR_DTO,
         "core/providers/memory/base.py": _MEMORY_BASE,

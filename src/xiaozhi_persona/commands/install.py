@@ -1,4 +1,4 @@
-"""`xiaozhi-persona install`: our voices, ears and memory inside xiaozhi-esp32-server, with one command."""
+"""`xiaozhi-persona install`: our voices, ears, memory and intents inside xiaozhi-esp32-server, with one command."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from xiaozhi_persona.installer.merge import Wish, changes_for, merged, uses_our_
 from xiaozhi_persona.installer.survey import Host, read_settings, survey, uses_console
 from xiaozhi_persona.installer.yaml_edit import Edit
 from xiaozhi_persona.language import later, tr
-from xiaozhi_persona.providers.host.doors import DEFAULT_VOICE, DOORS, VOICES
+from xiaozhi_persona.providers.host.doors import DEFAULT_VOICE, DOORS, MEMORY, ROLE, TOOLS, VOICES
 from xiaozhi_persona.roles.role import load_role
 
 _HOW_TO_HEAR = later(
@@ -39,6 +39,11 @@ _HOW_TO_HEAR = later(
     default="",
     help="语音识别换成本程序的 FunASR：模型的文件夹，或模型库里的名字；不写时不动小智服务端自己选的",
 )
+@click.option(
+    "--intent/--no-intent",
+    default=True,
+    help="音量、闹钟、换角色这些话在本地马上办（默认；选的是 function_call 或 nointent 时），或不管",
+)
 @click.option("--python", type=click.Path(path_type=Path), help="运行小智服务端的 Python，把本程序装进去")
 @click.option("--replace", is_flag=True, help="换掉不是本程序写的同名文件；卸载时放回去")
 @click.option("--print", "show_only", is_flag=True, help="只显示会写什么，不写")
@@ -56,6 +61,7 @@ def command(
     tts: str | None,
     memory: bool,
     asr: str,
+    intent: bool,
     python: Path | None,
     replace: bool,
     show_only: bool,
@@ -73,7 +79,7 @@ def command(
         prepare(config, debug)
     if url and not url.startswith(("http://", "https://")):
         raise SettingsError(tr("--url 的 {url!r} 不是地址。写成 http://192.168.1.9:9880/tts 这样。", url=url))
-    wish = Wish(role, url, tts or "", memory, asr)
+    wish = Wish(role, url, tts or "", memory, asr, intent)
     if docker:
         if host or python or doors_only:
             raise SettingsError(
@@ -170,13 +176,15 @@ def _install_docker(folder: Path, wish: Wish, replace: bool, show_only: bool, as
         lines = install_docker(folder, show_only=False, asr=has_ears)
     for line in lines:
         _say(line, as_json)
-    if "Intent" in (changes or {}) and "Intent" not in own:
-        _say(
-            tr(
-                "Intent.function_call.functions 写的是小智服务端默认的功能加上记忆的工具；你的镜像默认的不同时，请补上。"
-            ),
-            as_json,
-        )
+    for name, section in ((changes or {}).get("Intent") or {}).items():
+        if "functions" in section and "Intent" not in own:
+            _say(
+                tr(
+                    "Intent.{name}.functions 写的是小智服务端默认的功能加上本程序的工具；你的镜像默认的不同时，请补上。",
+                    name=name,
+                ),
+                as_json,
+            )
     if wish.asr:
         _say(
             tr(
@@ -260,7 +268,8 @@ def _print_console_steps(host: Host | None, tree: Tree, wish: Wish, url: str, as
         door
         for door in DOORS
         if door.type == (wish.tts or DEFAULT_VOICE.type)
-        or (door.kind in ("Memory", "plugin") and wish.memory)
+        or (door in (MEMORY, TOOLS) and wish.memory)
+        or (door == ROLE and wish.intent)
         or (door.kind == "ASR" and wish.asr)
     ]
     for line in steps(host, role, wish.url or url or doors[0].url, doors, wish.asr):

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from xiaozhi_persona.installer.merge import PROMPT_FILE
 from xiaozhi_persona.installer.survey import Host
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.providers.host.doors import Door
-from xiaozhi_persona.providers.host.tool_names import TOOL_NAMES
+from xiaozhi_persona.providers.host.doors import ROLE, TOOLS, Door
+from xiaozhi_persona.providers.host.tool_names import ROLE_TOOL, TOOL_NAMES
 from xiaozhi_persona.roles.role import Role
 
 MAX_PROMPT_CHARACTERS = 2000
@@ -64,9 +64,12 @@ def steps(host: Host | None, role: Role, url: str, doors: Iterable[Door], model:
                 tr("第 {number} 步：{title}", number=number, title=tr(door.title)),
                 *_door_steps(door, role, url, model),
             ]
-        elif door.kind == "plugin":
+        elif door == TOOLS:
             number += 1
             lines += ["", tr("第 {number} 步：记忆的工具", number=number), *_tool_steps()]
+        elif door == ROLE:
+            number += 1
+            lines += ["", tr("第 {number} 步：本地意图和换角色", number=number), *_intent_steps()]
     for title, inner in (
         (tr("提示词模板"), _template_steps()),
         (tr("智能体的角色介绍"), _prompt_steps(role)),
@@ -151,6 +154,14 @@ def _tool_steps() -> Iterator[str]:
         yield tr("     编码 {name}，名称 记忆：{value}", name=name, value=_TOOLS[tool])
     yield tr("  b. 智能体管理 → 智能体的“配置角色”：意图识别(Intent) 选函数调用的那种，点“编辑功能”，")
     yield tr("     把上面几个都选到“已选功能”，点“保存配置”；回到“配置角色”，再点一次“保存配置”。")
+
+
+def _intent_steps() -> Iterator[str]:
+    yield tr("  （选了这个工具的智能体，音量、退出、闹钟、换角色这些话不问对话模型，马上就办；不选就没有。）")
+    yield tr("  a. 参数字典 → 字段管理 → 新增，类别选 插件工具，字段配置空着：")
+    yield tr("     编码 {name}，名称 本地意图和换角色", name=ROLE_TOOL)
+    yield tr("  b. 智能体管理 → 智能体的“配置角色”：意图识别(Intent) 选函数调用的那种，点“编辑功能”，")
+    yield tr("     把它选到“已选功能”，点“保存配置”；回到“配置角色”，再点一次“保存配置”。")
 
 
 def _template_steps() -> Iterator[str]:

@@ -49,11 +49,32 @@ BASES = (
     Base(
         "core/connection.py",
         "ConnectionHandler",
-        {"chat": 1},  # query
+        {"chat": 1, "close": 0, "clear_queues": 0, "change_system_prompt": 1},  # query; prompt
         (
             *("sentence_id", "client_abort", "stop_event", "sample_rate", "loop", "websocket", "features"),
-            *("config", "memory", "dialogue"),
+            *("config", "memory", "dialogue", "tts", "prompt_manager", "func_handler", "executor"),
+            *("intent_type", "close_after_chat", "client_is_speaking"),
         ),
+    ),
+    Base("core/providers/intent/base.py", "IntentProviderBase", {"__init__": 1, "detect_intent": 3}),
+    Base(
+        "core/utils/prompt_manager.py",
+        "PromptManager",
+        {
+            "update_context_info": 2,
+            "build_enhanced_prompt": 3,
+        },  # conn, client_ip; prompt, device_id, client_ip
+    ),
+    Base(
+        "core/providers/tools/unified_tool_handler.py",
+        "UnifiedToolHandler",
+        {"get_functions": 0},
+        ("tool_manager",),
+    ),
+    Base(
+        "core/providers/tools/unified_tool_manager.py",
+        "ToolManager",
+        {"get_all_tools": 0, "has_tool": 1, "execute_tool": 2, "refresh_tools": 0},
     ),
     Base(
         "core/providers/memory/base.py",
@@ -78,7 +99,7 @@ BASES = (
     Base("core/utils/dialogue.py", "Dialogue", {"put": 1}),  # message
     Base("core/utils/dialogue.py", "Message", attributes=("role", "content")),
     Base("plugins_func/register.py", "ToolType", attributes=("SYSTEM_CTL",)),
-    Base("plugins_func/register.py", "Action", attributes=("RESPONSE", "REQLLM")),
+    Base("plugins_func/register.py", "Action", attributes=("RESPONSE", "REQLLM", "ERROR", "NOTFOUND")),
     Base("plugins_func/register.py", "ActionResponse", {"__init__": 3}),  # action, result, response
 )
 
@@ -90,6 +111,11 @@ SEND_AUDIO = ("core/handle/sendAudioHandle.py", "sendAudioMessage")
 
 FUNCTIONS = {
     SEND_AUDIO: 4,
+    ("core/handle/sendAudioHandle.py", "send_stt_message"): 2,  # conn, text
+    ("core/handle/sendAudioHandle.py", "send_tts_message"): 2,  # conn, state
+    ("core/handle/abortHandle.py", "handleAbortMessage"): 1,  # conn
+    ("core/handle/intentHandler.py", "handle_user_intent"): 2,  # conn, text
+    ("core/utils/util.py", "remove_punctuation_and_length"): 1,  # text
     ("plugins_func/register.py", "register_function"): 3,  # name, desc, type
 }
 """The functions that are used, with how many values they are given by position."""

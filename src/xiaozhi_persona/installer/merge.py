@@ -1,4 +1,4 @@
-"""What install puts into the host's data/.config.yaml: voice, recognizer, memory with its tools, the template."""
+"""What install puts into the host's data/.config.yaml: voice, recognizer, memory, intents, tools, the template."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from xiaozhi_persona.installer.survey import parse_settings
 from xiaozhi_persona.installer.yaml_edit import Edit, Items, UnsupportedText, put, take_back
 from xiaozhi_persona.installer.yaml_lists import with_lists
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.providers.host.doors import DEFAULT_VOICE, MEMORY, RECOGNIZER, VOICES
-from xiaozhi_persona.providers.host.tool_names import TOOL_FILE, TOOL_NAMES
+from xiaozhi_persona.providers.host.doors import DEFAULT_VOICE, INTENT, MEMORY, RECOGNIZER, VOICES
+from xiaozhi_persona.providers.host.tool_names import ROLE_TOOL, ROLE_TOOL_FILE, TOOL_FILE, TOOL_NAMES
 
 PROMPT_FILE = OUR_FOLDER / "prompt.txt"
 SECTION = "PersonaVoice"
@@ -42,6 +42,8 @@ class Wish:
     """Whether the host's memory is to be ours."""
     asr: str = ""
     """Folder or name of the model with which our recognizer is to be the host's."""
+    intent: bool = True
+    """Whether local intents are to come before the host's chat model."""
 
 
 def changes_for(settings: Mapping[str, Any], wish: Wish, default_url: str = "") -> dict[str, Any]:
@@ -51,7 +53,8 @@ def changes_for(settings: Mapping[str, Any], wish: Wish, default_url: str = "") 
     does not take.
     """
     changes = _voice(settings, wish, default_url)
-    for more in (_ears(settings, wish) if wish.asr else {}, _memory(settings) if wish.memory else {}):
+    ears, memory = _ears(settings, wish) if wish.asr else {}, _memory(settings) if wish.memory else {}
+    for more in (ears, memory, _intents(settings, wish)):
         for key, value in more.items():
             changes[key] = {**changes[key], **value} if key in changes else value
     return {**changes, "prompt_template": str(PROMPT_FILE)}
@@ -112,22 +115,36 @@ def _ears(settings: Mapping[str, Any], wish: Wish) -> dict[str, Any]:
 
 
 def _memory(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what makes our memory the host's, with tools where its model may call some.
+    """Return what makes our memory the host's."""
+    selected = str(_mapping(settings, "selected_module").get("Memory"))
+    if _mapping(_mapping(settings, "Memory"), selected).get("type") == MEMORY.type:
+        return {}
+    return {"selected_module": {"Memory": MEMORY.type}, "Memory": {MEMORY.type: {"type": MEMORY.type}}}
 
-    The host replaces a list of its own settings by the user's: what it lists is written along.
+
+def _intents(settings: Mapping[str, Any], wish: Wish) -> dict[str, Any]:
+    """Return what puts the local intents before the host's chat model, and our tools where that may call some.
+
+    The host replaces a list of its own settings by the user's: what it lists is written along. A section of ours that
+    lists nothing leaves the model without tools, as nointent does.
     """
-    selected = _mapping(settings, "selected_module")
-    changes: dict[str, Any] = {}
-    if _mapping(_mapping(settings, "Memory"), str(selected.get("Memory"))).get("type") != MEMORY.type:
-        changes = {"selected_module": {"Memory": MEMORY.type}, "Memory": {MEMORY.type: {"type": MEMORY.type}}}
-    intent = str(selected.get("Intent") or "function_call")
-    section = _mapping(_mapping(settings, "Intent"), intent)
-    if (section.get("type") or intent) == "function_call":
+    selected = str(_mapping(settings, "selected_module").get("Intent") or "function_call")
+    section = _mapping(_mapping(settings, "Intent"), selected)
+    kind = section.get("type") or selected
+    becomes_ours = wish.intent and kind in ("function_call", "nointent")
+    name = INTENT.type if becomes_ours else selected
+    changes: dict[str, Any] = {"type": INTENT.type} if becomes_ours else {}
+    if kind == "function_call" or (kind == INTENT.type and "functions" in section):
         listed = section.get("functions", DEFAULT_FUNCTIONS)
         base = tuple(map(str, listed)) if isinstance(listed, (list, tuple)) else ()
-        if TOOL_FILE not in base:
-            changes["Intent"] = {intent: {"functions": Items(tuple(TOOL_NAMES.values()), base)}}
-    return changes
+        tools = tuple(TOOL_NAMES.values()) if wish.memory and TOOL_FILE not in base else ()
+        if (becomes_ours or kind == INTENT.type) and ROLE_TOOL_FILE not in base:
+            tools = (*tools, ROLE_TOOL)
+        if tools or becomes_ours:
+            changes["functions"] = Items(tools, base)
+    if not changes:
+        return {}
+    return {**({"selected_module": {"Intent": name}} if becomes_ours else {}), "Intent": {name: changes}}
 
 
 def with_changes(content: bytes | None, file: Path, changes: Mapping[str, Any]) -> tuple[bytes, list[Edit]]:

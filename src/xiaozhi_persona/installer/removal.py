@@ -24,7 +24,6 @@ from xiaozhi_persona.installer.merge import without_edits
 from xiaozhi_persona.installer.survey import parse_settings
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.host.doors import DOORS
-from xiaozhi_persona.providers.host.tool_names import TOOL_PREFIX
 
 
 @dataclass
@@ -54,9 +53,8 @@ def uninstall(tree: Tree, *, purge: bool = False) -> Removal:
         removal.left.append(
             tr(
                 "{HOST_SETTINGS}：没有安装记录，没有动它。"
-                "selected_module 的 TTS、ASR、Memory、prompt_template、Intent 下 functions 里的 {TOOL_PREFIX}_… 请自己改回去",
+                "selected_module 的 TTS、ASR、Memory、Intent，prompt_template，Intent 下 functions 里的 persona_… 请自己改回去",
                 HOST_SETTINGS=HOST_SETTINGS,
-                TOOL_PREFIX=TOOL_PREFIX,
             )
             + (tr("（原样在 {BACKUP}）", BACKUP=BACKUP) if tree.path(BACKUP).exists() else "")
         )
