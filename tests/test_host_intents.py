@@ -116,7 +116,7 @@ async def test_of_an_old_reply_nothing_is_heard_after_an_intent(version: str, tm
         story = await device.ask("讲个故事给我听")
         await story.until(lambda: story.sentences)
         reply = await device.ask("音量调到三十")
-        await reply.until(lambda: speaker.volume == 30)
+        await until(lambda: speaker.volume == 30)
         go_on.set()
         await reply.finished()
         assert "30" in words(reply) and reply.stopped and "庙" not in words(reply)

@@ -33,8 +33,11 @@ class OwnWords:
         self._sentence_id = uuid.uuid4().hex
         self._is_begun = False
         connection.sentence_id = self._sentence_id
-        if KNOWS_SENTENCE_ID or not is_chatting(connection):
-            connection.client_abort = False
+        # Before 0.9.3 sentences carry no turn: the old reply has to end before ours begins.
+        self._cuts_reply = not KNOWS_SENTENCE_ID and is_chatting(connection)
+        connection.client_abort = self._cuts_reply
+        if not KNOWS_SENTENCE_ID:
+            connection.clear_queues()
 
     @property
     def is_over(self) -> bool:
@@ -58,8 +61,9 @@ class OwnWords:
         deadline = loop.time() + VOICE_S
         while connection.tts is None and not self.is_over and loop.time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(_POLL_S)
-        if not KNOWS_SENTENCE_ID:
-            await self._silence_old_reply(loop.time() + _OLD_REPLY_S)
+        if self._cuts_reply:
+            self._cuts_reply = False
+            await self._cut_reply(loop.time() + _OLD_REPLY_S)
         return connection.tts is not None and not self.is_over
 
     def begin(self) -> None:
@@ -100,15 +104,14 @@ class OwnWords:
         if not self.is_over:
             await handleAbortMessage(self._connection)
 
-    async def _silence_old_reply(self, deadline: float) -> None:
-        """Have the chat() that still writes the old reply leave: before 0.9.3 its sentences carry no turn."""
+    async def _cut_reply(self, deadline: float) -> None:
+        """Have the chat() that still writes the old reply leave, and forget what it has written."""
         connection, loop = self._connection, asyncio.get_running_loop()
         while is_chatting(connection) and not self.is_over and loop.time() < deadline:
             connection.client_abort = True  # again and again: it takes it back when its model begins
             await asyncio.sleep(_POLL_S)
         if not self.is_over:
-            if connection.client_abort:
-                connection.clear_queues()
+            connection.clear_queues()
             connection.client_abort = False
 
     def _put(self, kind: SentenceType, text: str | None = None) -> None:
