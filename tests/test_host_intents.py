@@ -254,3 +254,19 @@ async def test_an_owners_file_that_is_broken_is_told_and_the_others_work(tmp_pat
                 break
             await asyncio.sleep(0.2)
         assert words(reply) == "吊灯开了"
+
+
+@every_version
+async def test_a_timer_rings_over_the_open_connection_or_the_next_one(version: str, tmp_path: Path) -> None:
+    async with with_intents(version, tmp_path, Llm("好的。")) as server:
+        async with server.connect(ONE) as device:
+            reply = await device.say("三秒后提醒我喝水")
+            assert "喝水" in words(reply)
+            await reply.until(lambda: reply.events.count("tts stop") == 2)
+            assert words(reply).count("喝水") == 2
+            assert "喝水" in words(await device.say("一秒后提醒我喝水"))
+        await asyncio.sleep(1.5)
+        async with server.connect(ONE) as device:
+            rung = await device._reply.finished()
+            assert "喝水" in words(rung) and rung.packets
+            assert "没有" in words(await device.say("我有哪些闹钟"))

@@ -33,7 +33,6 @@ from xiaozhi_persona.providers.intent.actions.carry_out import carry_out
 from xiaozhi_persona.providers.intent.actions.scene import Done, language_of
 from xiaozhi_persona.providers.intent.actions.wording import said
 from xiaozhi_persona.providers.intent.router import Match
-from xiaozhi_persona.providers.intent.scheduler import Entry
 from xiaozhi_persona.roles.casting import Casting
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.text.reply import sentences_of
@@ -48,10 +47,11 @@ _MAX_WAITING = 4
 """So many commands may be under way for a device; what comes beyond goes to the chat model."""
 _CLOSE_S = 20.0
 """When a connection is closed whose goodbye never came to its end."""
-_QUIET_S = 20.0
-"""How long what rings waits for a reply that is being spoken."""
-_HEARD_S = 1.5
-"""What rings has rung when nothing has cut it by then."""
+_QUIET_S = 2.0
+"""Nothing rings sooner after somebody has spoken: he may go on, or has just woken the device to say something."""
+_HEARD_S = 3.0
+"""When what was said unasked counts as said though no sound of it has been sent: the voice has none."""
+_UNASKED_S = 10.0
 _POLL_S = 0.05
 
 
@@ -99,10 +99,18 @@ class Intents:
         self._start(self._answer(match, text, heard, words, original), "host-intent")
         return True
 
-    async def ring(self, entry: Entry) -> bool:
-        """Say that a timer or an alarm rings; return whether it could be. Called on our loop."""
-        work = asyncio.run_coroutine_threadsafe(self._ring(entry), self._connection.loop)
-        with anyio.move_on_after(_QUIET_S + _ANSWER_S):
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nobody is speaking, and nobody has for a moment: may be asked from any thread."""
+        connection = self._connection
+        if connection.tts is None or connection.client_is_speaking or self._tasks or is_chatting(connection):
+            return False
+        return bool(time.time() - connection.last_activity_time / 1000 > _QUIET_S)
+
+    async def say_unasked(self, text: str) -> bool:
+        """Say something that nobody asked for now; return whether it could be. Called on our loop."""
+        work = asyncio.run_coroutine_threadsafe(self._say_unasked(text), self._connection.loop)
+        with anyio.move_on_after(_UNASKED_S):
             return await asyncio.wrap_future(work)
         return False
 
@@ -175,20 +183,16 @@ class Intents:
             left_s -= _POLL_S
             await asyncio.sleep(_POLL_S)
 
-    async def _ring(self, entry: Entry) -> bool:
-        connection, left_s = self._connection, _QUIET_S
-        while left_s > 0 and (connection.client_is_speaking or is_chatting(connection)):
-            left_s -= _POLL_S
-            await asyncio.sleep(_POLL_S)
-        if connection.stop_event.is_set():
-            return False
-        words = OwnWords(connection)
+    async def _say_unasked(self, text: str) -> bool:
+        words = OwnWords(self._connection)
         await words.show(None)
         if await words.wait_for_voice():
-            self._speak(entry.label or "时间到了。", words)
+            self._speak(text, words)
         await words.end()
-        await asyncio.sleep(_HEARD_S)
-        return not words.is_over  # else it rings again, after what was said meanwhile
+        with anyio.move_on_after(_HEARD_S):
+            while not (words.is_heard or words.is_over):  # noqa: ASYNC110
+                await asyncio.sleep(_POLL_S)
+        return words.is_heard or not words.is_over
 
     def _scene(self, text: str, words: OwnWords) -> HostScene:
         return HostScene(

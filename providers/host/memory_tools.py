@@ -39,14 +39,14 @@ def _tool(tool: str) -> Callable[..., Any]:
     def call(conn: Any, **arguments: Any) -> Any:
         tools = getattr(getattr(conn, "memory", None), "tools", None)
         if not isinstance(tools, MemoryTools):
-            return _response(ToolAnswer(_NO_MEMORY))
+            return response_of(ToolAnswer(_NO_MEMORY))
         if is_awaited(sys._getframe(1).f_code.co_names):
             return _awaited(tool, tools, arguments)
         work = submit(tools.answer(tool, arguments, _BLOCKING_RECALL_S))
         try:
-            return _response(work.result(_BLOCKING_S))
+            return response_of(work.result(_BLOCKING_S))
         except concurrent.futures.TimeoutError:
-            return _response(tools.late(tool))
+            return response_of(tools.late(tool))
 
     return call
 
@@ -63,10 +63,11 @@ async def _awaited(tool: str, tools: MemoryTools, arguments: dict[str, Any]) -> 
     """Wait for an answer on the host's loop; what takes too long goes on without it."""
     work = asyncio.wrap_future(submit(tools.answer(tool, arguments, RECALL_S)))
     await asyncio.wait({work}, timeout=_AWAITED_S)
-    return _response(work.result() if work.done() else tools.late(tool))
+    return response_of(work.result() if work.done() else tools.late(tool))
 
 
-def _response(answer: ToolAnswer) -> Any:
+def response_of(answer: ToolAnswer) -> Any:
+    """Return what a tool has answered as the host takes it."""
     if answer.for_model:
         return ActionResponse(Action.REQLLM, result=answer.text, response=None)
     return ActionResponse(Action.RESPONSE, result=answer.text, response=answer.text)

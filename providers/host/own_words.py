@@ -47,6 +47,12 @@ class OwnWords:
             return True
         return bool(connection.client_abort and KNOWS_SENTENCE_ID)
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether sound of this turn has been sent."""
+        flow = getattr(self._connection, "audio_flow_control", {})
+        return bool(flow.get("sentence_id") == self._sentence_id and flow.get("packet_count"))
+
     async def show(self, text: str | None) -> None:
         """Tell the device what was heard, and that it is answered; None where nobody said anything."""
         if text is None:

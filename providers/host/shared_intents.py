@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
-import weakref
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.providers.host.loop import submit
+from xiaozhi_persona.providers.host.ringing import Device, Ringing
 from xiaozhi_persona.providers.host.roles import casting_of
 from xiaozhi_persona.providers.host.sections import base_settings
 from xiaozhi_persona.providers.host.shared_instances import SharedInstances
@@ -21,14 +19,10 @@ from xiaozhi_persona.providers.intent.scheduler import Scheduler
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.tasks import cancel_and_wait
 
-if TYPE_CHECKING:
-    from xiaozhi_persona.providers.host.intent_turns import Intents
-
 log = logging.getLogger(__name__)
 
 _LOOK_AGAIN_S = 2.0
 """How often the owner's files are looked at while somebody speaks."""
-_TICK_S = 0.5
 
 
 def shared_intents() -> SharedIntents:
@@ -48,7 +42,7 @@ class SharedIntents:
         self._roles: list[str] = []  # what may be said for them
         self._problems: list[str] = []
         self._looked_at_s = 0.0
-        self._connected: weakref.WeakSet[Intents] = weakref.WeakSet()  # touched on our loop only
+        self._ringing = Ringing(self.scheduler, _now) if self.scheduler else None
         self._refresh()
         self._work = submit(self._run())
 
@@ -60,13 +54,15 @@ class SharedIntents:
             submit(asyncio.to_thread(self._refresh))
         return self._router.route(text, {"role": self._roles})
 
-    async def connect(self, intents: Intents) -> None:
+    async def connect(self, device: Device) -> None:
         """Ring what is due at this connection from now on. On our loop."""
-        self._connected.add(intents)
+        if self._ringing is not None:
+            self._ringing.connected.add(device)
 
-    async def disconnect(self, intents: Intents) -> None:
+    async def disconnect(self, device: Device) -> None:
         """The connection has ended. On our loop."""
-        self._connected.discard(intents)
+        if self._ringing is not None:
+            self._ringing.connected.discard(device)
 
     async def aclose(self) -> None:
         """Stop ringing and close the file."""
@@ -76,19 +72,8 @@ class SharedIntents:
 
     async def _run(self) -> None:
         await asyncio.to_thread(self._router.warm)
-        while self.scheduler is not None:
-            await asyncio.sleep(_TICK_S)
-            for intents in list(self._connected):
-                with contextlib.suppress(
-                    PersonaError
-                ):  # told when it was set; the file may be back the next time
-                    await self._ring(intents, self.scheduler)
-
-    async def _ring(self, intents: Intents, scheduler: Scheduler) -> None:
-        due = await asyncio.to_thread(scheduler.due, [intents.device_id])
-        for entry in due:
-            if await intents.ring(entry):
-                await asyncio.to_thread(scheduler.rung, entry)
+        if self._ringing is not None:
+            await self._ringing.run()
 
     def _refresh(self) -> None:
         self._roles = [*casting_of(self.settings).spoken_names()]
@@ -101,7 +86,7 @@ class SharedIntents:
 
 def _scheduler(settings: Settings) -> Scheduler | None:
     try:
-        return Scheduler(settings.data_dir, _now)
+        return Scheduler(settings.memory_dir, _now)
     except PersonaError as exc:
         log.error("%s（现在不能定闹钟和计时）", exc)
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from xiaozhi_persona.memory.tools import TOOL_BEGINNING, TOOL_NAMES
+from xiaozhi_persona.roles.role_tool import ROLE_TOOL
 
 __all__ = ["INTENT_MARK", "ROLE_TOOL", "ROLE_TOOL_FILE", "TOOL_FILE", "TOOL_NAMES", "TOOL_PREFIX"]
 
@@ -12,10 +13,8 @@ TOOL_PREFIX = TOOL_BEGINNING.removesuffix("_")
 TOOL_FILE = f"{TOOL_PREFIX}_tools"
 """Name of the file that enters them, without .py. Newer hosts take it in their settings for all that it holds."""
 
-ROLE_TOOL = "persona_role"
-"""The tool that changes the role. An agent that has it has the local intents, too."""
-
 ROLE_TOOL_FILE = f"{ROLE_TOOL}_tool"
+"""Name of the file that enters the tool that changes the role. An agent that has it has the local intents, too."""
 
 INTENT_MARK = "persona_intents"
 """Key that the intent door sets in its section, whose type it has changed."""

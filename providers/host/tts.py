@@ -60,8 +60,6 @@ class PersonaTts(TTSProviderBase):  # type: ignore[misc]
         self._is_quiet: Callable[[], bool] = lambda: True
         """Whether the device's decoder stands in silence, as far as what we had played goes."""
         self._shows_faces = False
-        self._is_another_role = False
-        """Whether the running reply was begun by a role that the device no longer plays."""
         connection = calling_connection()
         self._device_id = normal_id(str(getattr(connection, "device_id", None) or ""))
         role = self._voices.casting.role(self._device_id)
@@ -77,9 +75,8 @@ class PersonaTts(TTSProviderBase):  # type: ignore[misc]
         return self._voices.casting
 
     def play(self, role: Role) -> None:
-        """The device has been switched to a role, which speaks what comes from now on, in the running reply as well."""
+        """The device has been switched to a role. Its voice follows by itself; what answers wake words is named here."""
         self.voice = voice_name(role)
-        self._is_another_role = True
 
     def tts_text_priority_thread(self) -> None:
         """Take the reply as the host writes it: the loop of the base's text thread."""
@@ -143,30 +140,21 @@ class PersonaTts(TTSProviderBase):  # type: ignore[misc]
 
     def _begin(self, sentence_id: str) -> None:
         self._drop_reply()
-        self._is_another_role = False
         self.tts_audio_first_sentence = True
         self._shows_faces = take_over_faces(self.conn) or self._shows_faces
         self._open(sentence_id)
 
     def _speak(self, sentence_id: str, text: str | None) -> None:
-        if not text:
-            return
-        if self._is_another_role:
-            self._is_another_role = False
-            self._finish_part()
-        self._current(sentence_id).feed(text)
+        if text:
+            self._current(sentence_id).feed(text)
 
-    def _finish_part(self) -> None:
-        """Wait until what was said so far is handed over; the turn goes on."""
+    def _play(self, file: str | None) -> None:
+        """Play a file (music) after what was said before it."""
         reply, self._reply = self._reply, None
         if reply is not None:
             reply.finish(ends_turn=False, may_be_silent=True)
             while not reply.wait(_PATIENCE_S) and not self.conn.stop_event.is_set():
                 pass
-
-    def _play(self, file: str | None) -> None:
-        """Play a file (music) after what was said before it."""
-        self._finish_part()
         if file and Path(file).exists() and not self.conn.client_abort:
             self.opus_encoder.reset_state()  # it encodes files only: each is a stream of its own
             self.handle_opus(decoder_reset(FRAME_MS))
