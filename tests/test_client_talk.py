@@ -15,7 +15,7 @@ from xiaozhi_persona.audio.wav import read_wav, write_wav
 from xiaozhi_persona.bridge.client.connection import DeviceConnection
 from xiaozhi_persona.bridge.client.device import WAKE_WORD
 from xiaozhi_persona.bridge.client.identity import kept_client_id, machine_id
-from xiaozhi_persona.bridge.client.sound import WavSpeaker, is_speech
+from xiaozhi_persona.bridge.client.sound import PacketPlayer, WavSpeaker, is_speech
 from xiaozhi_persona.bridge.client.talk import TalkOptions, talk
 from xiaozhi_persona.bridge.client.timeline import Timeline
 from xiaozhi_persona.bridge.messages import Hello, Stt, Tts
@@ -196,7 +196,10 @@ async def test_a_gap_is_reported_and_recorded_as_silence():
         await session.send("tts", state="stop")
 
     speaker = WavSpeaker()
-    async with FakeXiaozhi(script) as server, DeviceConnection.open(server.url, speaker=speaker) as device:
+    async with (
+        FakeXiaozhi(script) as server,
+        DeviceConnection.open(server.url, player=PacketPlayer(speaker)) as device,
+    ):
         device.type_text("你好")
         turn = await device.reply()
     assert turn.gaps == 1
@@ -265,7 +268,7 @@ async def test_frames_that_follow_no_protocol_do_no_harm():
 
     async with (
         FakeXiaozhi(script) as server,
-        DeviceConnection.open(server.url, version=3, speaker=WavSpeaker()) as device,
+        DeviceConnection.open(server.url, version=3, player=PacketPlayer(WavSpeaker())) as device,
     ):
         device.type_text("你好")
         await device.reply()
@@ -304,7 +307,7 @@ async def test_the_recording_has_the_servers_rate():
     speaker = WavSpeaker()
     async with (
         FakeXiaozhi(script, hello=hello) as server,
-        DeviceConnection.open(server.url, speaker=speaker) as device,
+        DeviceConnection.open(server.url, player=PacketPlayer(speaker)) as device,
     ):
         device.type_text("你好")
         await device.reply()
@@ -317,7 +320,7 @@ async def test_a_rate_that_opus_does_not_know_is_not_followed():
     speaker = WavSpeaker()
     async with (
         FakeXiaozhi(hello=hello) as server,
-        DeviceConnection.open(server.url, speaker=speaker) as device,
+        DeviceConnection.open(server.url, player=PacketPlayer(speaker)) as device,
     ):
         device.type_text("你好")
         await device.reply()

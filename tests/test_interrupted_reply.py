@@ -20,7 +20,8 @@ from hostkit import VERSIONS, Llm, ToolCall
 
 from xiaozhi_persona.audio.opus import OpusDecoder, OpusEncoder, decoder_reset
 from xiaozhi_persona.audio.wav import write_wav
-from xiaozhi_persona.bridge.client.connection import DeviceConnection, Received
+from xiaozhi_persona.bridge.client.connection import DeviceConnection
+from xiaozhi_persona.bridge.client.link import Received
 from xiaozhi_persona.bridge.link import Link
 from xiaozhi_persona.bridge.messages import Listen, Tts
 from xiaozhi_persona.errors import ServiceUnavailable

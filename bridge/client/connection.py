@@ -8,24 +8,24 @@ import json
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from typing import TypeVar
 
+import anyio
 import numpy as np
 from websockets.asyncio.client import ClientConnection
 
 from xiaozhi_persona.bridge.binary import pack, unpack
 from xiaozhi_persona.bridge.client import failures
-from xiaozhi_persona.bridge.client.device import DeviceModel, DeviceState, packet_duration_s
+from xiaozhi_persona.bridge.client.device import QUEUE_PACKETS, DeviceModel, DeviceState, packet_duration_s
 from xiaozhi_persona.bridge.client.handshake import open_websocket
-from xiaozhi_persona.bridge.client.link import Link, cancel
+from xiaozhi_persona.bridge.client.link import Link, Received, cancel
 from xiaozhi_persona.bridge.client.mcp import McpServer, Tool
 from xiaozhi_persona.bridge.client.sound import (
     DEFAULT_RATE_HZ,
     FRAME_MS,
     MIC_RATE_HZ,
     Microphone,
-    PacketPlayer,
-    Speaker,
+    ReplyPlayer,
     WavMicrophone,
 )
 from xiaozhi_persona.bridge.client.timeline import Timeline, TurnEvent, TurnLog
@@ -64,17 +64,8 @@ _NO_WORDS_S = 2.5
 _RECEIVED_KEPT = 20_000
 _TIMER_MARGIN_S = 0.001  # event loops may call a timer a clock tick early
 
+_Device = TypeVar("_Device", bound="DeviceConnection")
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Received:
-    """A frame from the server. `at` is the event loop's time."""
-
-    at: float
-    frame: str | bytes
-    content: ServerMessage | bytes | None
-    """The message, or the Opus packet; None for what follows no protocol."""
 
 
 class DeviceConnection:
@@ -86,12 +77,12 @@ class DeviceConnection:
         url: str,
         mode: ListenMode,
         version: int,
-        speaker: Speaker | None,
+        player: ReplyPlayer | None,
         features: frozenset[str],
         on_event: Callable[[TurnEvent], None],
         tools: Sequence[Tool] = (),
     ) -> None:
-        self.model = DeviceModel(mode)
+        self.model = DeviceModel(mode, player.queue_packets if player else QUEUE_PACKETS)
         self.url = url
         self.version = version
         self.server_hello: Hello | None = None
@@ -99,12 +90,14 @@ class DeviceConnection:
         """What the server sent, with times; the last 20,000 frames."""
         self._features = features
         self._on_event = on_event
-        self._player = PacketPlayer(speaker) if speaker is not None else None
+        self._player = player
         self._refused_hello: Hello | None = None
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._turn = TurnLog("", False, self._now())
+        if player is not None:
+            player.on_begin = lambda at: self._turn.audio(at)
         self._dropped_before = 0
         self._silence: asyncio.Task[None] | None = None
         self._mcp = McpServer(tools, lambda payload: self.send(Mcp(payload)))
@@ -113,7 +106,7 @@ class DeviceConnection:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(
-        cls,
+        cls: type[_Device],
         url: str,
         *,
         mode: ListenMode = "auto",
@@ -121,13 +114,13 @@ class DeviceConnection:
         device_id: str = "02:00:00:00:00:01",
         client_id: str = "5c4f2f0e-0d7b-4c57-9d5e-0a6f0e3b7a11",
         token: str = "",
-        speaker: Speaker | None = None,
+        player: ReplyPlayer | None = None,
         hello_timeout_s: float = HELLO_TIMEOUT_S,
         features: frozenset[str] = FEATURES,
         on_event: Callable[[TurnEvent], None] = lambda event: None,
         tools: Sequence[Tool] = (),
         ping_s: float | None = None,
-    ) -> AsyncIterator[DeviceConnection]:
+    ) -> AsyncIterator[_Device]:
         """Connect and exchange hellos; leaving the block closes the connection. `on_event` is told what happens;
         `tools` are what the server may ask the device to do. Every `ping_s`, the server is asked whether it is there.
 
@@ -135,7 +128,7 @@ class DeviceConnection:
         Raises as `open_websocket` does, and ServiceTimeout or ServiceUnavailable when no usable hello comes.
         """
         websocket = await open_websocket(url, version, device_id, client_id, token, ping_s)
-        device = cls(websocket, url, mode, version, speaker, features, on_event, tools)
+        device = cls(websocket, url, mode, version, player, features, on_event, tools)
         try:
             await device._exchange_hellos(hello_timeout_s)
             yield device
@@ -274,7 +267,7 @@ class DeviceConnection:
 
     def _take(self, frame: str | bytes) -> None:
         at = self._now()
-        self.model.advance(at)
+        self._advance(at)
         content: ServerMessage | bytes | None
         try:
             content = decode_server_message(frame) if isinstance(frame, str) else unpack(frame, self.version)
@@ -282,6 +275,10 @@ class DeviceConnection:
             _log.debug("a frame of %d that follows no protocol: %s", len(frame), exc)
             content = None
         self.received.append(Received(at, frame, content))
+        self._heed(at, content)
+        self._update()
+
+    def _heed(self, at: float, content: ServerMessage | bytes | None) -> None:
         if isinstance(content, bytes):
             self._play(at, content)
         elif isinstance(content, Hello):
@@ -297,7 +294,6 @@ class DeviceConnection:
             self._turn.face(content.emotion)
         elif isinstance(content, Mcp):
             self._mcp.take(content.payload)
-        self._update()
 
     def _lose(self) -> None:
         self.model.disconnect(self._now())
@@ -311,17 +307,27 @@ class DeviceConnection:
                     self._player.begin(self.audio.sample_rate_hz, at)
         elif message.state == "sentence_start":
             self._turn.sentence(at, message.text)
-        elif self.model.tts_stop(at):
-            self._turn.tts_stop(at, self.model.playback)
+        else:
+            if self._player is not None:
+                self._player.end()
+            self._wait_for_loudspeaker()
+            if self.model.tts_stop(at):
+                self._turn.tts_stop(at, self.model.playback)
 
     def _play(self, at: float, packet: bytes) -> None:
         duration_s = packet_duration_s(packet)
         played = self.model.audio(at, packet, duration_s) if duration_s else None
         if played is None:
             return
-        self._turn.audio(played.at)
         if self._player is not None:
             self._player.play(packet, played.at)
+        else:
+            self._turn.audio(played.at)
+
+    def _wait_for_loudspeaker(self) -> None:
+        until = self._player.ends_at() if self._player is not None else None
+        if until is not None:
+            self.model.sounds_until(until)
 
     # What goes out.
 
@@ -369,19 +375,22 @@ class DeviceConnection:
         self._timer = self._loop.call_at(min(due) + _TIMER_MARGIN_S, self._tick) if due else None
         self._changed.set()
 
+    def _advance(self, at: float) -> None:
+        if self.model.drained_at is not None:
+            self._wait_for_loudspeaker()
+        self.model.advance(at)
+
     def _tick(self) -> None:
-        self.model.advance(self._now())
+        self._advance(self._now())
         self._update()
 
     async def _wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Return True when `condition` holds, False at the deadline or when the connection is gone."""
-        deadline = self._now() + timeout_s
-        while not condition():
-            if self.closed:
-                return False
-            self._changed.clear()
-            try:
-                await asyncio.wait_for(self._changed.wait(), deadline - self._now())
-            except asyncio.TimeoutError:
-                return condition()
-        return True
+        with anyio.move_on_after(timeout_s):
+            while not condition():
+                if self.closed:
+                    return False
+                self._changed.clear()
+                await self._changed.wait()
+            return True
+        return condition()

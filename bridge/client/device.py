@@ -65,18 +65,21 @@ class Playback:
     gaps: list[Gap] = field(default_factory=list)
     dropped: int = 0
     """Packets for which the queue had no room."""
+    sounds_until: float = -math.inf
+    """When the loudspeaker falls silent, where that is later than the packets say."""
 
     @property
     def ends_at(self) -> float | None:
-        """When the last packet so far ends; None without packets."""
-        return self.packets[-1].ends_at if self.packets else None
+        """When the last sound so far ends; None without packets."""
+        return max(self.packets[-1].ends_at, self.sounds_until) if self.packets else None
 
 
 class DeviceModel:
     """One device and its connection."""
 
-    def __init__(self, mode: ListenMode = "auto") -> None:
+    def __init__(self, mode: ListenMode = "auto", queue_packets: int = QUEUE_PACKETS) -> None:
         self.mode: ListenMode = mode
+        self.queue_packets = queue_packets
         self.state: DeviceState = "idle"
         self.mic_open = False
         self.playback = Playback()
@@ -136,6 +139,32 @@ class DeviceModel:
             self._to_send.append(Listen("stop"))
             self.state, self.mic_open = "idle", False
 
+    def press_to_talk(self, at: float) -> None:
+        """The button of push to talk goes down: any state -> listening, whatever is being said."""
+        self.advance(at)
+        if self.state == "speaking":
+            self._to_send.append(Abort(""))
+            self.drained_at = None
+        self._listen(at)
+
+    def stand_by(self, at: float) -> None:
+        """connecting -> idle: connected before anybody has pressed the button."""
+        self.advance(at)
+        if self.state == "connecting":
+            self.state = "idle"
+
+    def silence(self, at: float) -> None:
+        """What is being played stops."""
+        self._empty_queue(at)
+        self.playback.sounds_until = self._silent_from = min(self._silent_from, at)
+
+    def sounds_until(self, at: float) -> None:
+        """The loudspeaker will have sound until then, later than the packets say: buffers and the device take time."""
+        self._silent_from = max(self._silent_from, at)
+        self.playback.sounds_until = at
+        if self.drained_at is not None:
+            self.drained_at = max(self.drained_at, at)
+
     def abort(self, at: float, reason: str = "") -> None:
         """Ask the server to stop speaking. Raises RuntimeError when the device does not speak.
 
@@ -173,7 +202,7 @@ class DeviceModel:
             return None
         while self._queued_until and self._queued_until[0] <= at:
             self._queued_until.popleft()
-        if len(self._queued_until) >= QUEUE_PACKETS:
+        if len(self._queued_until) >= self.queue_packets:
             self.playback.dropped += 1
             return None
         if self.playback.packets and at > self._silent_from:

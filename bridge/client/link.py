@@ -5,12 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
+from xiaozhi_persona.bridge.messages import ServerMessage
+
 _OUTBOX_FRAMES = 256
 _FLUSH_TIMEOUT_S = 1.0
+
+
+@dataclass(frozen=True)
+class Received:
+    """A frame from the server. `at` is the event loop's time."""
+
+    at: float
+    frame: str | bytes
+    content: ServerMessage | bytes | None
+    """The message, or the Opus packet; None for what follows no protocol."""
 
 
 class Link:

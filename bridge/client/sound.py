@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -100,6 +100,9 @@ class ReplyPlayer(Protocol):
     queue_packets: int
     """How many packets it holds; what comes on top of them is lost."""
 
+    on_begin: Callable[[float], None]
+    """Called from the event loop with the time at which the first sound of a reply leaves the loudspeaker."""
+
     def begin(self, sample_rate_hz: int, at: float) -> None:
         """A reply of this rate begins; what has not begun to play is thrown away."""
         ...
@@ -120,6 +123,10 @@ class ReplyPlayer(Protocol):
         """Return when the last sound so far will have left the loudspeaker; None for when an ESP32's would."""
         ...
 
+    def holes_s(self) -> list[float] | None:
+        """Return how long each hole in this reply was, in seconds; None for those that an ESP32 has."""
+        ...
+
 
 class PacketPlayer:
     """Plays a reply's Opus packets on a speaker, when an ESP32 would."""
@@ -127,17 +134,23 @@ class PacketPlayer:
     queue_packets = QUEUE_PACKETS
 
     def __init__(self, speaker: Speaker) -> None:
+        self.on_begin: Callable[[float], None] = lambda at: None
         self._speaker = speaker
         self._decoder = OpusDecoder(DEFAULT_RATE_HZ)
+        self._begun = False
 
     def begin(self, sample_rate_hz: int, at: float) -> None:
         """A reply of this rate begins."""
+        self._begun = False
         rate_hz = sample_rate_hz if sample_rate_hz in OPUS_RATES_HZ else DEFAULT_RATE_HZ
         self._decoder = OpusDecoder(rate_hz)
         self._speaker.begin(rate_hz, at)
 
     def play(self, packet: bytes, at: float) -> None:
         """Play a packet; one that is no Opus is left out."""
+        if not self._begun:
+            self._begun = True
+            self.on_begin(at)
         with contextlib.suppress(OpusError):
             self._speaker.play(self._decoder.decode(packet), at)
 
@@ -149,6 +162,9 @@ class PacketPlayer:
 
     def ends_at(self) -> None:
         """An ESP32's time counts."""
+
+    def holes_s(self) -> None:
+        """An ESP32's holes count."""
 
 
 def is_speech(samples: Samples) -> bool:

@@ -13,8 +13,15 @@ from xiaozhi_persona.audio.wav import read_wav
 from xiaozhi_persona.bridge.client.connection import FEATURES, REPLY_TIMEOUT_S, DeviceConnection
 from xiaozhi_persona.bridge.client.identity import machine_id
 from xiaozhi_persona.bridge.client.mcp import Tool
-from xiaozhi_persona.bridge.client.servers import Server, Servers
-from xiaozhi_persona.bridge.client.sound import MIC_RATE_HZ, SPEECH_DBFS, WavSpeaker, is_speech
+from xiaozhi_persona.bridge.client.servers import Device, Server, Servers
+from xiaozhi_persona.bridge.client.sound import (
+    MIC_RATE_HZ,
+    SPEECH_DBFS,
+    PacketPlayer,
+    ReplyPlayer,
+    WavSpeaker,
+    is_speech,
+)
 from xiaozhi_persona.bridge.client.timeline import Timeline, TurnEvent
 from xiaozhi_persona.bridge.messages import NO_WORDS, ListenMode
 from xiaozhi_persona.errors import SettingsError
@@ -46,6 +53,11 @@ class TalkOptions:
     tools: Sequence[Tool] = ()
     """What the server may ask the device to do."""
 
+    @property
+    def where(self) -> Servers:
+        """The servers to try."""
+        return self.servers or Servers([Server(self.url, self.token)])
+
 
 async def talk(
     options: TalkOptions,
@@ -62,31 +74,20 @@ async def talk(
     """
     sounds = [] if typed else await asyncio.to_thread(_read, options)
     speaker = WavSpeaker() if options.save is not None else None
+    servers = options.where
     timelines: list[Timeline] = []
 
     async def end_turn(device: DeviceConnection) -> None:
         timelines.append(await device.reply(options.turn_timeout_s))
         on_turn(timelines[-1])
 
-    servers = options.servers or Servers([Server(options.url, options.token)])
-
-    def connect(server: Server) -> AbstractAsyncContextManager[DeviceConnection]:
-        return DeviceConnection.open(
-            server.url,
-            mode=options.mode,
-            version=options.binary_version,
-            device_id=options.device_id,
-            client_id=options.client_id or str(uuid.uuid5(uuid.NAMESPACE_OID, options.device_id)),
-            token=server.token,
-            speaker=speaker,
-            features=FEATURES | {NO_WORDS},
-            on_event=on_event,
-            tools=options.tools,
-        )
+    def connection(server: Server) -> AbstractAsyncContextManager[DeviceConnection]:
+        player = None if speaker is None else PacketPlayer(speaker)
+        return connect(DeviceConnection, options, server, player, on_event)
 
     try:
         async with AsyncExitStack() as stack:
-            device = await stack.enter_async_context(servers.first(connect))
+            device = await stack.enter_async_context(servers.first(connection))
             for path, samples in zip(options.wavs, sounds, strict=True):
                 await device.say(samples, path.name)
                 await end_turn(device)
@@ -97,13 +98,37 @@ async def talk(
                 async for text in typed:
                     if device.closed:
                         await stack.aclose()
-                        device = await stack.enter_async_context(servers.first(connect))
+                        device = await stack.enter_async_context(servers.first(connection))
                     device.type_text(text)
                     await end_turn(device)
     finally:
         if speaker is not None and options.save is not None:
             await asyncio.to_thread(_save, speaker, options.save)
     return timelines
+
+
+def connect(
+    kind: type[Device],
+    options: TalkOptions,
+    server: Server,
+    player: ReplyPlayer | None,
+    on_event: Callable[[TurnEvent], None],
+    ping_s: float | None = None,
+) -> AbstractAsyncContextManager[Device]:
+    """Connect to a server as the device of `options`. Raises as `DeviceConnection.open` does."""
+    return kind.open(
+        server.url,
+        mode=options.mode,
+        version=options.binary_version,
+        device_id=options.device_id,
+        client_id=options.client_id or str(uuid.uuid5(uuid.NAMESPACE_OID, options.device_id)),
+        token=server.token,
+        player=player,
+        features=FEATURES | {NO_WORDS},
+        on_event=on_event,
+        tools=options.tools,
+        ping_s=ping_s,
+    )
 
 
 def _read(options: TalkOptions) -> list[Samples]:

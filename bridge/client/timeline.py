@@ -140,10 +140,12 @@ class TurnLog:
     stopped_at: float | None = None
     """When the reply ended with `tts stop`."""
     dropped_not_speaking: int = 0
+    told: bool = False
+    """The turn is over, and has been told."""
     no_words: bool = False
     """The server has said that it heard no words; more of the recording may be on its way."""
     _playback: Playback = field(default_factory=Playback)
-    _sounds: bool = False
+    _sounds_from: float | None = None
     _spoken: bool = False
     _heard: tuple[float, str] | None = None
     _started_at: float | None = None
@@ -199,8 +201,8 @@ class TurnLog:
 
     def audio(self, at: float) -> None:
         """A packet of the reply plays."""
-        if not self.interrupts and not self._sounds:
-            self._sounds = True
+        if not self.interrupts and self._sounds_from is None:
+            self._sounds_from = at
             self.event("first_audio", at)
 
     def sentence(self, at: float, text: str) -> None:
@@ -219,14 +221,14 @@ class TurnLog:
 
     def timeline(self) -> Timeline:
         """Return the turn so far."""
-        packets, gaps = self._playback.packets, self._playback.gaps
+        gaps = self._playback.gaps
         return Timeline(
             asked=self.asked,
             typed=self.typed,
             heard=self._heard[1] if self._heard else None,
             stt_ms=self._ms(self._heard[0] if self._heard else None),
             tts_start_ms=self._ms(self._started_at),
-            first_audio_ms=self._ms(packets[0].at if packets else None),
+            first_audio_ms=self._ms(self._sounds_from),
             sentences=tuple(
                 SpokenSentence(text, emotion, (at - self.zero_at) * 1000)
                 for at, text, emotion in self._sentences

@@ -51,6 +51,26 @@ class Uplink:
         while await self._send_when_due(packets[-1]):
             pass
 
+    async def stream(self, microphone: Microphone, settle_ms: int) -> None:
+        """Send what is heard as long as the microphone is open, as it is heard, until it ends.
+
+        What is heard while it is closed is left out, and `settle_ms` after it opens: that was heard before.
+        """
+        framer, unsettled = Framer(FRAME_SAMPLES), 0
+        async with contextlib.aclosing(microphone.listen()) as pieces:
+            async for piece in pieces:
+                if not self._is_open():
+                    framer, unsettled = Framer(FRAME_SAMPLES), settle_ms * MIC_RATE_HZ // 1000
+                    continue
+                settled = piece[unsettled:]
+                unsettled -= len(piece) - len(settled)
+                frames = framer.feed(settled)
+                for frame, packet in zip(frames, await self._encode(frames), strict=True):
+                    if self._is_open():
+                        self._send(packet)
+                        if is_speech(frame):
+                            self._on_speech()
+
     async def _send_frames(self, frames: list[Samples]) -> bool:
         for frame, packet in zip(frames, await self._encode(frames), strict=True):
             if not await self._send_when_due(packet):

@@ -288,6 +288,21 @@ class PhraseSettings(Section):
     )
 
 
+class AudioSettings(Section):
+    """声卡：talk 的话筒和喇叭"""
+
+    input: str = Field(
+        "", description="话筒，写名字里的一段，大小写不论；留空时用系统的。talk --list-devices 列出现有的"
+    )
+    output: str = Field("", description="喇叭，同上")
+    buffer_ms: int = Field(
+        240,
+        ge=60,
+        le=1000,
+        description="一句回答先存多少声音再开始放，之后随网络自己增减；网络差就调大，越大开口越慢",
+    )
+
+
 class Settings(VoiceSections):
     """All of config.yaml."""
 
@@ -310,6 +325,7 @@ class Settings(VoiceSections):
     memory: MemorySettings = Field(default_factory=MemorySettings)
     speak_first: SpeakFirstSettings = Field(default_factory=SpeakFirstSettings)
     phrases: PhraseSettings = Field(default_factory=PhraseSettings)
+    audio: AudioSettings = Field(default_factory=AudioSettings)
 
     _one_form = field_validator("role_of_device")(_ids_in_one_form)
 

@@ -43,6 +43,11 @@ class OpusDecoder:
             raise OpusError(tr("不是有效的 Opus 包（{count} 字节）", count=len(packet))) from exc
         return np.frombuffer(pcm, dtype=np.int16)
 
+    def conceal(self, count: int) -> Samples:
+        """Return `count` samples, a multiple of 2.5 ms, in place of a packet that is missing."""
+        pcm: bytes = self._decoder.decode(b"", count)
+        return np.frombuffer(pcm, dtype=np.int16)
+
 
 class OpusEncoder:
     """Encodes one stream of mono speech into packets of exactly `frame_ms`."""

@@ -7,6 +7,7 @@ import click
 from xiaozhi_persona.commands.lazy_group import DefaultGroup
 
 _SUBCOMMANDS = {
+    "check": "检查话筒和喇叭：录 3 秒放出来，量音量、噪声和回声",
     "install-service": "开机自动运行 talk（systemd 用户服务）",
     "uninstall-service": "不再开机自动运行",
 }

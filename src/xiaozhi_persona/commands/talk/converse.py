@@ -22,6 +22,7 @@ from xiaozhi_persona.bridge.client.timeline import EventKind, Timeline, TurnEven
 from xiaozhi_persona.bridge.messages import LISTEN_MODES, ListenMode
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.talk.device_options import DeviceOptions, device_options
+from xiaozhi_persona.commands.talk.sound import converse, find_card, print_devices, sound_options
 from xiaozhi_persona.language import later, tr
 from xiaozhi_persona.text.emotions import built_in_names
 
@@ -66,6 +67,7 @@ _WORD_CELLS = 18
     show_default=True,
     help="一轮最长几秒",
 )
+@sound_options
 @device_options
 @common_options
 def command(
@@ -79,6 +81,8 @@ def command(
     device_id: str | None,
     token: str | None,
     timeout_s: float,
+    mic: bool | None,
+    list_devices: bool,
     device: DeviceOptions,
     config: Path | None,
     as_json: bool,
@@ -86,9 +90,15 @@ def command(
 ) -> None:
     """当一台设备，连到 URL（默认本机的桥）说话，边说边打印每一步的时间。小智服务器也可以连。
 
-    不需要声卡：--wav 的文件当作话筒，--save 的文件当作喇叭。先说完所有 --wav，再发 --text。两样都不写，就在终端里打字聊天，Ctrl+D 结束。
+    有声卡时用话筒和喇叭，Ctrl+C 结束。没有声卡也行：--wav 的文件当作话筒，--save 的文件当作喇叭，先说完所有 --wav，再发 --text；两样都不写，就在终端里打字聊天，Ctrl+D 结束。
     """
     settings = prepare(config, debug)
+    if list_devices:
+        print_devices(settings.audio, as_json)
+        return
+    files_only = bool(wavs or texts or save)
+    if mic and files_only:
+        raise click.UsageError(tr("--mic 用话筒和喇叭说话，不能和 --wav、--text、--save 一起用"))
     device_id, client_id = device_id or kept_device_id(settings.data_dir), kept_client_id(settings.data_dir)
     token = settings.bridge.token if token is None else token
     if not urls and ota is None:
@@ -107,6 +117,10 @@ def command(
         turn_timeout_s=timeout_s,
         tools=device.all_tools(None, "", device_id, client_id),
     )
+    card = None if files_only else find_card(mic, settings.audio)
+    if card is not None:
+        asyncio.run(converse(options, device, card, settings.audio, as_json))
+        return
     chats = not wavs and not texts and sys.stdin.isatty()
     if as_json:
         asyncio.run(talk(options, print_turn_json, typed=typed_lines("") if chats else None))

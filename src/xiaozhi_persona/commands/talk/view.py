@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from collections.abc import Callable, Iterator
 
@@ -15,6 +16,7 @@ from xiaozhi_persona.bridge.client.card.interface import SILENT_DBFS, Levels
 from xiaozhi_persona.bridge.client.signs.sign import Sign
 from xiaozhi_persona.bridge.client.staying import LinkEvent
 from xiaozhi_persona.bridge.client.timeline import Timeline, TurnEvent
+from xiaozhi_persona.commands.common import print_json
 from xiaozhi_persona.language import later, tr
 from xiaozhi_persona.text.emotions import built_in_names
 
@@ -63,6 +65,24 @@ class PlainView:
             self._echo(tr("连不上，会一直试：{reason}", reason=event.text))
         else:
             self._echo(event.text)
+
+    def note(self, line: str) -> None:
+        """Print what else there is to know."""
+        self._echo(line)
+
+
+class JsonView(PlainView):
+    """Prints each turn as a line of JSON; what else there is to know goes to the standard error output."""
+
+    def __init__(self) -> None:
+        super().__init__(functools.partial(click.echo, err=True))
+
+    def turn_event(self, event: TurnEvent) -> None:
+        """It stands in the turn."""
+
+    def turn_ended(self, turn: Timeline) -> None:
+        """Print the turn."""
+        print_json(turn.to_json())
 
 
 class LiveView(PlainView):
