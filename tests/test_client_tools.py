@@ -228,6 +228,11 @@ async def test_the_mixer_of_alsa_is_set_where_there_is_no_sound_server(amixer, t
     assert await volume.get() == 63
     assert card.gain == 1.0
     assert log.read_text().splitlines()[1] == "-M -c 2 sset PCM 70% unmute"
+    log.unlink()
+    await Volume(card, "a card that is not there", cards).set(50)
+    assert not log.exists() and card.gain == 0.125
+    await Volume(card, "pipewire", cards).set(50)
+    assert log.read_text().splitlines()[1] == "-M sset PCM 50% unmute"
 
 
 async def test_a_card_without_a_volume_control_falls_back_to_the_gain(amixer):

@@ -19,6 +19,8 @@ _PULSE_TIMEOUT_S = 2.0
 _CONTROLS = ("Master", "Speaker", "PCM", "Headphone", "Digital", "HDMI")
 """What the loudspeaker's control of a card is called, the likeliest first."""
 _CARDS = Path("/proc/asound/cards")
+_THE_SYSTEMS_OWN = ("default", "sysdefault", "pulse", "pipewire")
+"""Names of devices of ALSA that stand for the one that the system has chosen."""
 
 
 class HasGain(Protocol):
@@ -38,7 +40,7 @@ class Volume:
     def __init__(self, card: HasGain, output: str = "", cards: Path = _CARDS) -> None:
         """`output` is a part of the loudspeaker's name, "" for the system's default."""
         self._card = card
-        self._output = output
+        self._output = "" if output in _THE_SYSTEMS_OWN else output
         self._cards = cards
 
     async def get(self) -> int:
@@ -72,6 +74,8 @@ class Volume:
         if shutil.which("amixer") is None:
             raise _NotHere
         number = _card_number(self._cards, self._output)
+        if self._output and not number:
+            raise _NotHere
         amixer = ["amixer", "-M", *(["-c", number] if number else [])]
         there = re.findall(r"'([^']+)',0", await _run(*amixer, "scontrols"))
         for control in (name for name in _CONTROLS if name in there):
