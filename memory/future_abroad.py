@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from xiaozhi_persona.memory.patterns import pattern
 from xiaozhi_persona.memory.time_words.numbers import read_number
 from xiaozhi_persona.memory.time_words.phrase import midnight, monday_of
 
@@ -24,7 +25,7 @@ _COUNTS = {
     "ten": 10,
 }
 _COUNT = rf"(?:{'|'.join(_COUNTS)}|\d{{1,3}})"
-_PATTERN = re.compile(
+_PATTERN = pattern(
     rf"""(?P<overmorrow>\bthe\ day\ after\ tomorrow\b|明後日|あさって)
     |(?P<tomorrow>\btomorrow\b|明日|あした|明朝|明晩)
     |(?P<today>\btonight\b|\btoday\b|今日|今夜|今晩)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from xiaozhi_persona.memory import future_abroad
+from xiaozhi_persona.memory.patterns import pattern
 from xiaozhi_persona.memory.time_words.numbers import read_number
 from xiaozhi_persona.memory.time_words.phrase import Clock, midnight, monday_of
 from xiaozhi_persona.memory.time_words.resolve import PARTS, clock_hours
@@ -26,7 +27,7 @@ class FutureRange:
     """The words that said so."""
 
 
-_ABROAD = re.compile("[a-z]{2}|[\u3041-\u309f]|[明来翌今]日|来[週月年]|再来|[間月日]後", re.IGNORECASE)
+_ABROAD = pattern("[a-z]{2}|[\u3041-\u309f]|[明来翌今]日|来[週月年]|再来|[間月日]後", re.IGNORECASE)
 _NUMBER = r"(?:\d{1,3}|[零〇一二两三四五六七八九十]{1,3})"
 _PARTS = {
     "凌晨": "dawn", "清晨": "early", "一早": "early", "早上": "morning", "早晨": "morning", "上午": "forenoon", "中午": "noon",
@@ -47,7 +48,7 @@ _DAY = rf"""(?P<named>大后天|后天|(?<!小)明天|明儿|今天|今(?=[晚�
     |(?P<bareday>{_NUMBER})[日号](?!楼|线|门|店|球)
     |(?P<later>{_NUMBER})(?P<unit>天|个?星期|周|个?月)(?:之?后|以后)"""
 _CLOCK = rf"(?P<hour>{_NUMBER})(?:[点时](?P<half>半)?(?:(?P<quarter>[一三])刻|(?P<minute>{_NUMBER})分?)?|[:：](?P<minute2>\d\d))"
-_PATTERN = re.compile(rf"{_NOT_AFTER}(?:{_DAY})的?(?P<part>{'|'.join(_PARTS)})?的?(?:{_CLOCK})?", re.VERBOSE)
+_PATTERN = pattern(rf"{_NOT_AFTER}(?:{_DAY})的?(?P<part>{'|'.join(_PARTS)})?的?(?:{_CLOCK})?", re.VERBOSE)
 
 
 def find_future(text: str, now: datetime) -> list[FutureRange]:

@@ -6,6 +6,7 @@ component finds the candidates, which are then compared exactly: 50,000 turns ta
 
 from __future__ import annotations
 
+import functools
 import threading
 
 import numpy as np
@@ -15,7 +16,14 @@ _CANDIDATES = 160
 _MIDDLE, _SAMPLE = 4096, 512
 """So many of the vectors tell where their middle is, and how near a question is to any."""
 _LONGEST_STEP = 2
-_ONES = np.array([number.bit_count() for number in range(1 << 16)], np.uint8)
+
+
+@functools.cache
+def _ones() -> NDArray[np.uint8]:
+    """Return how many bits of each 16 are set."""
+    bytes_ = np.arange(1 << 16, dtype=np.uint16).view(np.uint8).reshape(-1, 2)
+    counts: NDArray[np.uint8] = np.unpackbits(bytes_, axis=1).sum(axis=1, dtype=np.uint8)
+    return counts
 
 
 class Meaning:
@@ -77,7 +85,7 @@ class Meaning:
     def _nearest(self, bits: NDArray[np.uint16], asked: NDArray[np.float32]) -> NDArray[np.int64]:
         if len(bits) <= _CANDIDATES:
             return np.arange(len(bits))
-        differ = _ONES[bits ^ _words(asked[None] > 0)].sum(axis=1, dtype=np.uint16)
+        differ = _ones()[bits ^ _words(asked[None] > 0)].sum(axis=1, dtype=np.uint16)
         return np.argpartition(differ, _CANDIDATES)[:_CANDIDATES]
 
     def _signs(self, data: NDArray[np.int8]) -> NDArray[np.uint16]:

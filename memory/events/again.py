@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 
+from xiaozhi_persona.memory.patterns import pattern
 from xiaozhi_persona.memory.time_words.numbers import read_number
 
 _NUMBER = r"(?:\d{1,2}|[零〇一二两三四五六七八九十]{1,3})"
 _ENGLISH = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_PATTERN = re.compile(
+_PATTERN = pattern(
     rf"""每(?:一?个)?(?:周|星期|礼拜)(?P<weekday>[一二三四五六日天末])
     |[每毎]週(?P<youbi>[月火水木金土日])曜
     |\bevery\ (?P<english>mon|tue|wed|thu|fri|sat|sun)|\bon\ (?P<plural>mon|tues|wednes|thurs|fri|satur|sun)days\b

@@ -23,7 +23,7 @@ _MAX_EVENTS = 8
 _LONGEST = timedelta(days=400)
 _DAY, _WEEK, _YEAR = timedelta(days=1), timedelta(weeks=1), timedelta(days=366)
 
-_MAY_NAME_TIME = re.compile(
+_MAY_NAME_TIME = pattern(
     "昨|明|[后前]天|前[年晚]|[去后今每上下]年|年[前后]|周|星期|礼拜|月|[0-9０-９一二三四五六七八九十]号|每|天天|节|除夕|中秋|端午|元旦|清明|圣诞|国庆"
     "|[0-9０-９几一二两三四五六七八九十][天日]|週|毎|[来先]|日[に後前]|おととい|きのう|あした|あさって"
     r"|\b(?:yesterday|tomorrow|last|next|this|ago|every|in|on|mon|tues?|wednes|thurs|fri|satur|sun)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from xiaozhi_persona.memory.patterns import pattern
 from xiaozhi_persona.memory.time_words.fold import fold, fold_expression
 from xiaozhi_persona.providers.intent.numbers import ENGLISH, LETTERS, NUMERALS, read_count
 from xiaozhi_persona.providers.intent.slots import of_text
@@ -37,14 +38,14 @@ def read_english_clock(text: str) -> dict[str, int | str] | None:
 
 
 _N = r"(?:[\d.〇零一二两三四五六七八九十百]{1,6}|[\d一二两三四五六七八九十]点[五\d])"
-_LONG = re.compile(
+_LONG = pattern(
     fold_expression(
         rf"(?:(?P<h>{_N})个?(?P<hh>半)?(?:小时|钟头|時間)(?P<ha>半)?)?零?"
         rf"(?:(?P<m>{_N})分钟?(?P<mh>半)?钟?)?零?(?:(?P<s>{_N})秒钟?)?(?:間)?"
     )
 )
 _E = r"(?:an?|\d{1,4}(?:\.\d)?|" + "|".join(sorted(ENGLISH, key=len, reverse=True)) + ")"
-_LONG_ENGLISH = re.compile(
+_LONG_ENGLISH = pattern(
     rf"(?:(?P<h>{_E})(?P<hh>andahalf)?(?:hours?|hrs?|h)(?P<ha>andahalf)?)?(?:and)?"
     rf"(?:(?P<m>{_E})(?P<mh>andahalf)?(?:minutes?|mins?)(?:andahalf)?)?(?:and)?(?:(?P<s>{_E})(?:seconds?|secs?))?"
 )
@@ -87,7 +88,7 @@ _DAYS = {
     "大后天": 3,
 }
 _WEEKDAY = "一二三四五六日天"
-_CLOCK = re.compile(
+_CLOCK = pattern(
     fold_expression(
         r"(?P<every>每天|每日|天天|工作日|每个工作日|每[周週][一二三四五六日天])?"
         r"(?P<day>今天|今日|今儿|明天|明日|明儿|大后天|后天|[今明](?=[早晚]))?(?:的)?"
@@ -97,7 +98,7 @@ _CLOCK = re.compile(
         r"|(?P<colon>\d{1,2}:\d{2}))"
     )
 )
-_CLOCK_JA = re.compile(
+_CLOCK_JA = pattern(
     fold_expression(
         r"(?P<every>毎日|毎朝|毎晩|平日)?(?:の)?(?P<day>今日|きょう|明日|あした|あす|明後日|あさって|今(?=[朝夜晩]))?(?:の)?"
         r"(?P<next>来週|今週)?(?:の)?(?:(?P<weekday>[月火水木金土日])曜日?)?(?:の)?"
@@ -182,7 +183,7 @@ def _numbers(low: int, high: int) -> str:
 
 _HOUR_EN = r"\d{1,2}|" + _numbers(0, 12)
 _MINUTE_EN = r"\d{2}|" + _numbers(10, 59)
-_CLOCK_EN = re.compile(
+_CLOCK_EN = pattern(
     rf"(?:(?P<day>{_DAY_EN})(?P<part>morning|afternoon|evening|night)?)?(?:at)?"
     rf"(?:(?P<noon>noon|midnight|midday)|(?P<rel>halfpast|(?:a)?quarterpast|(?:a)?quarterto|tenpast|tento|fivepast|fiveto|twentypast|twentyto)?"
     rf"(?P<hour>{_HOUR_EN}):?(?:oh?)?(?P<minute>{_MINUTE_EN}|(?<=oh)(?:five)|0\d)?(?:oclock)?(?P<half>am|pm|a\.?m|p\.?m)?)"
