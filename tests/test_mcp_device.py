@@ -255,6 +255,17 @@ async def test_a_call_that_fails_is_told_to_the_model(answer: Any, told: str) ->
         ({"content": []}, "办好了，工具没有说别的。"),
         ({"content": "x"}, '{"content": "x"}'),
         ("完成", "完成"),
+        (
+            {
+                "content": [
+                    {
+                        "type": "text",
+                        "text": '{"photo": "data:image/jpeg;base64,' + "A" * 9000 + '", "a": "猫"}',
+                    }
+                ]
+            },
+            '{"photo": "（图片数据）", "a": "猫"}',
+        ),
         (None, "null"),
         ({"content": [{"type": "text", "text": "长" * 20_000}]}, "长" * 8000),
     ],

@@ -162,6 +162,19 @@ async def test_what_is_no_photo_or_too_large_is_refused(monkeypatch: pytest.Monk
         assert (await shot.send(PNG + bytes(80_000))).json()["response"] == "一只猫。"
 
 
+async def test_the_web_pages_form_is_understood() -> None:
+    async with shooting() as shot:
+        vision = await shot.vision()
+        answer = await shot.http.post(
+            vision["url"],
+            data={"question": "几只"},
+            files={"image": ("photo.jpg", JPEG, "image/jpeg")},
+            headers={"Authorization": f"bearer {vision['token']}"},
+        )
+    assert answer.json()["response"] == "一只猫。"
+    assert shot.server.requests[0].messages[-1]["content"][-1] == {"type": "text", "text": "几只"}  # type: ignore[comparison-overlap]
+
+
 async def test_one_photo_of_a_device_is_looked_at_at_a_time() -> None:
     async with shooting() as shot:
         shot.server.next_modes = ["stall"]
@@ -192,12 +205,18 @@ def test_wrong_settings_are_named_rightly() -> None:
 
 async def test_pictures_that_wait_are_bounded() -> None:
     async with OpenAiServer(mode="stall") as server:
-        model = VisionModel(VisionSettings(base_url=server.url, timeout_s=2.0))
+        model = VisionModel(VisionSettings(base_url=server.url))
         async with contextlib.aclosing(model):
-            looks = [model.look(Picture.of(PNG)) for _ in range(12)]
-            failed = await asyncio.gather(*looks, return_exceptions=True)
-    assert all(isinstance(exc, ServiceError) for exc in failed) and len(server.requests) == 2
-    assert sum("太多" in str(exc) for exc in failed) == 4
+            looks = [asyncio.create_task(model.look(Picture.of(PNG))) for _ in range(12)]
+            while len(server.requests) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
+            assert len(server.requests) == 2 and sum(look.done() for look in looks) == 4
+            server.mode = "normal"
+            server.resume.set()
+            told = await asyncio.gather(*looks, return_exceptions=True)
+    refused = [answer for answer in told if isinstance(answer, ServiceError)]
+    assert len(refused) == 4 and all("太多" in str(exc) for exc in refused) and len(server.requests) == 8
 
 
 @pytest.mark.parametrize("form", ["mcp", "firmware", "data url"])

@@ -99,12 +99,15 @@ def _failure(message: str, status: int = 200) -> web.Response:
 
 
 async def _form(request: web.Request) -> tuple[str, bytes]:
-    """Return the question and the photo of a form, "" and b"" for what is not in it. Raises ValueError for no form."""
+    """Return the question and the photo of a form, "" and b"" for what is not in it. Raises ValueError for no form.
+
+    The photo is the part that is a file: it is named `file` by the firmware, `image` by the host's web page.
+    """
     body = await request.read()
     stream = StreamReader(BaseProtocol(asyncio.get_running_loop()), limit=len(body) + 1)
     stream.feed_data(body)
     stream.feed_eof()
-    found = {"question": b"", "file": b""}
+    question = photo = b""
     if not request.content_type.startswith("multipart/"):
         raise ValueError
     parts = MultipartReader(request.headers, stream)
@@ -112,6 +115,8 @@ async def _form(request: web.Request) -> tuple[str, bytes]:
         part = await parts.next()
         if part is None:
             break
-        if isinstance(part, BodyPartReader) and part.name in found:
-            found[part.name] = bytes(await part.read())
-    return found["question"].decode("utf-8", "replace"), found["file"]
+        if isinstance(part, BodyPartReader) and part.filename:
+            photo = bytes(await part.read())
+        elif isinstance(part, BodyPartReader) and part.name == "question":
+            question = bytes(await part.read())
+    return question.decode("utf-8", "replace"), photo

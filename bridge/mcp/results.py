@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ from xiaozhi_persona.providers.llm.vision import Picture, VisionModel
 
 MAX_CHARACTERS = 8000
 _MAX_PICTURES = 3
+_DATA_URL = re.compile(r"data:[\w/+.-]{1,60};base64,[A-Za-z0-9+/=]{60,}")
+"""A picture within a text, as the host's web page answers: nobody can read it, and what matters stands behind it."""
 
 
 async def text_of(result: object, vision: VisionModel | None, question: str = "") -> str:
@@ -41,7 +44,7 @@ async def text_of(result: object, vision: VisionModel | None, question: str = ""
         texts.append(_written(result))
     elif not texts and result.get("structuredContent") is not None:
         texts.append(_written(result["structuredContent"]))
-    text = "\n".join(filter(None, texts))[:MAX_CHARACTERS]
+    text = _DATA_URL.sub(tr("（图片数据）"), "\n".join(filter(None, texts)))[:MAX_CHARACTERS]
     if result.get("isError") is True:
         raise ServiceRejected(tr("工具说：{text}", text=text or tr("没有办成，没有说为什么")))
     return text or tr("办好了，工具没有说别的。")
