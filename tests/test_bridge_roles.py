@@ -278,6 +278,35 @@ async def test_a_sentence_is_never_spoken_by_two(tmp_path: Path) -> None:
     assert all("第三句" not in text for text in clips if "嗯" in text)
 
 
+@pytest.mark.parametrize("ends_part", [True, False], ids=["bridge", "host"])
+async def test_what_was_whole_when_the_role_changed_is_said_by_the_old_one(
+    tmp_path: Path, ends_part: bool
+) -> None:
+    """The end of a sentence is known for sure only by what follows, which here another role writes, with its own tags."""
+    sheet = MEI + "emotions: {傲娇: {face: confident}}\nspeeds: {傲娇: 0.8}\n"
+    write_role(tmp_path / "roles" / "mei", sheet, {"中性/a": "小梅的声音"})
+    settings = Settings.model_validate({"paths": {"data": str(tmp_path)}})
+    casting = Casting(settings)
+    pipeline = SpeechPipeline(FakeSynthesizer(), EmotionChoices(casting, settings).of(ONE), timeout_s=5.0)
+    async with contextlib.aclosing(pipeline):
+        pipeline.feed("【悲伤】我这就去叫她来。")
+        if ends_part:
+            pipeline.end_part()
+        casting.switch(ONE, "小梅")
+        pipeline.feed("【傲娇】哼，我来了。")
+        pipeline.feed("找我有什么事吗？")
+        pipeline.finish()
+        clips = {sentence.subtitle: sentence.clip async for sentence in pipeline}
+    heard = [
+        (text, clip.emotion, clip.face, clip.speed, bool(clip.voice.weights)) for text, clip in clips.items()
+    ]
+    assert heard == [
+        ("我这就去叫她来。", "悲伤", "sad", 1.0, False),
+        ("哼，我来了。", "傲娇", "confident", 0.8, True),
+        ("找我有什么事吗？", "傲娇", "confident", 0.8, True),
+    ]
+
+
 async def test_the_pace_of_a_device_changes_its_next_sentence_and_only_its(tmp_path: Path) -> None:
     synthesizer = FakeSynthesizer()
     async with stage(tmp_path, synthesizer) as one, one.device() as device, one.device(TWO) as other:

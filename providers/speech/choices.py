@@ -40,7 +40,7 @@ class EmotionChoices:
 
 
 class ReplyChoice:
-    """Decides for one reply of a device. A sentence is spoken by the role that the device plays when it is cut.
+    """Decides for one reply of a device. What is begun is spoken by the role that the device had at `follow`.
 
     aclose() ends what classifiers still do.
     """
@@ -57,16 +57,27 @@ class ReplyChoice:
         self._pace = pace
         self._choices: dict[str, EmotionChoice] = {}  # by role
         self._of_segment: dict[int, EmotionChoice] = {}
+        self.follow()
 
     @property
     def names(self) -> EmotionNames:
         """The words that the role takes as emotion tags."""
-        return self._present().names
+        return self._now.names
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the device plays another role by now."""
+        return self._choices.get(self._role().id) is not self._now
+
+    def follow(self) -> None:
+        """What is begun from here on is for the role that the device plays now."""
+        role = self._role()
+        self._now = self._choices.get(role.id) or self._choices.setdefault(role.id, self._choice_of(role))
 
     def begin(self, segment: Segment) -> None:
         """Start to judge a sentence as soon as it is cut."""
-        choice = self._of_segment[id(segment)] = self._present()
-        choice.begin(segment)
+        self._of_segment[id(segment)] = self._now
+        self._now.begin(segment)
 
     def joined(self, segment: Segment, following: Segment) -> Segment | None:
         """Return the two as one sentence, None where they do not belong together or are not the same role's."""
@@ -91,11 +102,7 @@ class ReplyChoice:
             await choice.aclose()
 
     def _choice(self, segment: Segment) -> EmotionChoice:
-        return self._of_segment.get(id(segment)) or self._present()
-
-    def _present(self) -> EmotionChoice:
-        role = self._role()
-        return self._choices.get(role.id) or self._choices.setdefault(role.id, self._choice_of(role))
+        return self._of_segment.get(id(segment), self._now)
 
 
 @dataclass(frozen=True)

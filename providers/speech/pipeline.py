@@ -91,7 +91,6 @@ class SpeechPipeline:
         self._timeout_s = timeout_s
         self._sample_rate_hz = sample_rate_hz
         self._reader = ReplyReader(choice.names)
-        self._is_amid = False  # whether a part was begun: it is read with the tags of the role that began it
         self._encoder = OpusEncoder(sample_rate_hz, frame_ms)
         self._phrases = phrases
         self._may_be_silent = False
@@ -109,18 +108,16 @@ class SpeechPipeline:
 
     def feed(self, chunk: str) -> None:
         """Take the next piece of the reply, cut anywhere."""
-        if not self._is_amid:
-            self._reader.begin_part(self._choice.names)
-        self._is_amid = True
+        self._follow_role()
         self._take(self._reader.feed(chunk))
 
     def end_part(self) -> None:
         """A part of the reply is complete: it is said, and what it leaves open hides nothing of the next."""
         self._take(self._reader.end_part())
-        self._is_amid = False
 
     def aside(self, phrase: str) -> None:
         """Say a phrase of ours next, which is no part of the reply."""
+        self._follow_role()
         for segment in self._aside(phrase):
             self._put(segment)
 
@@ -160,6 +157,19 @@ class SpeechPipeline:
         """End the synthesis; the synthesizer's request is closed when this returns."""
         await cancel_and_wait(self._worker)
         await self._choice.aclose()
+
+    def _follow_role(self) -> None:
+        """What is fed from here on is the present role's; what is whole already is that of the role before."""
+        if not self._choice.is_outdated:
+            return
+        if (
+            self._reader.is_open
+        ):  # a sentence that is begun is said by one, and read with the tags that it began with
+            self._choice.follow()
+            return
+        self._take(self._reader.end_part())
+        self._choice.follow()
+        self._reader.begin_part(self._choice.names)
 
     def _take(self, segments: list[Segment]) -> None:
         """Hand on what is to be spoken. Only that counts: a model may think for longer than it speaks."""

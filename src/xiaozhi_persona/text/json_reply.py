@@ -51,6 +51,11 @@ class JsonReader:
         self._walk: _Walk | None = None
         self._after = False  # behind a JSON value
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a JSON value is begun, or may be."""
+        return self._walk is not None or bool(self._held)
+
     def feed(self, chunk: str) -> list[Piece]:
         """Return what is decided now."""
         if not (self._walk or self._line_start) and "\n" not in chunk:

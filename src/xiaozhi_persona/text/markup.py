@@ -85,6 +85,11 @@ class Markup:
         self._tokens: list[Token] = []
         self._skip: Skip | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether something is begun whose end is not there."""
+        return bool(self._buffer) or self._skip is not None
+
     def feed(self, chunk: str) -> list[Token]:
         """Return what is decided now."""
         at, plain, place = 0, _plain(), self._place

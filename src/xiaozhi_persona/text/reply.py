@@ -38,12 +38,15 @@ class ReplyReader:
         self._json, self._markup = JsonReader(), Markup(self._names)
         return rest
 
+    @property
+    def is_open(self) -> bool:
+        """Whether something is begun, such as a sentence, whose end is not there."""
+        return self._json.is_open or self._markup.is_open or self._cutter.is_open
+
     def begin_part(self, names: EmotionNames) -> None:
-        """The next part is written by whom these are the tags of; somebody else than before has no feeling yet."""
-        if names is not self._names:
-            self._names = names
-            self._markup = Markup(names)
-            self._cutter.change(None)
+        """Behind end_part(): the next part is somebody else's, who has these tags and no feeling yet."""
+        self._names, self._markup = names, Markup(names)
+        self._cutter.change(None)
 
     def _read(self, piece: Piece) -> list[Segment]:
         if piece.kind == "text":

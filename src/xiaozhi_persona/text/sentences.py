@@ -109,6 +109,11 @@ class SentenceCutter:
         for character in rest:
             self._step(character)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a sentence is begun whose end is not there."""
+        return bool(self._text) and not (self._ended or self._dot)
+
     def feed(self, text: str) -> list[Segment]:
         """Read spoken text; return the pieces that are whole now."""
         for character in text:
