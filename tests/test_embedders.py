@@ -192,3 +192,7 @@ def test_every_engine_opens_without_its_package() -> None:
         embedder = open_embedder(settings)
         assert embedder
         embedder.close()
+
+
+def test_off_may_be_written_as_yaml_reads_it() -> None:
+    assert MemorySettings.model_validate({"embedder": False}).embedder == "off"

@@ -207,6 +207,11 @@ class LlmSettings(Section):
     vision: VisionSettings = Field(default_factory=VisionSettings)
 
 
+def _off_as_yaml_reads_it(value: Any) -> Any:
+    """Return "off" for the false that YAML 1.1 takes it for."""
+    return "off" if value is False else value
+
+
 class MemorySettings(Section):
     """记忆：日记、事实、世界书"""
 
@@ -238,6 +243,7 @@ class MemorySettings(Section):
     lore_messages: int = Field(4, ge=0, le=50, description="除了问题，世界书还看最近几条消息里的词")
 
     _one_form = field_validator("owners")(_owners_in_one_form)
+    _off = field_validator("embedder", mode="before")(_off_as_yaml_reads_it)
 
     def owner_of(self, name: str) -> str:
         """Return whose memory a device uses, or the owner who is named himself; a role behind either stays."""
