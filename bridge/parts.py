@@ -18,6 +18,7 @@ from xiaozhi_persona.memory.persona_memory import PersonaMemory
 from xiaozhi_persona.providers.asr.engine import open_recognizer
 from xiaozhi_persona.providers.asr.recognizer import Recognizer
 from xiaozhi_persona.providers.embed.engine import open_embedder
+from xiaozhi_persona.providers.llm.asked import asks
 from xiaozhi_persona.providers.llm.offline import OfflineChatModel
 from xiaozhi_persona.providers.llm.openai import OpenAiChatModel
 from xiaozhi_persona.providers.llm.vision import VisionModel
@@ -111,6 +112,7 @@ async def build_parts(settings: Settings) -> Parts:
         if settings.llm.base_url:
             chat_model = online = OpenAiChatModel(settings.llm)
             stack.push_async_callback(online.aclose)
+            memory.asks_model = asks(online)
         else:
             chat_model = OfflineChatModel()
         await servers.settle(_SETTLE_S)

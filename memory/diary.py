@@ -254,6 +254,12 @@ def evenly(turns: Sequence[Entry]) -> list[Entry]:
     return [turn for place in order for turn in pairs[place]]
 
 
+def after(db: sqlite3.Connection, seq: int, count: int) -> list[Entry]:
+    """Return the first turns that were written after the one of this number, oldest first."""
+    rows = db.execute(f"select {COLUMNS} from turn where seq > ? order by seq limit ?", (seq, count))
+    return [from_row(row) for row in rows]
+
+
 def latest(db: sqlite3.Connection, count: int) -> list[Entry]:
     """Return the turns written last, oldest first."""
     rows = db.execute(f"select {COLUMNS} from turn order by seq desc limit ?", (count,)).fetchall()

@@ -13,10 +13,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
-from xiaozhi_persona.errors import PersonaError
-from xiaozhi_persona.memory import diary, forget, spoken
+from xiaozhi_persona.errors import PersonaError, first_line
+from xiaozhi_persona.memory import diary, forget, second_reader, spoken
 from xiaozhi_persona.memory.consent import Consents
 from xiaozhi_persona.memory.draft import Draft
+from xiaozhi_persona.memory.quiet import Quiet
 from xiaozhi_persona.memory.recall import MAX_QUESTION_CHARACTERS
 from xiaozhi_persona.memory.recent import RecentMemory
 from xiaozhi_persona.memory.small_talk import is_small_talk
@@ -36,8 +37,12 @@ _CONVERSATION_MINUTES = 30
 """After a start, the last conversation goes on when it is not older than this."""
 _WRITE_DEADLINE_S = 2.0
 _COMMAND_DEADLINE_S = 10.0
+_MODEL_DEADLINE_S = 120.0
 _TAG = re.compile("【[^】]{1,12}】")
 _NOTHING = forget.Marked()
+
+
+AsksModel = Callable[[str, str], Awaitable[str]]
 
 
 class Lore(Protocol):
@@ -60,13 +65,15 @@ class PersonaMemory:
         recent_chars: int = 8000,
         on_forget: Callable[[], Awaitable[None]] | None = None,
         embedder: Embedder | None = None,
+        asks_model: AsksModel | None = None,
     ) -> None:
         """Keep the memories in `folder`. Up to `recent_turns` of the running conversation, with up to `recent_chars`
         characters in all, go along with every recall.
 
         `role_of` tells the name of the role that an owner's device plays, and its lore book. `on_forget` clears
         what others keep of the conversations, such as spoken sentences. With an `embedder`, which is closed here, turns
-        are found by what they mean, too.
+        are found by what they mean, too. `asks_model` gives a chat model instructions and a text, and returns what it
+        writes: with it facts are looked for once more when a conversation has been quiet (`memory.facts`).
         """
         self.consents = Consents()
         """What waits for a yes."""
@@ -78,6 +85,10 @@ class PersonaMemory:
         self._threads = DiaryThreads(folder, retention_days=settings.retention_days, embedder=embedder)
         more_ms = settings.embedder_deadline_ms if embedder else 0
         self._recall_s = (settings.recall_deadline_ms + more_ms) / 1000
+        self.asks_model = asks_model
+        self._quiet = Quiet(
+            self._read_again, after_s=settings.read_after_s, at_most_an_hour=settings.reads_an_hour
+        )
         self._opening: dict[str, _Opening] = {}
         self._closed = False
 
@@ -115,6 +126,8 @@ class PersonaMemory:
         if self._closed:  # meanwhile
             return ""
         written = self._threads.write(self.owner_id(owner), entries)
+        if self.asks_model and self._settings.facts != "rules":
+            self._quiet.spoke(self.owner_id(owner))
         if not await _within(written, _WRITE_DEADLINE_S):
             log.warning("记忆写得很慢：%.0f 秒还没有写完。", _WRITE_DEADLINE_S)
             return ""
@@ -220,7 +233,7 @@ class PersonaMemory:
 
     async def change(self, owner: Owner, how: Callable[[OwnerStore], _T]) -> _T:
         """Do something else to the memory, in its writing thread. Raises PersonaError with the next step."""
-        return await asyncio.wrap_future(self._threads.change(self.owner_id(owner), how))
+        return await self._change(self.owner_id(owner), how)
 
     async def forget_turns(
         self, owner: Owner, turns: Sequence[Turn], also: forget.Marked = _NOTHING
@@ -255,7 +268,37 @@ class PersonaMemory:
     async def aclose(self) -> None:
         """Write and sync what is left, and end the threads."""
         self._closed = True
+        await self._quiet.aclose()
         await asyncio.to_thread(self._threads.close)
+
+    async def _read_again(self, owner_id: str) -> bool:
+        """Have the chat model read what was said since the last time. Returns whether there is more to be read."""
+        asks = self.asks_model
+        if asks is None or self._closed:
+            return False
+        read = await self._change(owner_id, lambda store: second_reader.unread(store.writer))
+        if read is None:
+            return False
+        try:
+            answer = await asyncio.wait_for(asks(*second_reader.messages(read)), _MODEL_DEADLINE_S)
+        except (PersonaError, asyncio.TimeoutError) as exc:
+            log.warning("对话模型没有把谈话再读一遍（%s），下次再读。", first_line(exc))
+            return False
+        changes = second_reader.checked(answer, read)
+        if changes is None:
+            log.warning("对话模型再读谈话时答的不是 JSON，下次再读。")
+            return False
+
+        def write(store: OwnerStore) -> int:
+            with store.transaction() as db:
+                return second_reader.apply(db, read, changes)
+
+        changed = await self._change(owner_id, write)
+        log.info("对话模型把 %d 句话再读了一遍，事实改了 %d 处。", len(read.turns), changed)
+        return len(read.turns) == second_reader.MAX_TURNS
+
+    async def _change(self, owner_id: str, how: Callable[[OwnerStore], _T]) -> _T:
+        return await asyncio.wrap_future(self._threads.change(owner_id, how))
 
     async def _begin(self, owner: Owner, seconds: float, *, ahead: bool = False) -> bool:
         """Open the memory when it is not, and go on with its last conversation. Returns whether it is open.

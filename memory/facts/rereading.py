@@ -11,7 +11,7 @@ from xiaozhi_persona.memory import diary
 from xiaozhi_persona.memory.facts.corrections import cut_at_correction
 from xiaozhi_persona.memory.facts.kinds import RULES_VERSION
 from xiaozhi_persona.memory.facts.rules import MAX_CHARS, find_facts
-from xiaozhi_persona.memory.facts.writing import CORRECTED, delete, key_of, learn
+from xiaozhi_persona.memory.facts.writing import RULE_CONFIDENCE, delete, key_of, learn
 from xiaozhi_persona.memory.schema import FACTS_VERSION, get_meta, set_meta
 
 
@@ -25,8 +25,8 @@ def reread(db: sqlite3.Connection) -> int:
     told: dict[str, list[tuple[int, tuple[str, str, str]]]] = {}
     for fact_id, source, *which in db.execute(
         "select id, source, subject, attribute, match_key from fact where source != '' and not pinned"
-        " and confidence < ? order by id desc",
-        (CORRECTED,),
+        " and confidence = ? order by id desc",  # what the chat model found, or the owner set, stays
+        (RULE_CONFIDENCE,),
     ):
         told.setdefault(source, []).append((fact_id, (which[0], which[1], which[2])))
     wrong = []

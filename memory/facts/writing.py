@@ -170,6 +170,17 @@ def _was(
     return True
 
 
+def close(db: sqlite3.Connection, fact_id: int, at_ms: int) -> bool:
+    """End a fact, in the transaction that is open. Returns whether it held."""
+    return bool(
+        db.execute(
+            "update fact set valid_to_ms = max(?, valid_from_ms), closed_by = null"
+            " where id = ? and valid_to_ms is null",
+            (at_ms, fact_id),
+        ).rowcount
+    )
+
+
 def _end(db: sqlite3.Connection, finding: Finding, at_ms: int) -> int:
     """Close the facts of this value; of an appointment, those of its day. An empty value means any."""
     if finding.attribute == ANY and finding.value:

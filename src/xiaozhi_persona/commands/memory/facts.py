@@ -17,6 +17,7 @@ from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory import diary, wall_clock
 from xiaozhi_persona.memory.facts import kinds, reading, writing
 from xiaozhi_persona.memory.forget import forget_facts, scrub
+from xiaozhi_persona.memory.second_reader import MODEL_CONFIDENCE
 
 
 @click.command("facts")
@@ -76,15 +77,22 @@ def command(
                 f"{fact.value}{when}",
                 (data["valid_from"] or "")[:10],
                 (data["valid_to"] or "")[:10],
-                fact.source[:12] or tr("手工"),
+                _found_by(fact),
+                fact.source[:12],
             ]
         )
     print_table(
-        [tr("编号"), tr("谁"), tr("什么"), tr("值"), tr("从"), tr("到"), tr("出自")],
+        [tr("编号"), tr("谁"), tr("什么"), tr("值"), tr("从"), tr("到"), tr("谁认出的"), tr("出自")],
         rows,
         wraps=(tr("值"),),
         right=(tr("编号"),),
     )
+
+
+def _found_by(fact: kinds.Fact) -> str:
+    if fact.pinned or not fact.source:
+        return tr("手工")
+    return tr("对话模型") if fact.confidence == MODEL_CONFIDENCE else tr("规则")
 
 
 def _json(fact: kinds.Fact, now: datetime) -> dict[str, Any]:

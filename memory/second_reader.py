@@ -1,0 +1,209 @@
+"""The second reader: a chat model reads what was said since the last time, and what it finds is checked before it counts.
+
+Whatever the model answers, a fact must name a turn of the user's in which its words stand, and be of a kind that there is.
+A turn that gives the memory orders closes nothing: those are the rules' business. How far was read stands in the
+database, and is written together with what was found: a process that ends in between reads it once more.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from xiaozhi_persona.memory import diary
+from xiaozhi_persona.memory.diary import Entry
+from xiaozhi_persona.memory.facts import reading, writing
+from xiaozhi_persona.memory.facts.kinds import APPOINTMENT, BY_NAME, NOTE, SELF, Fact, Finding, subject_of
+from xiaozhi_persona.memory.schema import get_meta, set_meta
+from xiaozhi_persona.text.measures import normalized
+
+READ_TO = "facts_read_to"
+"""Key of the table meta: the number of the last turn that was read."""
+MODEL_CONFIDENCE = 0.85
+"""Of a fact that the chat model found: a little less than of one that the rules found."""
+MAX_TURNS = 40
+_MAX_TURN_CHARS = 300
+_MAX_FACTS = 60
+_MAX_CHANGES = 20
+_MAX_CLOSED_BY_A_TURN = 2
+_MAX_VALUE_CHARS = 60
+_MAX_ANSWER_CHARS = 20_000
+_TOLD = tuple(kind for kind in BY_NAME if kind not in (APPOINTMENT, "档案"))
+_ORDER = re.compile(
+    r"忘[掉记了]|删|清空|忽略|重置|记忆|指令|系统提示|\b(?:forget|delete|erase|ignore|reset|memory|instructions?)\b",
+    re.IGNORECASE,
+)
+_JSON = re.compile(r"\{.*\}", re.DOTALL)
+_WORD = re.compile(r"[a-z0-9']+|[^\W\d_a-z]")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is to be read: the turns since the last time, and the facts that hold."""
+
+    turns: Sequence[Entry]
+    facts: Sequence[Fact]
+    last: int
+    """The number of the last turn that counts as read after it."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What the chat model found, checked."""
+
+    turn: Entry
+    finding: Finding | None
+    """What is so; None for what only ends."""
+    fact: Fact | None = None
+    """What ends, or is corrected."""
+
+
+def unread(db: sqlite3.Connection) -> Reading | None:
+    """Return what was not read yet, None where the user said nothing new."""
+    after = int(get_meta(db, READ_TO) or 0)
+    turns = diary.after(db, after, MAX_TURNS)
+    if not any(turn.who == "user" for turn in turns):
+        return None
+    last = turns[-1]
+    return Reading(turns, reading.current(db, last.at_ms)[:_MAX_FACTS], last.seq)
+
+
+def messages(read: Reading) -> tuple[str, str]:
+    """Return what the chat model is told, and what it is to read."""
+    said = "".join(turn.text for turn in read.turns if turn.who == "user")
+    texts = _prompts()["en" if said.isascii() else "zh"]
+    turns = "\n".join(
+        f"{number} {'用户' if turn.who == 'user' else '助手'}：{' '.join(turn.text[:_MAX_TURN_CHARS].split())}"
+        for number, turn in enumerate(read.turns, 1)
+    )
+    facts = "\n".join(f"{fact.id} {fact.subject} {fact.attribute}：{fact.value}" for fact in read.facts)
+    system = texts["system"].format(kinds="、".join(_TOLD))
+    return system, texts["user"].format(turns=turns, facts=facts or texts["nothing"])
+
+
+def checked(answer: str, read: Reading) -> list[Change] | None:
+    """Return what of the model's answer counts; None where it is no answer, and is to be asked for again."""
+    data = _parsed(answer)
+    if data is None:
+        return None
+    changes: list[Change] = []
+    closed: Counter[str] = Counter()
+    facts = {fact.id: fact for fact in read.facts}
+    for kind, item in _items(data):
+        turn = _turn(item, read.turns)
+        fact = facts.get(item["fact"]) if isinstance(item.get("fact"), int) else None
+        if turn is None or (kind != "add" and fact is None):
+            continue
+        if kind == "close":
+            closed[turn.id] += 1
+            if closed[turn.id] <= _MAX_CLOSED_BY_A_TURN and not _ORDER.search(turn.text):
+                changes.append(Change(turn, None, fact))
+            continue
+        value = str(item.get("value", "")).strip()
+        if not value or len(value) > _MAX_VALUE_CHARS or not _stands_in(value, turn, read.turns):
+            continue
+        if kind == "correct" and fact:
+            changes.append(Change(turn, Finding(fact.subject, fact.attribute, value), fact))
+        elif kind == "add" and (finding := _finding(item, value)):
+            changes.append(Change(turn, finding))
+    return changes[:_MAX_CHANGES]
+
+
+def apply(db: sqlite3.Connection, read: Reading, changes: Sequence[Change]) -> int:
+    """Write what was found, in the transaction that is open, and that it was read. Returns how much changed.
+
+    What is gone or was changed meanwhile stays as it is.
+    """
+    changed = 0
+    for change in changes:
+        if not diary.seqs_of(db, [change.turn.id]):
+            continue  # forgotten while the model read
+        if change.fact and not _holds(db, change.fact):
+            continue
+        at_ms, source = change.turn.at_ms, change.turn.id
+        if change.fact and (change.finding is None or change.fact.pinned):
+            changed += 0 if change.fact.pinned else writing.close(db, change.fact.id, at_ms)
+        elif change.fact and change.finding:
+            writing.close(db, change.fact.id, at_ms)
+            changed += writing.keep(db, change.finding, at_ms, source, confidence=MODEL_CONFIDENCE)
+        elif change.finding:
+            changed += writing.keep(db, change.finding, at_ms, source, confidence=MODEL_CONFIDENCE)
+    set_meta(db, READ_TO, str(read.last))
+    return changed
+
+
+def _holds(db: sqlite3.Connection, fact: Fact) -> bool:
+    row = db.execute("select value, valid_to_ms from fact where id = ?", (fact.id,)).fetchone()
+    return row is not None and row[0] == fact.value and row[1] is None
+
+
+def _parsed(answer: str) -> Mapping[str, Any] | None:
+    found = _JSON.search(answer[:_MAX_ANSWER_CHARS])
+    if found is None:
+        return None
+    try:
+        data = json.loads(found[0])
+    except (ValueError, RecursionError):
+        try:
+            import json_repair  # seldom needed
+        except ImportError:
+            return None
+        try:
+            data = json_repair.loads(found[0])
+        except (ValueError, RecursionError):
+            return None
+    return data if isinstance(data, dict) else None
+
+
+def _items(data: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (kind, item)
+        for kind in ("correct", "close", "add")
+        if isinstance(data.get(kind), list)
+        for item in data[kind]
+        if isinstance(item, dict)
+    ]
+
+
+def _turn(item: Mapping[str, Any], turns: Sequence[Entry]) -> Entry | None:
+    number = item.get("turn")
+    if isinstance(number, str) and number.isdecimal():
+        number = int(number)
+    if not isinstance(number, int) or not 0 < number <= len(turns):
+        return None
+    turn = turns[number - 1]
+    return turn if turn.who == "user" else None
+
+
+def _finding(item: Mapping[str, Any], value: str) -> Finding | None:
+    kind, who = str(item.get("kind", "")).strip(), str(item.get("who", "") or SELF).strip()
+    if kind not in _TOLD or len(who) > 20:
+        kind = NOTE
+    shape = BY_NAME[kind].shape
+    if shape and not re.fullmatch(shape, value):
+        return None
+    return Finding(subject_of(who) if kind != NOTE else SELF, kind, value)
+
+
+def _stands_in(value: str, turn: Entry, turns: Sequence[Entry]) -> bool:
+    """Whether the words of a value stand in a turn, or in what the user said next."""
+    place = turns.index(turn)
+    said = normalized(" ".join(one.text for one in turns[place : place + 3] if one.who == "user"))
+    words = _WORD.findall(normalized(value))
+    return bool(words) and set(words) <= set(_WORD.findall(said))
+
+
+@functools.cache
+def _prompts() -> dict[str, dict[str, str]]:
+    text = (resources.files("xiaozhi_persona.memory") / "second_reader.yaml").read_text(encoding="utf-8")
+    prompts: dict[str, dict[str, str]] = yaml.safe_load(text)
+    return prompts
