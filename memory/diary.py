@@ -9,13 +9,14 @@ import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from xiaozhi_persona.memory import text_index
 from xiaozhi_persona.memory.events import store as events
 from xiaozhi_persona.memory.wall_clock import DAY_MS, from_local_ms, to_local_ms
 from xiaozhi_persona.spine import Turn
 
+_T = TypeVar("_T")
 _UTC_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 COLUMNS = "id, who, text, at_ms, offset_min, speaker, role, seq"
 _LAST = "last_seq"
@@ -107,6 +108,7 @@ def append(db: sqlite3.Connection, turn: Entry) -> int:
         " first_seq = min(first_seq, excluded.first_seq), last_seq = max(last_seq, excluded.last_seq)",
         (turn.local_ms // DAY_MS, seq, seq),
     )
+    _drop_entries(db, turn.local_ms // DAY_MS)
     return seq
 
 
@@ -127,7 +129,16 @@ def delete(db: sqlite3.Connection, seqs: Sequence[int]) -> int:
         deleted += 1
     for day in days:
         rebuild_day(db, day)
+        _drop_entries(db, day)
     return deleted
+
+
+def _drop_entries(db: sqlite3.Connection, day: int) -> None:
+    """Drop the diary entries (digests.py) that a day has gone into: they are written anew."""
+    first = to_local_ms(from_local_ms(day * DAY_MS).replace(day=1)) // DAY_MS
+    db.execute(
+        "delete from digest where (kind = 'day' and day = ?) or (kind = 'month' and day = ?)", (day, first)
+    )
 
 
 def note_last(db: sqlite3.Connection) -> None:
@@ -246,7 +257,7 @@ def spread(db: sqlite3.Connection, start_ms: int, end_ms: int, count: int) -> li
     return [found[seq] for seq in seqs if seq in found]
 
 
-def evenly(turns: Sequence[Entry]) -> list[Entry]:
+def evenly(turns: Sequence[_T]) -> list[_T]:
     """Put turns in such an order, pair by pair, that wherever it is cut off, what came before is evenly spread."""
     pairs = [turns[place : place + 2] for place in range(0, len(turns), 2)]
     bits = max(1, (len(pairs) - 1).bit_length())

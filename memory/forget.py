@@ -84,6 +84,7 @@ def forget_all(store: OwnerStore) -> Forgotten:
         known = db.execute("delete from fact").rowcount
         db.execute("delete from event")
         db.execute("delete from vector")
+        db.execute("delete from digest")
         text_index.rebuild(db)
         diary.rebuild_days(db)
         _note_forgetting(db)

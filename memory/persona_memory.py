@@ -10,14 +10,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
 from xiaozhi_persona.errors import PersonaError, first_line
-from xiaozhi_persona.memory import diary, forget, second_reader, spoken
+from xiaozhi_persona.memory import diary, forget, spoken
 from xiaozhi_persona.memory.consent import Consents
 from xiaozhi_persona.memory.draft import Draft
 from xiaozhi_persona.memory.quiet import Quiet
+from xiaozhi_persona.memory.quiet_work import AsksModel, QuietWork
 from xiaozhi_persona.memory.recall import MAX_QUESTION_CHARACTERS
 from xiaozhi_persona.memory.recent import RecentMemory
 from xiaozhi_persona.memory.small_talk import is_small_talk
@@ -37,12 +39,8 @@ _CONVERSATION_MINUTES = 30
 """After a start, the last conversation goes on when it is not older than this."""
 _WRITE_DEADLINE_S = 2.0
 _COMMAND_DEADLINE_S = 10.0
-_MODEL_DEADLINE_S = 120.0
 _TAG = re.compile("【[^】]{1,12}】")
 _NOTHING = forget.Marked()
-
-
-AsksModel = Callable[[str, str], Awaitable[str]]
 
 
 class Lore(Protocol):
@@ -87,7 +85,7 @@ class PersonaMemory:
         self._recall_s = (settings.recall_deadline_ms + more_ms) / 1000
         self.asks_model = asks_model
         self._quiet = Quiet(
-            self._read_again, after_s=settings.read_after_s, at_most_an_hour=settings.reads_an_hour
+            self._in_quiet, after_s=settings.read_after_s, at_most_an_hour=settings.reads_an_hour
         )
         self._opening: dict[str, _Opening] = {}
         self._closed = False
@@ -126,7 +124,7 @@ class PersonaMemory:
         if self._closed:  # meanwhile
             return ""
         written = self._threads.write(self.owner_id(owner), entries)
-        if self.asks_model and self._settings.facts != "rules":
+        if self.asks_model and (self._settings.diary or self._settings.facts != "rules"):
             self._quiet.spoke(self.owner_id(owner))
         if not await _within(written, _WRITE_DEADLINE_S):
             log.warning("记忆写得很慢：%.0f 秒还没有写完。", _WRITE_DEADLINE_S)
@@ -271,31 +269,19 @@ class PersonaMemory:
         await self._quiet.aclose()
         await asyncio.to_thread(self._threads.close)
 
-    async def _read_again(self, owner_id: str) -> bool:
-        """Have the chat model read what was said since the last time. Returns whether there is more to be read."""
+    async def _in_quiet(self, owner_id: str) -> bool:
+        """Have the chat model read once more what was said, then write the diary. Returns whether there is more to do."""
         asks = self.asks_model
         if asks is None or self._closed:
             return False
-        read = await self._change(owner_id, lambda store: second_reader.unread(store.writer))
-        if read is None:
-            return False
+        work = QuietWork(asks, partial(self._change, owner_id))
         try:
-            answer = await asyncio.wait_for(asks(*second_reader.messages(read)), _MODEL_DEADLINE_S)
+            if self._settings.facts != "rules" and (done := await work.read_for_facts()):
+                return done
+            return self._settings.diary and await work.write_diary()
         except (PersonaError, asyncio.TimeoutError) as exc:
-            log.warning("对话模型没有把谈话再读一遍（%s），下次再读。", first_line(exc))
+            log.warning("对话模型现在帮不了记忆（%s），下次安静时再做。", first_line(exc))
             return False
-        changes = second_reader.checked(answer, read)
-        if changes is None:
-            log.warning("对话模型再读谈话时答的不是 JSON，下次再读。")
-            return False
-
-        def write(store: OwnerStore) -> int:
-            with store.transaction() as db:
-                return second_reader.apply(db, read, changes)
-
-        changed = await self._change(owner_id, write)
-        log.info("对话模型把 %d 句话再读了一遍，事实改了 %d 处。", len(read.turns), changed)
-        return len(read.turns) == second_reader.MAX_TURNS
 
     async def _change(self, owner_id: str, how: Callable[[OwnerStore], _T]) -> _T:
         return await asyncio.wrap_future(self._threads.change(owner_id, how))

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from xiaozhi_persona.memory import diary, text_index, wall_clock
+from xiaozhi_persona.memory import diary, digests, text_index, wall_clock
 from xiaozhi_persona.memory.diary import Entry
 from xiaozhi_persona.memory.draft import Draft
 from xiaozhi_persona.memory.facts import reading
@@ -139,6 +139,7 @@ class _Search:
         if ranges:
             self._facts_of(asked, ranges, [])
             for part in ranges:
+                self._add(digests.for_range(self._db, part.start, part.end, self._left() // 3))
                 told = self._events(part.start, part.end, self._terms_beside(ranges))
                 self._range(part, ranges, has_events=told)
                 self._beyond(part, ranges)
@@ -151,8 +152,8 @@ class _Search:
             self._words(terms)
 
     def _add(self, text: str) -> None:
-        """Add a part to the text."""
-        self._draft.text = f"{self._draft.text}\n{text}" if self._draft.text else text
+        """Add a part to the text; an empty one changes nothing."""
+        self._draft.text = "\n".join(filter(None, (self._draft.text, text)))
 
     def _left(self) -> int:
         """Return how many tokens more the text may have."""
@@ -262,7 +263,9 @@ class _Search:
                 self._show_others("过了零点说过：", late, terms)
             if not terms:
                 return
-            start, end = (wall_clock.to_local_ms(bound) for bound in _whole_days(part))
+            start, end = (
+                wall_clock.to_local_ms(bound) for bound in wall_clock.whole_days(part.start, part.end)
+            )
             total = diary.count_between(self._db, start, end)
             best = self._best_then_spread(terms, start, end, total, _MAX_HITS)
             self._show_others("这一天别的时候说过：", best, terms)
@@ -387,10 +390,3 @@ class _Search:
 def _any_holds(turns: Sequence[Entry], terms: Sequence[Term]) -> bool:
     """Whether any of the turns holds one of the words; single characters do not count."""
     return any(term.text in turn.text.lower() for term in terms if term.weight >= 1 for turn in turns)
-
-
-def _whole_days(part: TimeRange) -> tuple[datetime, datetime]:
-    """Return the bounds of the days that a range touches."""
-    start = part.start.replace(hour=0, minute=0, second=0, microsecond=0)
-    last = (part.end - timedelta(milliseconds=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    return start, last + timedelta(days=1)

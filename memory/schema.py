@@ -172,6 +172,14 @@ def _third(db: sqlite3.Connection) -> None:
     db.execute("create table vector (seq integer primary key, data blob not null)")
 
 
-_STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first, _second, _third)
+def _fourth(db: sqlite3.Connection) -> None:
+    # Derived from turn, where there is a chat model: see digests.py. `day` is the first one, in days since 1970.
+    db.execute(
+        "create table digest (kind text not null, day integer not null, text text not null, primary key (kind, day))"
+        " without rowid"
+    )
+
+
+_STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first, _second, _third, _fourth)
 VERSION = len(_STEPS)
 """Of the tables, as `pragma user_version` gives it."""

@@ -19,3 +19,10 @@ def from_local_ms(local_ms: int) -> datetime:
         return EPOCH + timedelta(milliseconds=local_ms)
     except OverflowError:
         return datetime.min if local_ms < 0 else datetime.max
+
+
+def whole_days(start: datetime, end: datetime) -> tuple[datetime, datetime]:
+    """Return the bounds of the days that a half-open range touches."""
+    last = end - timedelta(milliseconds=1)
+    midnight = {"hour": 0, "minute": 0, "second": 0, "microsecond": 0}
+    return start.replace(**midnight), last.replace(**midnight) + timedelta(days=1)  # type: ignore[arg-type]

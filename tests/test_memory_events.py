@@ -140,6 +140,7 @@ def test_a_database_of_the_first_version_gets_its_events(tmp_path: Path) -> None
                 db.execute(f"drop index {name}")
             db.execute("drop table event")
             db.execute("drop table vector")
+            db.execute("drop table digest")
             db.execute("pragma user_version = 1")
             schema.set_meta(db, schema.FACTS_VERSION, "3")
     with memory(tmp_path) as store:

@@ -335,6 +335,6 @@ def test_opening_looks_at_last_rows_only_and_steps_run_once(tmp_path: Path) -> N
         store.append([turn("一句话")])
     with memory(tmp_path) as store:
         assert store.index_state == "ok"
-        assert store.writer.execute("pragma user_version").fetchone() == (3,)
+        assert store.writer.execute("pragma user_version").fetchone() == (4,)
         with pytest.raises(sqlite3.OperationalError):
             store.reader.execute("delete from turn")  # the reading connection cannot write

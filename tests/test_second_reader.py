@@ -241,7 +241,7 @@ async def test_a_model_that_fails_is_asked_again_when_something_is_said(
     model.answer = answer
     async with minded(tmp_path, model) as mind:
         await tell(mind, "我闺女迷上了陶笛")
-        await until(lambda: "下次再读" in caplog.text)
+        await until(lambda: "下次安静时再做" in caplog.text)
         assert await read_to(mind) == ""
         model.answer = '{"add": [{"turn": 1, "who": "女儿", "kind": "喜欢", "value": "陶笛"}]}'
         await tell(mind, "天气不错", NOW - timedelta(days=1))
@@ -249,7 +249,7 @@ async def test_a_model_that_fails_is_asked_again_when_something_is_said(
         assert "陶笛" in model.asked[1]
 
 
-@pytest.mark.parametrize("more", [{"facts": "rules"}, {}])
+@pytest.mark.parametrize("more", [{"facts": "rules", "diary": False}, {}])
 async def test_without_a_model_or_with_rules_alone_nobody_is_asked(
     tmp_path: Path, more: dict[str, Any]
 ) -> None:

