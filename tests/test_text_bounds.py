@@ -18,7 +18,7 @@ from xiaozhi_persona.bridge.answering import MAX_TYPED_CHARACTERS
 from xiaozhi_persona.memory import diary, recent
 from xiaozhi_persona.memory.persona_memory import MAX_TURN_CHARACTERS, PersonaMemory
 from xiaozhi_persona.memory.recent import RecentMemory
-from xiaozhi_persona.providers.host.conversation import read_utterance
+from xiaozhi_persona.providers.host.utterance import read_utterance
 from xiaozhi_persona.settings import MemorySettings, Settings
 from xiaozhi_persona.spine import Owner, Turn
 
@@ -104,5 +104,5 @@ async def test_one_turn_of_the_diary_has_a_bound(tmp_path: Path) -> None:
     "said", ["字" * 300_000, json.dumps({"content": "字" * 300_000}), "{" + "字" * 300_000 + "}"]
 )
 def test_what_the_host_heard_has_the_same_bound(said: str) -> None:
-    text, speaker = read_utterance(said)
+    text, speaker = read_utterance(said, MAX_TURN_CHARACTERS)
     assert (len(text), speaker) == (MAX_TURN_CHARACTERS, "")

@@ -20,7 +20,6 @@ from xiaozhi_persona.providers.host.connection import (
     role_section,
     texts_of_the_host,
 )
-from xiaozhi_persona.providers.host.conversation import read_utterance
 from xiaozhi_persona.providers.host.device_tools import PHOTO_S, DeviceTools
 from xiaozhi_persona.providers.host.host_scene import HostScene
 from xiaozhi_persona.providers.host.loop import submit
@@ -29,6 +28,7 @@ from xiaozhi_persona.providers.host.role_change import play_role
 from xiaozhi_persona.providers.host.roles import casting_of
 from xiaozhi_persona.providers.host.sections import role_of
 from xiaozhi_persona.providers.host.shared_intents import SharedIntents
+from xiaozhi_persona.providers.host.utterance import read_utterance
 from xiaozhi_persona.providers.intent.actions.carry_out import carry_out
 from xiaozhi_persona.providers.intent.actions.scene import Done, language_of
 from xiaozhi_persona.providers.intent.actions.wording import said
@@ -39,6 +39,8 @@ from xiaozhi_persona.text.reply import sentences_of
 
 log = logging.getLogger(__name__)
 
+_MOST_CHARACTERS = 1000
+"""What is longer is no intent, and no wake word either."""
 _ANSWER_S = 5.0
 """When an intent is answered at the latest, so that the device never hangs in "speaking"."""
 _OWN_S = 10.0
@@ -83,7 +85,7 @@ class Intents:
         connection = self._connection
         if self._says_goodbye:  # whoever goes on talking stays
             self._says_goodbye = connection.close_after_chat = False
-        text, _ = read_utterance(heard)
+        text, _ = read_utterance(heard, _MOST_CHARACTERS)
         if not text or getattr(connection, "calling", False) or self._is_of_the_host(text):
             return False
         began_s = time.monotonic()

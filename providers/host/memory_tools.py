@@ -8,11 +8,12 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from plugins_func.register import Action, ActionResponse, ToolType, register_function
+from plugins_func.register import ToolType, register_function
 
 from xiaozhi_persona.memory.tool_calls import RECALL_S, WAIT_S, MemoryTools
 from xiaozhi_persona.memory.tools import TOOL_NAMES, function_of
 from xiaozhi_persona.providers.host.loop import submit
+from xiaozhi_persona.providers.host.tool_answers import is_awaited, response_of
 from xiaozhi_persona.spine import ToolAnswer
 
 _AWAITED_S = WAIT_S
@@ -51,23 +52,8 @@ def _tool(tool: str) -> Callable[..., Any]:
     return call
 
 
-def is_awaited(names: tuple[str, ...]) -> bool:
-    """Whether the code that calls a tool, which uses these names, awaits it where it gives something to await.
-
-    The host does so from 0.9.6 on (core/providers/tools/server_plugins/plugin_executor.py).
-    """
-    return "iscoroutine" in names or "isawaitable" in names
-
-
 async def _awaited(tool: str, tools: MemoryTools, arguments: dict[str, Any]) -> Any:
     """Wait for an answer on the host's loop; what takes too long goes on without it."""
     work = asyncio.wrap_future(submit(tools.answer(tool, arguments, RECALL_S)))
     await asyncio.wait({work}, timeout=_AWAITED_S)
     return response_of(work.result() if work.done() else tools.late(tool))
-
-
-def response_of(answer: ToolAnswer) -> Any:
-    """Return what a tool has answered as the host takes it."""
-    if answer.for_model:
-        return ActionResponse(Action.REQLLM, result=answer.text, response=None)
-    return ActionResponse(Action.RESPONSE, result=answer.text, response=answer.text)

@@ -18,8 +18,8 @@ from plugins_func.register import ToolType, register_function
 from xiaozhi_persona.providers.host.intent_hooks import hook_in, intents_of
 from xiaozhi_persona.providers.host.logs import log_through_host
 from xiaozhi_persona.providers.host.loop import submit
-from xiaozhi_persona.providers.host.memory_tools import is_awaited, response_of
 from xiaozhi_persona.providers.host.role_change import play_role
+from xiaozhi_persona.providers.host.tool_answers import is_awaited, response_of
 from xiaozhi_persona.roles.role_tool import ROLE_TOOL, answer_role_call, role_function
 from xiaozhi_persona.spine import ToolAnswer
 

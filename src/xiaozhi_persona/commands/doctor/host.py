@@ -12,6 +12,7 @@ from typing import Any
 
 from xiaozhi_persona.checks import Check, Status, failed, grouped
 from xiaozhi_persona.commands.doctor.host_asr import check_ears
+from xiaozhi_persona.commands.doctor.host_intent import check_intents
 from xiaozhi_persona.commands.doctor.host_memory import check_choice, check_stored
 from xiaozhi_persona.commands.doctor.host_python import check_python
 from xiaozhi_persona.commands.doctor.roles import check_roles
@@ -35,7 +36,7 @@ _SENTENCE = "现在是{time}，我能说话了。"
 
 
 async def check_host(path: Path, python: Path | None) -> AsyncIterator[Check]:
-    """Check the host at `path`: its Python, the doors, what its settings choose, memory, recognizer, roles, voices.
+    """Check the host at `path`: its Python, the doors, what its settings choose, memory, intents, recognizer, voices.
 
     `python` is the host's interpreter, None to look for it.
     """
@@ -73,6 +74,8 @@ async def check_host(path: Path, python: Path | None) -> AsyncIterator[Check]:
         yield failed(tr("设置"), exc)
         return
     for check in (_template(config, host.server, again), *check_choice(config, again), *stored):
+        yield check
+    for check in await check_intents(config, host.server, again):
         yield check
     for check in await check_ears(config, host.server, python, again):
         yield check
@@ -133,7 +136,7 @@ def _door(door: Door, server_dir: Path, again: str) -> tuple[Status, str, str]:
     try:
         content = (server_dir / door.path).read_bytes()
     except FileNotFoundError:
-        return "error", tr("没有"), again
+        return "error", tr("没有"), tr("{again}，它补上上次装的版本还没有的文件，别的不变", again=again)
     except OSError as exc:
         return "error", tr("读不了（{strerror}）", strerror=exc.strerror), tr("检查它的权限。")
     if content == door_text(door).encode("utf-8"):

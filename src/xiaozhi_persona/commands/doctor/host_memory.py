@@ -17,7 +17,7 @@ from xiaozhi_persona.errors import PersonaError, SettingsError, own_command
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory import diary, schema
 from xiaozhi_persona.memory.store import FILE, OwnerStore, owner_folder
-from xiaozhi_persona.providers.host.doors import MEMORY
+from xiaozhi_persona.providers.host.doors import INTENT, MEMORY
 from xiaozhi_persona.providers.host.sections import DATA, base_settings
 from xiaozhi_persona.providers.host.tool_names import TOOL_FILE, TOOL_NAMES
 from xiaozhi_persona.settings import Settings
@@ -42,7 +42,10 @@ def check_choice(config: Mapping[str, Any], again: str) -> Iterator[Check]:
         return
     yield Check("ok", tr("记忆"), tr("用 {name}（type: {TYPE}）", name=name, TYPE=MEMORY.type))
     intent, section = selected_section(config, "Intent")
-    if section.get("type") != "function_call":
+    calls_tools = section.get("type") == "function_call" or (
+        section.get("type") == INTENT.type and "functions" in section
+    )
+    if not calls_tools:
         yield Check(
             "ok",
             tr("记忆的工具"),
