@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import Coroutine
 from typing import Any
@@ -66,6 +67,8 @@ class Intents:
         self._connection = connection
         self._shared = shared
         self._casting = _casting(connection, shared.settings)
+        self._role = self.casting.role(self.device_id)  # of the connection's prompt
+        self._switching = threading.Lock()
         self._tools = DeviceTools(connection)
         self._one_at_a_time = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -91,6 +94,7 @@ class Intents:
         began_s = time.monotonic()
         match = self._shared.route(text)
         took_us = (time.monotonic() - began_s) * 1e6
+        await self._follow_role()
         if match is None or match.command is not None or len(self._tasks) >= _MAX_WAITING:
             log.info("交给对话模型（意图用了 %.0f 微秒）", took_us)
             return False
@@ -116,6 +120,14 @@ class Intents:
             return await asyncio.wrap_future(work)
         return False
 
+    def follow_role(self) -> None:
+        """Have the connection's model be the role that the device has been switched to, if it was. Blocks."""
+        with self._switching:
+            role = self.casting.role(self.device_id)
+            if role is not self._role:
+                self._role = role
+                play_role(self._connection, self.casting, self.device_id)
+
     def close(self) -> None:
         """The connection has ended: nothing of it goes on."""
         submit(self._shared.disconnect(self))
@@ -126,6 +138,10 @@ class Intents:
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _follow_role(self) -> None:
+        if self.casting.role(self.device_id) is not self._role:
+            await asyncio.to_thread(self.follow_role)
 
     async def _answer(self, match: Match, text: str, heard: str, words: OwnWords, original: Any) -> None:
         try:
@@ -151,13 +167,11 @@ class Intents:
         scene = self._scene(text, words)
         is_own = bool(match.template and match.template.action)
         limit_s = PHOTO_S if match.intent == "photo" else _OWN_S if is_own else _ANSWER_S
-        role = self.casting.role(self.device_id)
         done: Done | None = Done(said(scene.language, "no_answer"))
         with anyio.move_on_after(limit_s):
             async with self._one_at_a_time:
                 done = await carry_out(match, scene)
-        if self.casting.role(self.device_id) is not role:
-            await asyncio.to_thread(play_role, self._connection, self.casting, self.device_id)
+        await self._follow_role()
         return done
 
     async def _say(self, done: Done, words: OwnWords) -> None:

@@ -18,7 +18,6 @@ from plugins_func.register import ToolType, register_function
 from xiaozhi_persona.providers.host.intent_hooks import hook_in, intents_of
 from xiaozhi_persona.providers.host.logs import log_through_host
 from xiaozhi_persona.providers.host.loop import submit
-from xiaozhi_persona.providers.host.role_change import play_role
 from xiaozhi_persona.providers.host.tool_answers import is_awaited, response_of
 from xiaozhi_persona.roles.role_tool import ROLE_TOOL, answer_role_call, role_function
 from xiaozhi_persona.spine import ToolAnswer
@@ -61,10 +60,7 @@ async def _awaited(work: concurrent.futures.Future[ToolAnswer]) -> Any:
 
 def _call(connection: Any, arguments: Mapping[str, Any]) -> ToolAnswer:
     intents = intents_of(connection)
-    casting, device_id = intents.casting, intents.device_id
     with _order:
-        before = casting.role(device_id)
-        answer = answer_role_call(casting, device_id, arguments)
-        if casting.role(device_id) is not before:
-            play_role(connection, casting, device_id)
+        answer = answer_role_call(intents.casting, intents.device_id, arguments)
+        intents.follow_role()
     return answer
