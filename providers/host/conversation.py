@@ -73,6 +73,14 @@ class HostConversation(Conversation):
             return f"记忆已经照办。请用你的语气这样回答：{consulted.answer}"
         return self._prompt(consulted.found)
 
+    def keep_aside(self, words: str, speaker: str, answer: str) -> None:
+        """Keep what was said and answered without the chat model, of which the host's dialogue has nothing."""
+        self._keep_words(self._recent)
+        exchange = self.hear(words, speaker)
+        self.carried_out(exchange)
+        if answer:
+            self.answered(exchange, answer)
+
     async def finish(self) -> None:
         """Write what still waits, too."""
         self._keep_words(self._recent, commands=True)

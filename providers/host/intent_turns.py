@@ -88,7 +88,7 @@ class Intents:
         connection = self._connection
         if self._says_goodbye:  # whoever goes on talking stays
             self._says_goodbye = connection.close_after_chat = False
-        text, _ = read_utterance(heard, _MOST_CHARACTERS)
+        text, speaker = read_utterance(heard, _MOST_CHARACTERS)
         if not text or getattr(connection, "calling", False) or self._is_of_the_host(text):
             return False
         began_s = time.monotonic()
@@ -102,7 +102,7 @@ class Intents:
         log.debug("意图的话：%s", text)
         words = OwnWords(connection)
         await words.show(heard)
-        self._start(self._answer(match, text, heard, words, original), "host-intent")
+        self._start(self._answer(match, text, speaker, heard, words, original), "host-intent")
         return True
 
     @property
@@ -143,7 +143,9 @@ class Intents:
         if self.casting.role(self.device_id) is not self._role:
             await asyncio.to_thread(self.follow_role)
 
-    async def _answer(self, match: Match, text: str, heard: str, words: OwnWords, original: Any) -> None:
+    async def _answer(
+        self, match: Match, text: str, speaker: str, heard: str, words: OwnWords, original: Any
+    ) -> None:
         try:
             if match.intent == "stop":
                 await words.stop()
@@ -153,6 +155,8 @@ class Intents:
                 return
             if match.intent != "stop":
                 await self._say(done, words)
+            if keep := getattr(self._connection.memory, "carried_out", None):
+                keep(text, speaker, "".join(self._sentences(done.say)))
         except Exception:
             log.exception("这个意图没有做成")
             await words.end()

@@ -126,6 +126,10 @@ class ConnectionMemory(MemoryProviderBase):  # type: ignore[misc]
         talk = self._conversation
         return await asyncio.wrap_future(submit(talk.memory.obey(talk.owner, words, talk.now())))
 
+    def carried_out(self, words: str, speaker: str, answer: str) -> None:
+        """Keep what the device has done without the chat model, which is told of it with the next question."""
+        background_loop().call_soon_threadsafe(self._conversation.keep_aside, words, speaker, answer)
+
     async def save_memory(self, msgs: Sequence[Any], session_id: str | None = None) -> None:
         """Write what is not written yet: little, since all was written when it was said."""
         try:

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 _LOOK_AGAIN_S = 2.0
 """How often the owner's files are looked at while somebody speaks."""
+_LOOK_AFTER_S = 0.5
+"""Not while the host begins to answer."""
 
 
 def shared_intents() -> SharedIntents:
@@ -51,7 +53,7 @@ class SharedIntents:
         now = time.monotonic()
         if now - self._looked_at_s > _LOOK_AGAIN_S:
             self._looked_at_s = now
-            submit(asyncio.to_thread(self._refresh))
+            submit(self._look())
         return self._router.route(text, {"role": self._roles})
 
     async def connect(self, device: Device) -> None:
@@ -74,6 +76,10 @@ class SharedIntents:
         await asyncio.to_thread(self._router.warm)
         if self._ringing is not None:
             await self._ringing.run()
+
+    async def _look(self) -> None:
+        await asyncio.sleep(_LOOK_AFTER_S)
+        await asyncio.to_thread(self._refresh)
 
     def _refresh(self) -> None:
         self._roles = [*casting_of(self.settings).spoken_names()]
