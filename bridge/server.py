@@ -29,12 +29,12 @@ from xiaozhi_persona.bridge.parts import Parts
 from xiaozhi_persona.bridge.session import Session
 from xiaozhi_persona.bridge.speaking import TurnTimeline
 from xiaozhi_persona.bridge.visit import Visit
-from xiaozhi_persona.bridge.wits.first_words import FirstWords
-from xiaozhi_persona.bridge.wits.ringing import Ringing
+from xiaozhi_persona.bridge.wits.spoken_to import SpokenTo
 from xiaozhi_persona.errors import PersonaError, SettingsError
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.memory.persona_memory import PersonaMemory
 from xiaozhi_persona.memory.spellings import is_remembered
+from xiaozhi_persona.providers.intent.first_words import FirstWords
+from xiaozhi_persona.providers.intent.ringing import Ringing
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.tasks import cancel_and_wait
 
@@ -65,7 +65,6 @@ class Bridge:
         self._credentials = CredentialsReader(settings.bridge.ids_in_url)
         self._photos = Photos(parts.vision)
         self._sessions: set[Session] = set()
-        self._ringing: Ringing | None = None
         self._connections = Connections(settings.bridge.connections_per_address)
 
     async def __aenter__(self) -> Bridge:
@@ -155,7 +154,7 @@ class Bridge:
             visit,
             self._parts,
             self._settings,
-            self._turn_ended,
+            self._on_turn,
             self._entered,
             lambda: self._photos.admit(partial(self._photo_address, websocket)),
         )
@@ -189,29 +188,24 @@ class Bridge:
         for other in self._sessions:
             if other is not session and session.key and other.key == session.key:
                 other.leave()
-        self._nudge()
-
-    def _turn_ended(self, timeline: TurnTimeline) -> None:
-        self._on_turn(timeline)
-        self._nudge()
 
     def _begin_wits(self, stack: AsyncExitStack) -> None:
-        intents = self._parts.intents
-        if intents and intents.scheduler:
-            owner_of = self._settings.memory.owner_of
-            self._ringing = Ringing(intents.scheduler, lambda: self._sessions, owner_of, intents.now)
-            self._keep_running(self._ringing.run(), "ringing", stack)
-            first, memory = self._settings.speak_first, self._parts.memory
-            if first.enabled and isinstance(memory, PersonaMemory):
-                words = FirstWords(first, memory, intents.scheduler, lambda: self._sessions, intents.now)
-                self._keep_running(words.run(), "first-words", stack)
+        intents, settings = self._parts.intents, self._settings
+        if intents is None or intents.scheduler is None:
+            return
+
+        def connected() -> list[SpokenTo]:
+            owner_of = settings.memory.owner_of
+            return [SpokenTo(session, self._parts.memory, owner_of) for session in self._sessions]
+
+        ringing = Ringing(intents.scheduler, connected, intents.now)
+        self._keep_running(ringing.run(), "ringing", stack)
+        if settings.speak_first.enabled:
+            words = FirstWords(settings.speak_first, intents.scheduler, connected, intents.now)
+            self._keep_running(words.run(), "first-words", stack)
 
     def _keep_running(self, work: Coroutine[Any, Any, None], name: str, stack: AsyncExitStack) -> None:
         stack.push_async_callback(cancel_and_wait, asyncio.create_task(work, name=name))
-
-    def _nudge(self) -> None:
-        if self._ringing:
-            self._ringing.nudge()
 
 
 def _cannot_listen(exc: OSError, host: str, port: int) -> SettingsError:

@@ -8,9 +8,10 @@ import logging
 import threading
 import time
 from collections.abc import Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
+from core.utils.dialogue import Message
 from core.utils.util import remove_punctuation_and_length
 
 from xiaozhi_persona.device_ids import normal_id
@@ -36,7 +37,11 @@ from xiaozhi_persona.providers.intent.actions.wording import said
 from xiaozhi_persona.providers.intent.router import Match
 from xiaozhi_persona.roles.casting import Casting
 from xiaozhi_persona.settings import Settings
+from xiaozhi_persona.spine import Owner
 from xiaozhi_persona.text.reply import sentences_of
+
+if TYPE_CHECKING:
+    from xiaozhi_persona.memory.persona_memory import PersonaMemory
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +55,6 @@ _MAX_WAITING = 4
 """So many commands may be under way for a device; what comes beyond goes to the chat model."""
 _CLOSE_S = 20.0
 """When a connection is closed whose goodbye never came to its end."""
-_QUIET_S = 2.0
-"""Nothing rings sooner after somebody has spoken: he may go on, or has just woken the device to say something."""
 _HEARD_S = 3.0
 """When what was said unasked counts as said though no sound of it has been sent: the voice has none."""
 _UNASKED_S = 10.0
@@ -106,16 +109,29 @@ class Intents:
         return True
 
     @property
-    def is_quiet(self) -> bool:
-        """Whether nobody is speaking, and nobody has for a moment: may be asked from any thread."""
+    def owner_id(self) -> str:
+        """Whose timers and alarms ring here."""
+        return self._shared.settings.memory.owner_of(self.device_id)
+
+    @property
+    def quiet_s(self) -> float:
+        """For how long nobody has spoken, 0 while somebody does: may be asked from any thread."""
         connection = self._connection
         if connection.tts is None or connection.client_is_speaking or self._tasks or is_chatting(connection):
-            return False
-        return bool(time.time() - connection.last_activity_time / 1000 > _QUIET_S)
+            return 0.0
+        return float(time.time() - connection.last_activity_time / 1000)
 
-    async def say_unasked(self, text: str) -> bool:
-        """Say something that nobody asked for now; return whether it could be. Called on our loop."""
-        work = asyncio.run_coroutine_threadsafe(self._say_unasked(text), self._connection.loop)
+    @property
+    def mind(self) -> tuple[PersonaMemory, Owner] | None:
+        """The memory of this connection, and whose it is; None where it is not ours."""
+        return getattr(self._connection.memory, "mind", None)
+
+    async def say_unasked(self, text: str, *, aside: bool) -> bool:
+        """Say something that nobody asked for now; return whether it could be. Called on our loop.
+
+        Unless it is said `aside`, it stands in the dialogue that the host's model is shown.
+        """
+        work = asyncio.run_coroutine_threadsafe(self._say_unasked(text, aside), self._connection.loop)
         with anyio.move_on_after(_UNASKED_S):
             return await asyncio.wrap_future(work)
         return False
@@ -203,7 +219,7 @@ class Intents:
             left_s -= _POLL_S
             await asyncio.sleep(_POLL_S)
 
-    async def _say_unasked(self, text: str) -> bool:
+    async def _say_unasked(self, text: str, aside: bool) -> bool:
         words = OwnWords(self._connection)
         await words.show(None)
         if await words.wait_for_voice():
@@ -212,13 +228,16 @@ class Intents:
         with anyio.move_on_after(_HEARD_S):
             while not (words.is_heard or words.is_over):  # noqa: ASYNC110
                 await asyncio.sleep(_POLL_S)
-        return words.is_heard or not words.is_over
+        is_said = words.is_heard or not words.is_over
+        if is_said and not aside:
+            self._connection.dialogue.put(Message(role="assistant", content=text))
+        return is_said
 
     def _scene(self, text: str, words: OwnWords) -> HostScene:
         return HostScene(
             self._connection,
             self.device_id,
-            self._shared.settings.memory.owner_of(self.device_id),
+            self.owner_id,
             language_of(text),
             self.casting,
             self._shared.scheduler,

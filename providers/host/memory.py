@@ -18,6 +18,7 @@ from core.providers.memory.base import MemoryProviderBase
 
 from xiaozhi_persona.device_ids import normal_id
 from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.memory.persona_memory import PersonaMemory
 from xiaozhi_persona.memory.tool_calls import MemoryTools
 from xiaozhi_persona.providers.host.connection import (
     calling_connection,
@@ -99,6 +100,11 @@ class ConnectionMemory(MemoryProviderBase):  # type: ignore[misc]
         """What the tools of the connection's model ask of it."""
         self._follow(connection.dialogue)
         submit(shared.memory.open(self._conversation.owner))
+
+    @property
+    def mind(self) -> tuple[PersonaMemory, Owner]:
+        """The memory that is asked, and whose it is."""
+        return self._shared.memory, self._conversation.owner
 
     async def query_memory(self, query: str | None) -> str:
         """Keep the user's words; return what helps to answer them, made safe for the host's template.

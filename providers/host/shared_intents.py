@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import weakref
 from datetime import datetime
 from pathlib import Path
 
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.providers.host.loop import submit
-from xiaozhi_persona.providers.host.ringing import Device, Ringing
 from xiaozhi_persona.providers.host.roles import casting_of
 from xiaozhi_persona.providers.host.sections import base_settings
 from xiaozhi_persona.providers.host.shared_instances import SharedInstances
+from xiaozhi_persona.providers.intent.ringing import Device, Ringing
 from xiaozhi_persona.providers.intent.router import Match, Router
 from xiaozhi_persona.providers.intent.scheduler import Scheduler
 from xiaozhi_persona.settings import Settings
@@ -44,7 +45,7 @@ class SharedIntents:
         self._roles: list[str] = []  # what may be said for them
         self._problems: list[str] = []
         self._looked_at_s = 0.0
-        self._ringing = Ringing(self.scheduler, _now) if self.scheduler else None
+        self._connected: weakref.WeakSet[Device] = weakref.WeakSet()
         self._refresh()
         self._work = submit(self._run())
 
@@ -58,13 +59,11 @@ class SharedIntents:
 
     async def connect(self, device: Device) -> None:
         """Ring what is due at this connection from now on. On our loop."""
-        if self._ringing is not None:
-            self._ringing.connected.add(device)
+        self._connected.add(device)
 
     async def disconnect(self, device: Device) -> None:
         """The connection has ended. On our loop."""
-        if self._ringing is not None:
-            self._ringing.connected.discard(device)
+        self._connected.discard(device)
 
     async def aclose(self) -> None:
         """Stop ringing and close the file."""
@@ -74,8 +73,20 @@ class SharedIntents:
 
     async def _run(self) -> None:
         await asyncio.to_thread(self._router.warm)
-        if self._ringing is not None:
-            await self._ringing.run()
+        if self.scheduler is None:
+            return
+        first = self.settings.speak_first
+        work = [Ringing(self.scheduler, self._devices, _now).run()]
+        if first.enabled:
+            from xiaozhi_persona.providers.intent.first_words import (
+                FirstWords,  # with the memory, which takes a while
+            )
+
+            work.append(FirstWords(first, self.scheduler, self._devices, _now).run())
+        await asyncio.gather(*work)
+
+    def _devices(self) -> list[Device]:
+        return list(self._connected)
 
     async def _look(self) -> None:
         await asyncio.sleep(_LOOK_AFTER_S)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from xiaozhi_persona.bridge.answering import Unasked
-from xiaozhi_persona.bridge.wits.ringing import Device
 from xiaozhi_persona.memory.facts.kinds import SELF
 from xiaozhi_persona.memory.occasions import Occasion, occasions
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
@@ -17,6 +14,7 @@ from xiaozhi_persona.memory.store import OwnerStore
 from xiaozhi_persona.providers.intent.actions.scene import language_of
 from xiaozhi_persona.providers.intent.actions.times import clock_said
 from xiaozhi_persona.providers.intent.actions.wording import said
+from xiaozhi_persona.providers.intent.ringing import Device
 from xiaozhi_persona.providers.intent.scheduler import Scheduler
 from xiaozhi_persona.settings import SpeakFirstSettings
 from xiaozhi_persona.spine import Owner
@@ -34,14 +32,12 @@ class FirstWords:
     def __init__(
         self,
         settings: SpeakFirstSettings,
-        memory: PersonaMemory,
         scheduler: Scheduler,
         connected: Callable[[], Iterable[Device]],
         now: Callable[[], datetime],
     ) -> None:
         """`scheduler` keeps what was brought up."""
         self._settings = settings
-        self._memory = memory
         self._scheduler = scheduler
         self._connected = connected
         self._now = now
@@ -58,20 +54,18 @@ class FirstWords:
     async def look(self) -> None:
         """Say something at each device where there is something to say."""
         for device in list(self._connected()):
-            now = self._now()
-            device_id, owner = device.device
-            is_quiet = time.monotonic() - device.quiet_since_s >= QUIET_S
-            if not (device_id and is_quiet and self._settings.allows(now.hour)):
+            now, mind = self._now(), device.mind
+            may_speak = device.device_id and device.quiet_s >= QUIET_S and self._settings.allows(now.hour)
+            if not may_speak or mind is None:
                 continue
-            occasion = await self._next(owner, now)
-            if occasion and await device.say(Unasked(words_of(occasion))):
-                owner_id = self._memory.owner_id(owner)
-                await asyncio.to_thread(self._scheduler.brought_up, owner_id, occasion.key)
+            memory, owner = mind
+            occasion = await self._next(memory, owner, now)
+            if occasion and await device.say_unasked(words_of(occasion), aside=False):
+                await asyncio.to_thread(self._scheduler.brought_up, memory.owner_id(owner), occasion.key)
 
-    async def _next(self, owner: Owner, now: datetime) -> Occasion | None:
+    async def _next(self, memory: PersonaMemory, owner: Owner, now: datetime) -> Occasion | None:
         """Return what is to be brought up now, unless it was, or enough was today."""
-        owner_id = self._memory.owner_id(owner)
-        known = await asyncio.to_thread(self._scheduler.brought_up_lately, owner_id)
+        known = await asyncio.to_thread(self._scheduler.brought_up_lately, memory.owner_id(owner))
         today = sum(at.date() == now.date() for at in known.values())
         if today >= self._settings.per_day:
             return None
@@ -79,7 +73,7 @@ class FirstWords:
         def find(store: OwnerStore) -> Occasion | None:
             return next((one for one in occasions(store.writer, now) if one.key not in known), None)
 
-        return await self._memory.change(owner, find)
+        return await memory.change(owner, find)
 
 
 def words_of(occasion: Occasion) -> str:
