@@ -39,8 +39,13 @@ def role_function() -> dict[str, Any]:
     }
 
 
-def answer_role_call(casting: Casting, device_id: str, arguments: Mapping[str, Any]) -> ToolAnswer:
-    """Do what the tool was called for. What the new role says first is said as it is. Blocks; never raises."""
+def answer_role_call(
+    casting: Casting, device_id: str, arguments: Mapping[str, Any], *, is_away: bool = False
+) -> ToolAnswer:
+    """Do what the tool was called for. What the new role says first is said as it is. Blocks; never raises.
+
+    `is_away`: the model plays somebody else than the device's role, which so may be switched to as well.
+    """
     action = str(arguments.get("action") or "").strip().lower()
     name = str(arguments.get("role") or "").strip()
     before = casting.role(device_id)
@@ -52,7 +57,7 @@ def answer_role_call(casting: Casting, device_id: str, arguments: Mapping[str, A
         role = casting.switch(device_id, None if is_back else name)
     except PersonaError as exc:
         return _told(f"没有换：{exc}")
-    if role is before:
+    if role is before and not is_away:
         return _told(f"现在就是{role.name}，不用换。")
     opening = random.choice(role.openings) if role.openings else f"我是{role.name}。"
     return ToolAnswer(opening, ends_reply=True)

@@ -26,7 +26,7 @@ from xiaozhi_persona.providers.host.device_tools import PHOTO_S, DeviceTools
 from xiaozhi_persona.providers.host.host_scene import HostScene
 from xiaozhi_persona.providers.host.loop import submit
 from xiaozhi_persona.providers.host.own_words import OwnWords
-from xiaozhi_persona.providers.host.role_change import play_role
+from xiaozhi_persona.providers.host.role_change import play_role, plays_another
 from xiaozhi_persona.providers.host.roles import casting_of
 from xiaozhi_persona.providers.host.sections import role_of
 from xiaozhi_persona.providers.host.shared_intents import SharedIntents
@@ -136,11 +136,14 @@ class Intents:
             return await asyncio.wrap_future(work)
         return False
 
-    def follow_role(self) -> None:
-        """Have the connection's model be the role that the device has been switched to, if it was. Blocks."""
+    def follow_role(self, *, again: bool = False) -> None:
+        """Have the connection's model be the role that the device has been switched to, if it was. Blocks.
+
+        `again`: also where it was that role before, and something else has been put in its place.
+        """
         with self._switching:
             role = self.casting.role(self.device_id)
-            if role is not self._role:
+            if again or role is not self._role:
                 self._role = role
                 play_role(self._connection, self.casting, self.device_id)
 
@@ -155,9 +158,9 @@ class Intents:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _follow_role(self) -> None:
-        if self.casting.role(self.device_id) is not self._role:
-            await asyncio.to_thread(self.follow_role)
+    async def _follow_role(self, *, again: bool = False) -> None:
+        if again or self.casting.role(self.device_id) is not self._role:
+            await asyncio.to_thread(self.follow_role, again=again)
 
     async def _answer(
         self, match: Match, text: str, speaker: str, heard: str, words: OwnWords, original: Any
@@ -191,7 +194,8 @@ class Intents:
         with anyio.move_on_after(limit_s):
             async with self._one_at_a_time:
                 done = await carry_out(match, scene)
-        await self._follow_role()
+        comes_back = match.intent in ("role_switch", "role_reset") and plays_another(self._connection)
+        await self._follow_role(again=comes_back)
         return done
 
     async def _say(self, done: Done, words: OwnWords) -> None:

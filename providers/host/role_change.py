@@ -9,6 +9,11 @@ from xiaozhi_persona.providers.host.system_prompt import give_character
 from xiaozhi_persona.roles.casting import Casting
 
 
+def plays_another(connection: Any) -> bool:
+    """Whether the host's own change_role, or who does as it does, has put another character in the place of ours."""
+    return str(connection.config.get("prompt") or "") not in str(connection.prompt or "")
+
+
 def play_role(connection: Any, casting: Casting, device_id: str) -> None:
     """Have the connection's model be the role that the device has been switched to. Blocks: the template is read.
 

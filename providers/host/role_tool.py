@@ -18,6 +18,7 @@ from plugins_func.register import ToolType, register_function
 from xiaozhi_persona.providers.host.intent_hooks import hook_in, intents_of
 from xiaozhi_persona.providers.host.logs import log_through_host
 from xiaozhi_persona.providers.host.loop import submit
+from xiaozhi_persona.providers.host.role_change import plays_another
 from xiaozhi_persona.providers.host.tool_answers import is_awaited, response_of
 from xiaozhi_persona.roles.role_tool import ROLE_TOOL, answer_role_call, role_function
 from xiaozhi_persona.spine import ToolAnswer
@@ -61,6 +62,7 @@ async def _awaited(work: concurrent.futures.Future[ToolAnswer]) -> Any:
 def _call(connection: Any, arguments: Mapping[str, Any]) -> ToolAnswer:
     intents = intents_of(connection)
     with _order:
-        answer = answer_role_call(intents.casting, intents.device_id, arguments)
-        intents.follow_role()
+        is_away = plays_another(connection)
+        answer = answer_role_call(intents.casting, intents.device_id, arguments, is_away=is_away)
+        intents.follow_role(again=answer.ends_reply)
     return answer
