@@ -31,11 +31,11 @@ async def serve_http(
     app: web.Application,
     listener: socket.socket,
     connections: Connections,
-    body_limit: Callable[[web.Request], int | None] = lambda request: None,
+    room: Callable[[web.Request], contextlib.AbstractContextManager[int | None]],
 ) -> AsyncIterator[None]:
     """Serve `app` on a socket of `connections` while the block runs. Handlers begin when the body is there.
 
-    `body_limit` tells how many bytes the body of a request may have that may have more than the application allows.
+    `room` tells, while the body of a request comes, how many bytes it may have; None for what the application allows.
     """
 
     @web.middleware
@@ -46,11 +46,11 @@ async def serve_http(
         if transport is None:
             raise ConnectionResetError  # it has gone
         connections.wait_for_request(transport, BODY_TIMEOUT_S)
-        if limit := body_limit(request):
-            request = request.clone(client_max_size=limit)
         try:
             try:
-                await request.read()
+                with room(request) as most:
+                    request = request.clone(client_max_size=most) if most else request
+                    await request.read()
             except web.RequestPayloadError as exc:
                 raise web.HTTPBadRequest from exc
             connections.request_came(transport)

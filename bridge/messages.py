@@ -289,8 +289,11 @@ def _whole_characters(text: str) -> str:
 
 
 def _with_whole_characters(data: dict[str, Any]) -> dict[str, Any]:
-    text = json.dumps(data, ensure_ascii=False)
-    whole: dict[str, Any] = data if text.isascii() else json.loads(_whole_characters(text))
+    try:
+        text = json.dumps(data, ensure_ascii=False)
+        whole: dict[str, Any] = data if text.isascii() else json.loads(_whole_characters(text))
+    except RecursionError as exc:
+        raise ProtocolError(tr("不是有效的 JSON")) from exc
     return whole
 
 

@@ -103,7 +103,7 @@ class Bridge:
                 ota = Ota(bridge, self.websocket_port, self._own_names, self.admission)
                 app = make_app(self._origins, ota, self._photos, lambda: len(self._sessions))
                 await stack.enter_async_context(
-                    serve_http(app, listener, self._connections, self._photos.body_limit)
+                    serve_http(app, listener, self._connections, self._photos.room)
                 )
             except OSError as exc:
                 raise _cannot_listen(exc, bridge.host, port) from exc

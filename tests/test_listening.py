@@ -25,6 +25,7 @@ from websockets.exceptions import InvalidStatus
 from xiaozhi_persona.bridge import http_server, listening
 from xiaozhi_persona.bridge.http_server import serve_http
 from xiaozhi_persona.bridge.listening import Connections
+from xiaozhi_persona.bridge.mcp.photos import Photos
 
 HALF_HEAD = b"GET /xiaozhi/ota/ HTTP/1.1\r\nHost: x\r\nX-a: "
 HEALTH = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -47,7 +48,7 @@ async def serving(handler: Any) -> AsyncIterator[int]:
     app.router.add_post("/", handler)
     connections = Connections(per_address=64)
     with connections.listen("127.0.0.1", 0) as listener:
-        async with serve_http(app, listener, connections):
+        async with serve_http(app, listener, connections, Photos(None).room):
             yield listener.getsockname()[1]
 
 

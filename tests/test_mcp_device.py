@@ -17,6 +17,7 @@ from fakes.mcp_device import STATUS, VOLUME, McpDevice, text, tool
 from fakes.parts import ToolModel, make_parts
 
 from xiaozhi_persona.bridge.mcp import device_tools
+from xiaozhi_persona.bridge.mcp import offered as offered_tools
 from xiaozhi_persona.bridge.mcp.offered import USER_ONLY
 from xiaozhi_persona.spine import ToolCall
 
@@ -80,6 +81,18 @@ async def test_a_description_names_other_tools_as_the_model_calls_them() -> None
         functions = [tool.function for tool in await session._device.tools()]
     assert "`self_get_device_status` first" in functions[0]["description"]
     assert functions[0]["parameters"]["required"] == ["volume"]
+
+
+async def test_what_is_said_of_tools_is_bounded_together() -> None:
+    large = [
+        tool(f"t{n}", "长" * 1024, **{f"p{m}": {"type": "string"} for m in range(60)}) for n in range(40)
+    ]
+    async with talking(large[:20], large[20:]) as talk:
+        await talk.ask()
+        (session,) = talk.rig.bridge._sessions
+        functions = [tool.function for tool in await session._device.tools()]
+    assert 10 < len(functions) < 40
+    assert len(json.dumps(functions, ensure_ascii=False)) < 1.1 * offered_tools.MAX_CHARACTERS
 
 
 async def test_what_is_for_people_and_a_camera_that_nobody_looks_at_are_not_offered() -> None:
@@ -161,7 +174,7 @@ async def test_pages_without_end_end() -> None:
         talk.device.on_list = page
         await talk.device.hello()
         await talk.ask()
-    assert len(talk.offered[0]) == len(talk.device.of("tools/list")) == device_tools.MAX_PAGES
+    assert len(talk.offered[0]) == len(talk.device.of("tools/list")) == offered_tools.MAX_PAGES
 
 
 @pytest.mark.parametrize("cursor", ["", "self.get_device_status"])
@@ -218,7 +231,7 @@ async def test_many_large_and_odd_tools_are_bounded() -> None:
     offered = talk.offered[0]
     assert (
         offered[:3] == ["odd_name", "a_b", "a_b_2"]
-        and len(offered) == len({*offered}) == device_tools.MAX_TOOLS
+        and len(offered) == len({*offered}) == offered_tools.MAX_LISTED
     )
     assert json.dumps(functions, ensure_ascii=False).encode()
 
@@ -320,6 +333,10 @@ async def test_answers_with_other_ids_are_nobodys() -> None:
         for wrong in (None, True, "x", str(asked["id"]), asked["id"] + 1, asked["id"] - 1, [], {}, -1, 1e300):
             await talk.device.send(jsonrpc="2.0", id=wrong, result="wrong")
         await talk.device.send(result="wrong")
+        deep = "[" * 990 + "]" * 990
+        for key in ("id", "result", "error", "method"):
+            payload = f'{{"jsonrpc": "2.0", "id": 999, "{key}": {deep}}}'
+            await talk.device.wire.websocket.send(f'{{"type": "mcp", "payload": {payload}}}')
         await talk.device.wire.send(type="mcp", payload=[])
         await talk.device.wire.send(type="mcp")
         await talk.device.wire.websocket.send('{"type":"mcp","payload":{"id":3,"error":{"message":"a"b"}}}')

@@ -69,7 +69,7 @@ class DeviceRpc:
             return
         number = payload.get("id")
         if self._asked is None or isinstance(number, bool) or number != self._asked[0]:
-            self._link.log.debug("一条没有等着的 MCP 消息：%s", number)
+            self._link.log.debug("一条没有等着的 MCP 消息")
             return
         answer = self._asked[1]
         if answer.done():
@@ -77,7 +77,8 @@ class DeviceRpc:
         error = payload.get("error")
         if error is not None:
             said = error.get("message") if isinstance(error, dict) else error
-            answer.set_exception(ServiceRejected(tr("设备说：{said}", said=str(said)[:_MAX_COMPLAINT])))
+            said = said[:_MAX_COMPLAINT] if isinstance(said, str) else ""
+            answer.set_exception(ServiceRejected(tr("设备说：{said}", said=said)))
         elif "result" in payload:
             answer.set_result(payload["result"])
         else:

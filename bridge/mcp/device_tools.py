@@ -12,7 +12,16 @@ import anyio
 from xiaozhi_persona import __version__
 from xiaozhi_persona.bridge.link import Link
 from xiaozhi_persona.bridge.mcp.device_rpc import DeviceRpc
-from xiaozhi_persona.bridge.mcp.offered import PHOTO, Listed, functions_of, read_listed, safe_name
+from xiaozhi_persona.bridge.mcp.offered import (
+    MAX_LISTED,
+    MAX_PAGES,
+    PHOTO,
+    Listed,
+    bounded,
+    functions_of,
+    read_listed,
+    safe_name,
+)
 from xiaozhi_persona.bridge.mcp.photos import PhotoPass
 from xiaozhi_persona.bridge.mcp.results import text_of
 from xiaozhi_persona.bridge.mcp.schemas import fitted
@@ -30,8 +39,6 @@ CAMERA_S = 30.0
 KNOWN_S = 2.0
 """How long who needs the tools waits for a list that is on its way."""
 
-MAX_TOOLS = 64
-MAX_PAGES = 20
 _TRIES = 3
 _SETTLE_S = 1.0
 """A list that changes is asked for again no sooner: a device may change one tool after the other."""
@@ -158,15 +165,15 @@ class DeviceTools:
                 page = await self._rpc.ask("tools/list", params, CALL_S)
             except (ServiceRejected, ServiceBroken, ServiceTimeout) as exc:
                 self._log.warning("设备的工具没有列完：%s", exc)
-                return [*found.values()] or [*self._listed.values()]
+                return bounded(found.values()) or [*self._listed.values()]
             page = page if isinstance(page, dict) else {}
             for tool in read_listed(page.get("tools")):
                 found.setdefault(tool.name, tool)
             cursor = str(page.get("nextCursor") or "")
-            if cursor in cursors or len(found) >= MAX_TOOLS:
+            if cursor in cursors or len(found) > MAX_LISTED:
                 break
             cursors.add(cursor)
-        return [*found.values()][:MAX_TOOLS]
+        return bounded(found.values())
 
     def _take(self, listed: list[Listed], *, has_photos: bool) -> None:
         usable = [one for one in listed if has_photos or safe_name(one.name) != PHOTO]

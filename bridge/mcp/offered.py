@@ -19,6 +19,11 @@ log = logging.getLogger(__name__)
 
 MAX_OFFERED = 128
 """So many tools a chat model is offered: OpenAI takes no more."""
+MAX_LISTED = 64
+"""So many tools of one server are offered,"""
+MAX_CHARACTERS = 64_000
+"""and so many characters of what it says of them: they stand in every question."""
+MAX_PAGES = 20
 MAX_NAME = 64
 _MAX_LISTED_NAME = 200
 _MAX_DESCRIPTION = 1024
@@ -27,16 +32,16 @@ _MAX_PARAMETERS = 8000
 
 USER_ONLY = frozenset(
     {
-        "self.get_system_info",
-        "self.reboot",
-        "self.upgrade_firmware",
-        "self.screen.get_info",
-        "self.screen.snapshot",
-        "self.screen.preview_image",
-        "self.assets.set_download_url",
+        "self_get_system_info",
+        "self_reboot",
+        "self_upgrade_firmware",
+        "self_screen_get_info",
+        "self_screen_snapshot",
+        "self_screen_preview_image",
+        "self_assets_set_download_url",
     }
 )
-"""What the firmware keeps for people: it lists them only to who asks for them, other devices may list them by mistake."""
+"""The safe names of what the firmware keeps for people: it lists them only to who asks for them, others may by mistake."""
 
 PHOTO = "self_camera_take_photo"
 """The safe name of the camera's tool, which sends its picture to the address that was told to the device."""
@@ -64,6 +69,20 @@ def read_listed(tools: object) -> Iterator[Listed]:
             log.warning("工具 %s 的参数太长，没有给对话模型", safe_name(name))
             continue
         yield Listed(name, description.strip() if isinstance(description, str) else "", parameters)
+
+
+def bounded(listed: Iterable[Listed]) -> list[Listed]:
+    """Return as many tools of one server as may be offered."""
+    kept: list[Listed] = []
+    characters = 0
+    for tool in listed:
+        characters += len(tool.name) + len(json.dumps(tool.parameters, ensure_ascii=False))
+        characters += min(len(tool.description), _MAX_DESCRIPTION)
+        if len(kept) == MAX_LISTED or characters > MAX_CHARACTERS:
+            log.warning("一个设备或服务器的工具太多，从 %s 起没有给对话模型", safe_name(tool.name))
+            break
+        kept.append(tool)
+    return kept
 
 
 def functions_of(listed: Sequence[Listed]) -> list[dict[str, Any]]:
@@ -105,4 +124,4 @@ def distinct(tools: Iterable[Tool]) -> list[Tool]:
 def _is_for_users(name: str, tool: dict[str, Any]) -> bool:
     annotations = tool.get("annotations")
     audience = annotations.get("audience") if isinstance(annotations, dict) else None
-    return audience == ["user"] or name in USER_ONLY
+    return audience == ["user"] or safe_name(name) in USER_ONLY

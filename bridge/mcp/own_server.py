@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import logging
 import math
+import time
 from collections import deque
 from collections.abc import Mapping
 from functools import partial
@@ -14,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from xiaozhi_persona import __version__
-from xiaozhi_persona.bridge.mcp.offered import Listed, functions_of, read_listed
+from xiaozhi_persona.bridge.mcp.offered import (
+    MAX_LISTED,
+    MAX_PAGES,
+    Listed,
+    bounded,
+    functions_of,
+    read_listed,
+)
 from xiaozhi_persona.bridge.mcp.results import text_of
 from xiaozhi_persona.bridge.mcp.schemas import fitted
 from xiaozhi_persona.bridge.mcp.transports import reason_of, transport
@@ -31,12 +39,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_TOOLS = 64
-MAX_PAGES = 20
 LOOK_AGAIN_S = 60.0
 """How often a server is asked for its tools: they may have changed, and it may have gone without a word."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
-"""Between two tries to connect; doubled each time."""
+"""Between two tries to connect; doubled each time, also for one that goes soon after it has come."""
 _CLOSING_S = 10.0
 """A started command has this long to end: it is told, then asked, then killed."""
 
@@ -108,18 +114,19 @@ class OwnServer:
     async def _keep_connected(self) -> None:
         pause_s = FIRST_PAUSE_S
         while not self._closing:
+            began_s = time.monotonic()
             try:
                 await self._be_connected()
-                pause_s = FIRST_PAUSE_S
             except Exception as exc:
-                lost = not self.trouble
-                pause_s = FIRST_PAUSE_S if lost else min(2 * pause_s, LONGEST_PAUSE_S)
                 self._note_trouble(reason_of(exc, self._settings, self._complaints))
             self._client, self._listed, self.tools = None, {}, []
             self.settled.set()
             if not self._closing:
+                if time.monotonic() - began_s > LONGEST_PAUSE_S:
+                    pause_s = FIRST_PAUSE_S
                 with anyio.CancelScope() as self._scope:
                     await anyio.sleep(pause_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     async def _be_connected(self) -> None:
         """Connect, and return when the connection is lost; raises what has gone wrong."""
@@ -171,9 +178,9 @@ class OwnServer:
             tools = [tool.model_dump(by_alias=True, mode="json", exclude_none=True) for tool in page.tools]
             found |= {tool.name: tool for tool in read_listed(tools)}
             cursor = page.next_cursor
-            if not cursor or len(found) >= MAX_TOOLS:
+            if not cursor or len(found) > MAX_LISTED:
                 break
-        listed = [*found.values()][:MAX_TOOLS]
+        listed = bounded(found.values())
         if [*self._listed.values()] == listed:
             return
         self._listed = {tool.name: tool for tool in listed}

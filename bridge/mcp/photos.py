@@ -7,10 +7,11 @@ Source of the form: 78/xiaozhi-esp32 2.4, main/boards/common/esp32_camera.cc (mu
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,7 @@ MAX_PHOTO_BYTES = 5 * 1024 * 1024
 _FORM_BYTES = 64 * 1024
 """What the form may have beside the photo."""
 _MAX_PARTS = 8
+_MAX_COMING = 8
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,7 @@ class Photos:
     def __init__(self, vision: VisionModel | None) -> None:
         self._vision = vision
         self._tokens: dict[str, bool] = {}  # with whether a photo of this device is being looked at
+        self._coming: set[str] = set()  # the tokens of those that are being received
 
     async def admit(self, address: Callable[[], Awaitable[str]]) -> PhotoPass | None:
         """Return a pass for a device, to which `address` is how it reaches this server; None for no photos."""
@@ -56,11 +59,22 @@ class Photos:
         self._tokens[token] = False
         return PhotoPass(url, token, lambda: self._tokens.pop(token, None))
 
-    def body_limit(self, request: web.Request) -> int | None:
-        """Return how many bytes the body of a request may have; None for as many as any other's."""
-        if request.path == PHOTO_PATH and _token(request) in self._tokens:
-            return MAX_PHOTO_BYTES + _FORM_BYTES
-        return None
+    @contextlib.contextmanager
+    def room(self, request: web.Request) -> Iterator[int | None]:
+        """Yield how many bytes the body of a request may have while it comes; None for as many as any other's.
+
+        A device has room for one photo at a time, and a few devices at once.
+        """
+        token = _token(request)
+        is_photo = request.path == PHOTO_PATH and token in self._tokens and token not in self._coming
+        if not is_photo or len(self._coming) >= _MAX_COMING:
+            yield None
+            return
+        self._coming.add(token)
+        try:
+            yield MAX_PHOTO_BYTES + _FORM_BYTES
+        finally:
+            self._coming.discard(token)
 
     async def explain(self, request: web.Request) -> web.Response:
         """Answer a photo with {"success": true, "response": what is to be seen}, or {"success": false, "message": why}."""

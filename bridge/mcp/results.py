@@ -81,4 +81,9 @@ def _picture_in(item: Mapping[str, Any]) -> Picture | None:
 
 
 def _written(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)[:MAX_CHARACTERS]
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return ""
