@@ -241,6 +241,7 @@ async def test_a_photo_is_described_by_what_the_camera_answers() -> None:
     for answer, told in (
         ('{"success": true, "response": "一只猫。"}', "一只猫。"),
         ("一只猫。", "一只猫。"),
+        ('{"success": true, "message": "这是什么", "vision_analysis": {"response": "一只猫。"}}', "一只猫。"),
         ('{"success": true}', None),
     ):
         scene = FakeScene({"self.camera.take_photo": answer})

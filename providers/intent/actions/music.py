@@ -57,6 +57,8 @@ async def photo(scene: Scene, match: Match) -> Done | None:
     question = match.slots.get("question") or said(scene.language, "photo_question")
     text = await call(scene, camera, {"question": question})
     answer = json_of(text)
+    if isinstance(answer, dict) and isinstance(answer.get("vision_analysis"), dict):
+        answer = answer["vision_analysis"]  # of the host's web page, whose message is the question
     if isinstance(answer, dict):
         text = next((value for key in _TOLD if isinstance(value := answer.get(key), str)), "")
     return Done(text.strip()[:_MAX_SAID_CHARACTERS] or said(scene.language, "photo_taken"))
