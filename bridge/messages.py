@@ -205,7 +205,8 @@ def decode_device_message(text: str) -> DeviceMessage:
     if kind == "abort":
         return Abort(_text(data, "reason", ""))
     if kind == "mcp":
-        return Mcp(_with_whole_characters(_dict(data, "payload")))
+        payload = _dict(data, "payload")
+        return Mcp(_with_whole_characters(payload) if "\\u" in text else payload)
     return Unknown(kind)
 
 
@@ -291,7 +292,7 @@ def _whole_characters(text: str) -> str:
 def _with_whole_characters(data: dict[str, Any]) -> dict[str, Any]:
     try:
         text = json.dumps(data, ensure_ascii=False)
-        whole: dict[str, Any] = data if text.isascii() else json.loads(_whole_characters(text))
+        whole: dict[str, Any] = json.loads(_whole_characters(text))
     except RecursionError as exc:
         raise ProtocolError(tr("不是有效的 JSON")) from exc
     return whole
