@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,6 +16,8 @@ from fakes.bridge import Rig, make_settings, running
 from fakes.mcp_device import VOLUME, McpDevice, tool
 from fakes.openai_server import OpenAiServer
 from fakes.parts import ToolModel, make_parts
+from hypothesis import given
+from hypothesis import strategies as st
 
 from xiaozhi_persona.bridge.mcp import photos
 from xiaozhi_persona.errors import ServiceError, SettingsError
@@ -155,6 +158,7 @@ async def test_what_is_no_photo_or_too_large_is_refused(monkeypatch: pytest.Monk
             await shot.send(parts=[b""]),
             await shot.send(headers={"Content-Type": "application/json"}),
             await shot.send(headers={"Content-Type": "multipart/form-data"}),
+            await shot.send(headers={"Content-Type": "multipart/form-data; boundary=other"}),
         ):
             assert wrong.status_code == 200 and wrong.json()["success"] is False, wrong.text
         assert (await shot.send(JPEG + bytes(200_000))).status_code == 413
@@ -173,6 +177,27 @@ async def test_the_web_pages_form_is_understood() -> None:
         )
     assert answer.json()["response"] == "一只猫。"
     assert shot.server.requests[0].messages[-1]["content"][-1] == {"type": "text", "text": "几只"}  # type: ignore[comparison-overlap]
+
+
+@pytest.mark.parametrize("body", [b"\n", b"\r\n", b"\r\n--x", b"--x\r\n", b"\r\n\r\n", b'name="'])
+def test_no_form_takes_long(body: bytes) -> None:
+    began_s = time.process_time()
+    photos._form(body * (photos.MAX_PHOTO_BYTES // len(body)), "multipart/form-data; boundary=x")
+    assert time.process_time() - began_s < 0.5
+
+
+@given(st.binary(max_size=300), st.text(max_size=20), st.sampled_from(['"', ""]))
+def test_a_form_is_read_to_the_byte(photo: bytes, question: str, quote: str) -> None:
+    told = question.encode("utf-8", "replace")
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="question"\r\n\r\n' + told + b"\r\n--x\r\n"
+        b'Content-Type: image/jpeg\r\nContent-Disposition: form-data; name="a"; filename="b"\r\n\r\n'
+        + photo
+        + b"\r\n--x--\r\n"
+    )
+    if b"\r\n--x" not in photo and b"\r\n--x" not in told:
+        found = photos._form(body, f"Multipart/Form-Data; charset=utf-8; boundary={quote}x{quote}")
+        assert found == (told.decode(), photo)
 
 
 async def test_one_photo_of_a_device_is_looked_at_at_a_time() -> None:

@@ -36,6 +36,7 @@ PROTOCOL_VERSION = "2024-11-05"
 CALL_S = 10.0
 CAMERA_S = 30.0
 """The device sends its picture and waits for what the vision model says."""
+_OF_CAMERAS = ("photo", "camera", "screenshot")
 KNOWN_S = 2.0
 """How long who needs the tools waits for a list that is on its way."""
 
@@ -45,7 +46,7 @@ _SETTLE_S = 1.0
 
 
 class DeviceTools:
-    """Made for one connection; does nothing until `start`. Everything but `close` is used on its event loop."""
+    """Made for one connection; does nothing until `start`. Used on one event loop."""
 
     def __init__(
         self,
@@ -190,4 +191,4 @@ class DeviceTools:
 
 
 def _limit_s(listed: Listed) -> float:
-    return CAMERA_S if "photo" in listed.name or "camera" in listed.name else CALL_S
+    return CAMERA_S if any(word in listed.name for word in _OF_CAMERAS) else CALL_S

@@ -68,7 +68,8 @@ def read_listed(tools: object) -> Iterator[Listed]:
         if len(json.dumps(parameters, ensure_ascii=False)) > _MAX_PARAMETERS:
             log.warning("工具 %s 的参数太长，没有给对话模型", safe_name(name))
             continue
-        yield Listed(name, description.strip() if isinstance(description, str) else "", parameters)
+        description = description.strip()[:_MAX_DESCRIPTION] if isinstance(description, str) else ""
+        yield Listed(name, description, parameters)
 
 
 def bounded(listed: Iterable[Listed]) -> list[Listed]:
@@ -76,8 +77,8 @@ def bounded(listed: Iterable[Listed]) -> list[Listed]:
     kept: list[Listed] = []
     characters = 0
     for tool in listed:
-        characters += len(tool.name) + len(json.dumps(tool.parameters, ensure_ascii=False))
-        characters += min(len(tool.description), _MAX_DESCRIPTION)
+        parameters = json.dumps(tool.parameters, ensure_ascii=False)
+        characters += len(tool.name) + len(tool.description) + len(parameters)
         if len(kept) == MAX_LISTED or characters > MAX_CHARACTERS:
             log.warning("一个设备或服务器的工具太多，从 %s 起没有给对话模型", safe_name(tool.name))
             break
@@ -87,17 +88,17 @@ def bounded(listed: Iterable[Listed]) -> list[Listed]:
 
 def functions_of(listed: Sequence[Listed]) -> list[dict[str, Any]]:
     """Return the tools as functions for chat models; a description names other tools as the chat model calls them."""
-    renamed = {tool.name: safe_name(tool.name) for tool in listed if tool.name != safe_name(tool.name)}
-    names = re.compile("|".join(map(re.escape, sorted(renamed, key=len, reverse=True))) or r"(?!)")
-    return [
-        {
-            "name": safe_name(tool.name),
-            "description": names.sub(lambda match: renamed[match[0]], tool.description)[:_MAX_DESCRIPTION]
-            or tool.name,
-            "parameters": tool.parameters,
-        }
-        for tool in listed
-    ]
+    functions = []
+    names = sorted(
+        (tool.name for tool in listed), key=len, reverse=True
+    )  # one may be the beginning of another
+    for tool in listed:
+        description = tool.description or tool.name
+        for name in names:
+            description = description.replace(name, safe_name(name))
+        described = {"name": safe_name(tool.name), "description": description[:_MAX_DESCRIPTION]}
+        functions.append({**described, "parameters": tool.parameters})
+    return functions
 
 
 def safe_name(name: str) -> str:

@@ -43,6 +43,8 @@ LOOK_AGAIN_S = 60.0
 """How often a server is asked for its tools: they may have changed, and it may have gone without a word."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 """Between two tries to connect; doubled each time, also for one that goes soon after it has come."""
+_LOOKING_S = 30.0
+"""How long the pictures in an answer may be looked at, beside what the call takes."""
 _CLOSING_S = 10.0
 """A started command has this long to end: it is told, then asked, then killed."""
 
@@ -185,7 +187,7 @@ class OwnServer:
             return
         self._listed = {tool.name: tool for tool in listed}
         self.tools = [
-            Tool(function, partial(self._call_for_model, tool.name), self._timeout_s + 1)
+            Tool(function, partial(self._call_for_model, tool.name), self._timeout_s + _LOOKING_S)
             for tool, function in zip(listed, functions_of(listed), strict=True)
         ]
 
