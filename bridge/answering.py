@@ -206,7 +206,7 @@ class Answering:
         self.timeline.mark("intent_ms")
         self._log.info("一轮 %s：本地意图 %s", self.timeline.turn_id, doing.intent)
         self._conversation.carried_out(self._exchange)
-        self._may_be_silent, self.ends_connection = not done.say, done.ends_connection
+        self._may_be_silent, self.ends_connection = True, done.ends_connection
         pipeline.feed(done.say)
         return True
 

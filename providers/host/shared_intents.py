@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 import weakref
-from datetime import datetime
 from pathlib import Path
 
-from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.providers.host.loop import submit
 from xiaozhi_persona.providers.host.roles import casting_of
 from xiaozhi_persona.providers.host.sections import base_settings
 from xiaozhi_persona.providers.host.shared_instances import SharedInstances
 from xiaozhi_persona.providers.intent.ringing import Device, Ringing
-from xiaozhi_persona.providers.intent.router import Match, Router
-from xiaozhi_persona.providers.intent.scheduler import Scheduler
+from xiaozhi_persona.providers.intent.router import Match
+from xiaozhi_persona.providers.intent.scheduler import opened, wall_clock
+from xiaozhi_persona.providers.intent.watched import LOOK_EVERY_S, WatchedRouter
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.tasks import cancel_and_wait
-
-log = logging.getLogger(__name__)
-
-_LOOK_AGAIN_S = 2.0
-"""How often the owner's files are looked at while somebody speaks."""
-_LOOK_AFTER_S = 0.5
-"""Not while the host begins to answer."""
 
 
 def shared_intents() -> SharedIntents:
@@ -39,23 +30,20 @@ class SharedIntents:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.scheduler = _scheduler(settings)
+        self.scheduler = opened(settings.memory_dir, wall_clock)
         """None where its file cannot be used."""
-        self._router = Router(settings.data_dir / "intents")
-        self._roles: list[str] = []  # what may be said for them
-        self._problems: list[str] = []
-        self._looked_at_s = 0.0
+        self._router = WatchedRouter(settings.data_dir, lambda: casting_of(settings).spoken_names())
+        self._looked_at_s = time.monotonic()
         self._connected: weakref.WeakSet[Device] = weakref.WeakSet()
-        self._refresh()
         self._work = submit(self._run())
 
     def route(self, text: str) -> Match | None:
         """Return the intent of a sentence, None for none."""
         now = time.monotonic()
-        if now - self._looked_at_s > _LOOK_AGAIN_S:
+        if now - self._looked_at_s > LOOK_EVERY_S:
             self._looked_at_s = now
-            submit(self._look())
-        return self._router.route(text, {"role": self._roles})
+            submit(asyncio.to_thread(self._router.look))
+        return self._router.route(text)
 
     async def connect(self, device: Device) -> None:
         """Ring what is due at this connection from now on. On our loop."""
@@ -76,41 +64,16 @@ class SharedIntents:
         if self.scheduler is None:
             return
         first = self.settings.speak_first
-        work = [Ringing(self.scheduler, self._devices, _now).run()]
+        work = [Ringing(self.scheduler, self._devices, wall_clock).run()]
         if first.enabled:
-            from xiaozhi_persona.providers.intent.first_words import (
-                FirstWords,  # with the memory, which takes a while
-            )
+            # With the memory, which takes a while to load.
+            from xiaozhi_persona.providers.intent.first_words import FirstWords
 
-            work.append(FirstWords(first, self.scheduler, self._devices, _now).run())
+            work.append(FirstWords(first, self.scheduler, self._devices, wall_clock).run())
         await asyncio.gather(*work)
 
     def _devices(self) -> list[Device]:
         return list(self._connected)
-
-    async def _look(self) -> None:
-        await asyncio.sleep(_LOOK_AFTER_S)
-        await asyncio.to_thread(self._refresh)
-
-    def _refresh(self) -> None:
-        self._roles = [*casting_of(self.settings).spoken_names()]
-        problems = self._router.refresh()
-        for problem in problems:
-            if problem not in self._problems:
-                log.error("%s", problem)
-        self._problems = problems
-
-
-def _scheduler(settings: Settings) -> Scheduler | None:
-    try:
-        return Scheduler(settings.memory_dir, _now)
-    except PersonaError as exc:
-        log.error("%s（现在不能定闹钟和计时）", exc)
-        return None
-
-
-def _now() -> datetime:
-    return datetime.now().astimezone()
 
 
 _shared: SharedInstances[SharedIntents] = SharedInstances(write=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import sqlite3
 import threading
@@ -21,6 +22,8 @@ from typing import Any, Literal
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory.schema import connect
+
+log = logging.getLogger(__name__)
 
 FILE = "alarms.db"
 MAX_PER_OWNER = 50
@@ -211,6 +214,20 @@ class Scheduler:
             raise PersonaError(
                 tr("闹钟的文件 {file} 用不了（{exc}）。检查文件夹的权限和磁盘。", file=self._file, exc=exc)
             ) from exc
+
+
+def opened(folder: Path, now: Callable[[], datetime]) -> Scheduler | None:
+    """Return the open file, None where it cannot be used, which is logged. Blocks."""
+    try:
+        return Scheduler(folder, now)
+    except PersonaError as exc:
+        log.error("%s（现在不能定闹钟和计时）", exc)
+        return None
+
+
+def wall_clock() -> datetime:
+    """Return the time, with its zone."""
+    return datetime.now().astimezone()
 
 
 def next_time(when: Mapping[str, Any], now: datetime) -> datetime | None:
