@@ -298,6 +298,19 @@ async def test_alarms_of_a_time_are_told_from_others(alarms: Any) -> None:
     assert is_one_of(await scene.say("今天早上七点叫我"), "alarm_over")
 
 
+async def test_of_timers_that_are_alike_the_one_set_last_is_cancelled(alarms: Any) -> None:
+    scene, clock, scheduler = alarms
+    for label in ("喝水", "关火"):
+        await scene.say(f"十分钟后提醒我{label}")
+        clock.at = scene.at = clock.at + timedelta(minutes=1)
+    assert "关火" in await scene.say("把刚才那个十分钟的计时器取消掉")
+    await scene.say("定一个三分钟的倒计时")
+    told = await scene.say("取消倒计时")
+    assert "2个" in told and len(scheduler.pending("小明")) == 2
+    assert "3分钟" in await scene.say("取消刚才那个倒计时")
+    assert [entry.label for entry in scheduler.pending("小明")] == ["喝水"]
+
+
 async def test_a_device_without_an_id_has_no_alarms(alarms: Any) -> None:
     scene, _, _ = alarms
     scene.device_id = ""

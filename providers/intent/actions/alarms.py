@@ -19,6 +19,7 @@ from xiaozhi_persona.providers.intent.scheduler import Entry, Scheduler
 
 _OWN = re.compile(r"alarm|timer|reminder|countdown", re.IGNORECASE)
 _ALL = re.compile(r"所有|全部|全都|都|\ball\b|every|全て|すべて|全部", re.IGNORECASE)
+_LAST = re.compile(r"刚才|刚刚|刚[设定]|上一个|\blast\b|\bjust\b|さっき", re.IGNORECASE)
 _TIMERS = re.compile(r"计时|計時|倒计|倒計|定时|定時|倒数|倒數|番茄|timer|countdown|タイマー", re.IGNORECASE)
 _ALARMS = re.compile(r"闹[钟铃]|鬧[鐘鈴]|alarm|アラーム|目覚", re.IGNORECASE)
 _MOST_TOLD = 3
@@ -64,8 +65,12 @@ async def timer_cancel(scene: Scene, match: Match) -> Done | None:
     meant = _meant(entries, match)
     if not meant:
         return undone(scene, "no_such_alarm", list=_listed(scene, entries))
-    if len(meant) > 1 and not _ALL.search(match.words):
-        return undone(scene, "which_alarm", count=len(meant), list=_listed(scene, meant))
+    if not _ALL.search(match.words):
+        # Of several that are alike nobody could name one.
+        is_plain = _LAST.search(match.words) or (match.named and _are_alike(meant))
+        if len(meant) > 1 and not is_plain:
+            return undone(scene, "which_alarm", count=len(meant), list=_listed(scene, meant))
+        meant = [max(meant, key=lambda entry: entry.id)]  # the one that was set last
     count = await asyncio.to_thread(scheduler.cancel, meant)
     if count == 1:
         return Done(said(scene.language, "cancelled", what=_told(scene, meant[0])))
@@ -125,6 +130,11 @@ def _meant(entries: Sequence[Entry], match: Match) -> list[Entry]:
     named = match.named
     # Many say alarm for a timer: where there is none of the kind, any is meant.
     return [entry for entry in of_kind or entries if _is_named(entry, named)]
+
+
+def _are_alike(entries: Sequence[Entry]) -> bool:
+    """Whether all are timers of one length, or alarms of one time."""
+    return len({(entry.kind, entry.length_s or entry.due) for entry in entries}) == 1
 
 
 def _is_named(entry: Entry, named: Mapping[str, Any]) -> bool:
