@@ -91,6 +91,7 @@ async def test_with_our_voice_and_memory_each_obeys_once(version: str, tmp_path:
         async with server.connect(ONE, tools=tools) as device:
             await until(lambda: tools.is_listed)
             assert "30" in words(await device.say("音量调到三十")) and speaker.volume == 30
+            await until(lambda: len(_turns(server.folder)) == 2)
             await device.say("我的车停在哪里")
             assert "刚才这些是设备自己办的" in str(llm.requests[-1].dialogue)
             assert not any("30" in str(m) for m in llm.requests[-1].dialogue if m["role"] == "assistant")

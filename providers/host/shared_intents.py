@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import weakref
+from concurrent.futures import Future
 from pathlib import Path
 
 from xiaozhi_persona.providers.host.loop import submit
@@ -17,6 +18,9 @@ from xiaozhi_persona.providers.intent.scheduler import opened, wall_clock
 from xiaozhi_persona.providers.intent.watched import LOOK_EVERY_S, WatchedRouter
 from xiaozhi_persona.settings import Settings
 from xiaozhi_persona.tasks import cancel_and_wait
+
+_LOOK_AFTER_S = 0.5
+"""What is looked at after something was said waits so long: the host begins to answer."""
 
 
 def shared_intents() -> SharedIntents:
@@ -34,6 +38,7 @@ class SharedIntents:
         """None where its file cannot be used."""
         self._router = WatchedRouter(settings.data_dir, lambda: casting_of(settings).spoken_names())
         self._looked_at_s = time.monotonic()
+        self._looking: Future[None] | None = None
         self._connected: weakref.WeakSet[Device] = weakref.WeakSet()
         self._work = submit(self._run())
 
@@ -42,7 +47,7 @@ class SharedIntents:
         now = time.monotonic()
         if now - self._looked_at_s > LOOK_EVERY_S:
             self._looked_at_s = now
-            submit(asyncio.to_thread(self._router.look))
+            self._looking = submit(self._look())
         return self._router.route(text)
 
     async def connect(self, device: Device) -> None:
@@ -55,7 +60,9 @@ class SharedIntents:
 
     async def aclose(self) -> None:
         """Stop ringing and close the file."""
-        await cancel_and_wait(asyncio.wrap_future(self._work))
+        for work in (self._looking, self._work):
+            if work is not None:
+                await cancel_and_wait(asyncio.wrap_future(work))
         if self.scheduler is not None:
             self.scheduler.close()
 
@@ -71,6 +78,10 @@ class SharedIntents:
 
             work.append(FirstWords(first, self.scheduler, self._devices, wall_clock).run())
         await asyncio.gather(*work)
+
+    async def _look(self) -> None:
+        await asyncio.sleep(_LOOK_AFTER_S)
+        await asyncio.to_thread(self._router.look)
 
     def _devices(self) -> list[Device]:
         return list(self._connected)
