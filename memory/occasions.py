@@ -5,7 +5,6 @@ Works on an open database.
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Literal
 from xiaozhi_persona.memory import diary
 from xiaozhi_persona.memory.facts import reading
 from xiaozhi_persona.memory.facts.kinds import BIRTHDAY, SELF
+from xiaozhi_persona.memory.patterns import pattern
 from xiaozhi_persona.memory.time_words.numbers import read_number
 from xiaozhi_persona.memory.wall_clock import from_local_ms
 
@@ -22,8 +22,8 @@ EVENING_HOUR = 17
 """From then on somebody is told of tomorrow."""
 LONG_AWAY = timedelta(days=3)
 
-_DATE = re.compile(r"([\d零一二三四五六七八九十两]{1,3})月([\d零一二三四五六七八九十两]{1,3})[日号]?")
-_LUNAR = re.compile("农历|阴历")
+_DATE = pattern(r"([\d零一二三四五六七八九十两]{1,3})月([\d零一二三四五六七八九十两]{1,3})[日号]?")
+_LUNAR = pattern("农历|阴历")
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,18 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from xiaozhi_persona.memory.patterns import pattern
 from xiaozhi_persona.providers.intent.actions.scene import Done, Scene
 from xiaozhi_persona.providers.intent.actions.times import clock_said, length_said, moment_said
 from xiaozhi_persona.providers.intent.actions.wording import said, undone
 from xiaozhi_persona.providers.intent.router import Match
 from xiaozhi_persona.providers.intent.scheduler import Entry, Scheduler
 
-_OWN = re.compile(r"alarm|timer|reminder|countdown", re.IGNORECASE)
-_ALL = re.compile(r"所有|全部|全都|都|\ball\b|every|全て|すべて|全部", re.IGNORECASE)
-_LAST = re.compile(r"刚才|刚刚|刚[设定]|上一个|\blast\b|\bjust\b|さっき", re.IGNORECASE)
-_TIMERS = re.compile(r"计时|計時|倒计|倒計|定时|定時|倒数|倒數|番茄|timer|countdown|タイマー", re.IGNORECASE)
-_ALARMS = re.compile(r"闹[钟铃]|鬧[鐘鈴]|alarm|アラーム|目覚", re.IGNORECASE)
+_OWN = pattern(r"alarm|timer|reminder|countdown", re.IGNORECASE)
+_ALL = pattern(r"所有|全部|全都|都|\ball\b|every|全て|すべて|全部", re.IGNORECASE)
+_LAST = pattern(r"刚才|刚刚|刚[设定]|上一个|\blast\b|\bjust\b|さっき", re.IGNORECASE)
+_TIMERS = pattern(r"计时|計時|倒计|倒計|定时|定時|倒数|倒數|番茄|timer|countdown|タイマー", re.IGNORECASE)
+_ALARMS = pattern(r"闹[钟铃]|鬧[鐘鈴]|alarm|アラーム|目覚", re.IGNORECASE)
 _MOST_TOLD = 3
 _SOON = timedelta(seconds=60)
 """Until then a device stays connected by itself: it hangs up when nobody has spoken for longer, and cannot be called."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 
+from xiaozhi_persona.memory.patterns import pattern
 from xiaozhi_persona.providers.intent.actions.scene import Done, Scene
 from xiaozhi_persona.providers.intent.actions.tools import call, cannot, found, json_of
 from xiaozhi_persona.providers.intent.actions.wording import said, undone
@@ -12,7 +13,7 @@ from xiaozhi_persona.providers.intent.router import Match
 
 _PLAYERS = ("music_player.search_and_play", "self.music.play_song", "play_music")
 _ABOUT = ("music", "media", "song", "play_")
-_FAILED = re.compile(
+_FAILED = pattern(
     r"失败|错误|未找到|没有找到|没找到|找不到|无法|不可用|没有正在|没有歌|\berror|fail|not found", re.I
 )
 """What py-xiaozhi's player says of what did not work; nothing else in its answers tells."""
