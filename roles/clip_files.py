@@ -28,7 +28,7 @@ _REFERENCE_FOLDERS = frozenset(
     "goodref 参考音频 参考 參考音頻 参考语音 情感参考 情绪参考 多情感 参考音频集".split()
 )
 _CONTAINERS = _REFERENCE_FOLDERS | frozenset(
-    "emotions emotion emo audio audios wav wavs voice voices sound sounds clips clip samples speech prompt prompts tts gptsovits "
+    "main 主要 原声 emotions emotion emo audio audios wav wavs voice voices sound sounds clips clip samples speech prompt prompts tts gptsovits "
     "音频 语音 声音 情感 情绪 感情 表情 录音 样本 素材 干声 音声 ボイス".split()
 )
 _NOT_REFERENCES = frozenset(

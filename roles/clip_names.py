@@ -16,7 +16,7 @@ DEFAULT_NAMES = ("default", "默认", "預設", "默認", "其他", "デフォ�
 
 _OPEN, _CLOSE = "【\\[(（「『{<〈《〔［｛＜", "】\\])）」』}>〉》〕］｝＞"
 _BRACKET = re.compile(rf"[{_OPEN}]\s*([^{_OPEN}{_CLOSE}]{{1,24}}?)\s*[{_CLOSE}]")
-_EDGES = " \t_-—–－＿·.．,，、:：|｜#+~～=&@！!"
+_EDGES = " \t_-—–－＿·.．,，、:：|｜#+~～=&@"
 _STRONG = re.compile(r"\s*[_＿—–－:：|｜#@=]+\s*")
 _WEAK = re.compile(r"\s*[_＿—–－:：|｜#@=\-+&~～·.．、]+\s*")
 _BLANK = re.compile(r"[_＿—–－:：|｜#@=\-+&~～·.．、，,;；\s]+")
@@ -54,7 +54,9 @@ def emotion_word(expression: str, names: EmotionNames) -> str:
     for whole in (expression.strip(), bare, _bare(_NUMBER.sub("", bare)), _bare(_PLACE.sub("", bare))):
         if word := _known(whole, names):
             return word
-    parts = [part for part in re.split(r"[/／\\]|" + _BLANK.pattern, _BRACKET.sub(r" \1 ", bare)) if part]
+    parts = [
+        part for part in re.split(r"[/／\\]|" + _BLANK.pattern, _BRACKET.sub(r" \1 ", expression)) if part
+    ]
     for part in parts:
         if word := _known(_bare(_NUMBER.sub("", part)) or part, names):
             return word
@@ -90,8 +92,8 @@ def sentence(text: str, least_letters: int = 4) -> str:
     A name in Chinese, Japanese or Korean needs `least_letters` letters, another one three words (two, where
     `least_letters` is less than four).
     """
-    text = text.strip(_EDGES[:-2])
-    text = re.sub(r"^\d{1,5}[\s_\-.、:：]+|[\s_\-]+\d{1,5}$", "", text).strip(_EDGES[:-2])
+    text = text.strip(_EDGES)
+    text = re.sub(r"^\d{1,5}[\s_\-.、:：]+|[\s_\-]+\d{1,5}$", "", text).strip(_EDGES)
     if " " not in text and not _LETTERS.search(text):
         text = text.replace("_", " ")
     if not text or _MADE_BY_A_TOOL.search(text):
@@ -149,7 +151,7 @@ def _tag_word(tag: str, names: EmotionNames) -> str:
 
 def _known_whole(text: str, names: EmotionNames) -> str:
     bare = _bare(text)
-    short = bare if len(bare) <= _LONGEST_LABEL else ""
+    short = bare if len(bare) <= _LONGEST_LABEL and not _WEAK.search(bare) else ""
     return _known(bare, names) or _known(_bare(_NUMBER.sub("", bare)), names) or _read(short, names)
 
 
@@ -168,4 +170,4 @@ def _bare(text: str) -> str:
     text = unicodedata.normalize("NFC", text).strip()
     while (whole := _BRACKET.fullmatch(text)) is not None:
         text = whole[1]
-    return text.strip(_EDGES + "()（）[]【】「」『』{}<>《》〔〕")
+    return text.strip(_EDGES + "！!？?…。()（）[]【】「」『』{}<>《》〔〕")

@@ -130,7 +130,7 @@ def _entry(line: str) -> tuple[str, str, str] | None:
         if not is_sound and (" " in name or len(fields) < 2 or not re.fullmatch(r"[\w.\-]{1,80}", name)):
             continue
         codes = [code for field in fields[1:-1] if (code := language_code(field))]
-        return name, fields[-1], codes[-1] if codes else ""
+        return name, fields[-1].rstrip("| "), codes[-1] if codes else ""
     if match := _NAMED.fullmatch(line):
         return PureWindowsPath(match[1].strip()).name, match[2], ""
     return None

@@ -42,12 +42,15 @@ _SPELLINGS = {
         "中日混合 中日英混合 中英日混合 中韩混合 日韩混合 日中混合 自动 自動 multilingual".split(), AUTO
     ),
     **dict.fromkeys(("多语种混合(粤语)", "多語種混合(粵語)"), "auto_yue"),
-    "粤英": "yue",
-    "中英": "zh",
-    "日英": "ja",
-    "韩英": "ko",
+    **dict.fromkeys(("粤英", "粤"), "yue"),
+    **dict.fromkeys(("中英", "中"), "zh"),
+    **dict.fromkeys(("日英", "日"), "ja"),
+    **dict.fromkeys(("韩英", "韩"), "ko"),
+    "英": "en",
+    "多语种": AUTO,
 }
-_REGION = re.compile(r"(zh|en|ja|ko|yue)-[a-z]{2,4}")
+_REGION = re.compile(r"(zh|en|ja|ko|yue)(?:-[a-z]{2,4}){1,2}")
+_EXPLAINED = re.compile(r"[(/、,].*", re.DOTALL)
 
 _KANA = re.compile(r"[\u3041-\u3096\u30a1-\u30fa]")
 _HANGUL = re.compile(r"[\uac00-\ud7a3]")
@@ -62,7 +65,7 @@ def language_code(text: str) -> str | None:
     if found is None:
         plain = plain.replace("_", "-")
         region = _REGION.fullmatch(plain)
-        found = _SPELLINGS.get(plain) or (region[1] if region else None)
+        found = _SPELLINGS.get(plain) or (region[1] if region else _SPELLINGS.get(_EXPLAINED.sub("", plain)))
     return found
 
 

@@ -71,4 +71,4 @@ def _read_emotions(draft: Draft, multi: str) -> None:
             draft.tell("refAudio", "changed", "refs", tr("没有写 multiREF，照样取用了"))
     for clip in draft.clips[before:]:
         if not clip.text:
-            draft.tell(clip.path, "warning", note=tr("文件名不像文字，roles fix 可听写"))
+            draft.tell(draft.told_as(clip.path), "warning", note=tr("文件名不像文字，roles fix 可听写"))

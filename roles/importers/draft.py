@@ -138,9 +138,14 @@ class Draft:
                 )
                 self.tell(emotion or tr("默认"), "warning", note=told)
         for link in found.links_out:
-            self.tell(str(link), "warning", note=tr("是指向角色文件夹以外的链接，没有用"))
+            self.tell(self.told_as(link), "warning", note=tr("是指向角色文件夹以外的链接，没有用"))
         for problem in found.problems:
             self.tell(tr("文字"), "warning", note=str(problem))
+
+    def told_as(self, file: Path | str) -> str:
+        """Return how a file is told of: within the pack by its place there."""
+        path = Path(file)
+        return path.relative_to(self.base).as_posix() if path.is_relative_to(self.base) else str(file)
 
     def tell(self, source: str, kind: Kind, target: str = "", note: str = "") -> None:
         """Account for something."""

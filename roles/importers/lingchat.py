@@ -96,7 +96,7 @@ def _read_clips(draft: Draft, voice: dict[str, Any]) -> None:
     for clip in found.clips:
         if clip.file.name not in mentioned:
             said = text(texts.get(clip.emotion)) or text(texts.get(clip.file.stem)) or clip.text
-            draft.add_clip(str(clip.file), clip.emotion, str(clip.file), said, clip.language)
+            draft.add_clip(draft.told_as(clip.file), clip.emotion, str(clip.file), said, clip.language)
 
 
 def _in_voice(draft: Draft, path: str) -> str:

@@ -79,7 +79,6 @@ def read_card(data: Mapping[str, Any], file: Path) -> Draft:
             draft.tell(key, "ignored", note=tr(note))
     dealt = {*_LEFT, *_ABOUT, *_TELLING, *_OLDER, "name", "nickname", "post_history_instructions"}
     draft.ignore_rest(card, dealt | {"alternate_greetings", "character_book"})
-    draft.tell(tr("声音"), "warning", note=tr("卡里没有声音：把参考音频放进新角色的 refs/感情/"))
     return draft
 
 

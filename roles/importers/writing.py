@@ -57,6 +57,9 @@ def write_pack(draft: Draft, roles_dir: Path, wanted: str = "") -> Role:
                 tr("导入不了：{replace}。请改原文件里的这一项。", replace=str(exc).replace(place, ""))
             ) from exc
     role = load_pack(roles_dir / role_id)
+    if not role.clips:
+        note = tr("没有参考音频：把 3 到 10 秒的 WAV 放进新角色的 refs/感情/，用 GPT-SoVITS 时要有")
+        draft.tell("refs", "warning", note=note)
     for finding in check_role(role):
         if finding.level == "error":
             draft.tell(finding.where, "error", note=finding.message)
@@ -114,7 +117,7 @@ def _copy_clips(draft: Draft, folder: Path) -> None:
 def _copy(file: Path, target: Path, draft: Draft) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(file, target)
-    draft.tell(str(file), "taken", target.relative_to(target.parents[2]).as_posix())
+    draft.tell(draft.told_as(file), "taken", target.relative_to(target.parents[2]).as_posix())
 
 
 def _dump(data: Any, file: Path) -> None:

@@ -29,7 +29,7 @@ def path_as_meant(text: str) -> str:
         path = _bare(path[1:-1])
     if path[:5].casefold() == "file:":
         path = unquote(path[5:])
-        path = path[2:] if path.startswith("///") else path
+        path = path[2:] if path.startswith("///") else path.removeprefix("//localhost")
         path = path[1:] if _DRIVE.match(path) else path
     for character in path:
         if _is_invisible(character) and character not in _JOINERS:
