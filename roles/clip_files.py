@@ -20,19 +20,20 @@ from xiaozhi_persona.text.emotions import EmotionNames
 AUX_FOLDERS = ("aux_refs", "aux")
 """Folders of auxiliary references. Windows has no folder named aux, so ours are named aux_refs."""
 
-MAX_FILES, MAX_DEPTH = 5000, 6
-"""How many recordings are looked at below one folder, and how deep."""
+MAX_FILES, MAX_FOLDERS, MAX_DEPTH = 5000, 2000, 6
+"""How many recordings of one folder are looked at, in how many folders, and how deep."""
 
 _REFERENCE_FOLDERS = frozenset(
     "refs ref refaudio refaudios referenceaudio referenceaudios references reference refwav refwavs refvoice promptaudio "
     "goodref 参考音频 参考 參考音頻 参考语音 情感参考 情绪参考 多情感 参考音频集".split()
 )
 _CONTAINERS = _REFERENCE_FOLDERS | frozenset(
-    "main 主要 原声 emotions emotion emo audio audios wav wavs voice voices sound sounds clips clip samples speech prompt prompts tts gptsovits "
-    "音频 语音 声音 情感 情绪 感情 表情 录音 样本 素材 干声 音声 ボイス".split()
+    "main 主要 原声 emotions emotion emo audio audios wav wavs voice voices sound sounds clips clip samples speech prompt "
+    "prompts tts gptsovits 音频 语音 声音 情感 情绪 感情 表情 录音 样本 素材 干声 音声 ボイス".split()
 )
 _NOT_REFERENCES = frozenset(
-    "auxrefs aux lore bert cache output outputs tmp temp logs __macosx avatar images".split()
+    "auxrefs aux lore bert cache output outputs tmp temp logs macosx avatar images backup bak old unused trash 备份 旧 旧的 "
+    "不用 弃用 废弃 回收站".split()
 )
 
 
@@ -67,8 +68,9 @@ def clips_of_pack(
 ) -> FoundClips:
     """Return the references of a pack: those in refs/ and its like.
 
-    Where there are none, and `takes_loose`, those that lie loose or in a feeling's folder. `known` are names that are no feeling: the role's. In a foreign pack links that lead out are not followed, and texts
-    that cannot be read are told. Raises SettingsError for such a text in a pack of our own.
+    Where there are none, and `takes_loose`, those that lie loose or in a feeling's folder. `known` are names that are
+    no feeling: the role's. In a foreign pack links that lead out are not followed, and texts that cannot be read are
+    told. Raises SettingsError for such a text in a pack of our own.
     """
     read = _Reader(folder, names, frozenset(map(_plain, (*known, folder.name))), is_foreign)
     for root in _folders(folder, read):
@@ -150,7 +152,7 @@ class _Reader:
 
     def walk(self, folder: Path, depth: int = 0) -> Iterator[tuple[Path, list[Path]]]:
         """Yield each folder with its recordings, by name."""
-        if (real := folder.resolve()) in self.seen:
+        if (real := folder.resolve()) in self.seen or len(self.seen) >= MAX_FOLDERS:
             return
         self.seen.add(real)
         files = [file for file in sound_files(folder) if not self.leads_out(file)]

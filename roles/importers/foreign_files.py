@@ -8,15 +8,15 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.text_files import read_text
-from xiaozhi_persona.yaml_files import load_yaml, not_yaml, parse_mapping
+from xiaozhi_persona.yaml_files import parse_mapping
 
 MAX_FILE_BYTES = 16 << 20
 """The largest text file that is read."""
+
+_MAX_YAML_BYTES = 2 << 20  # it is read at 200 KB a second
 
 MAX_TEXT = 200_000
 """Characters of one text of a role."""
@@ -75,25 +75,21 @@ def read_yaml(file: Path) -> tuple[dict[str, Any], list[str]]:
 
     Returns the data and what was mended. Raises SettingsError when that does not help.
     """
-    source, done = _with_paths_whole(bounded_text(file))
+    source, done = _with_paths_whole(bounded_text(file, _MAX_YAML_BYTES))
     try:
-        load_yaml(source)
         return parse_mapping(source, file, is_ours=False), done
-    except yaml.YAMLError as exc:
+    except SettingsError as exc:
         error = exc
-    mended = source
     for pattern, put, told in (
         (_LEADING_TABS, lambda match: "  " * len(match[0]), tr("行首的 Tab 改成了空格")),
         (_TAB, " ", tr("Tab 改成了空格")),
     ):
-        mended, count = pattern.subn(put, mended)
-        done += [told] if count else []
-        try:
-            load_yaml(mended)
-            return parse_mapping(mended, file, is_ours=False), done
-        except yaml.YAMLError:
-            continue
-    raise not_yaml(error, file) from error
+        before, source = source, pattern.sub(put, source)
+        if source != before:
+            done.append(told)
+            with contextlib.suppress(SettingsError):
+                return parse_mapping(source, file, is_ours=False), done
+    raise error
 
 
 def _with_paths_whole(source: str) -> tuple[str, list[str]]:
@@ -102,13 +98,13 @@ def _with_paths_whole(source: str) -> tuple[str, list[str]]:
     return mended, [tr("路径里的 \\ 写成了 \\\\")] if count else []
 
 
-def bounded_text(file: Path) -> str:
+def bounded_text(file: Path, most_bytes: int = MAX_FILE_BYTES) -> str:
     """Read a text file that is not too large for a role. Raises SettingsError."""
     try:
         size = file.stat().st_size
     except OSError:
         size = 0  # read_text() says what is wrong
-    if size > MAX_FILE_BYTES:
+    if size > most_bytes:
         raise SettingsError(tr("{file} 有 {value} MB，不像角色。", file=file, value=size >> 20))
     return read_text(file)
 

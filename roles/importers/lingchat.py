@@ -27,7 +27,7 @@ _TAKEN = (
 _LOOKS = re.compile(
     r"bubble|offset|scale|clothes|body_part|avatar|thinking|subtitle|title|script_|pet_|live2d|color|resource"
 )
-_MOST_ASSIGNMENTS = 500
+_MOST_ASSIGNMENTS, _MAX_BYTES = 500, 512 << 10
 _ASSIGNED = re.compile(r"^\s*([A-Za-z_]\w*)\s*[=:]\s*(.*?)\s*$", re.MULTILINE)
 
 
@@ -69,7 +69,7 @@ def read_lingchat(data: dict[str, Any], file: Path) -> Draft:
 
 def read_assignments(file: Path) -> dict[str, Any]:
     """Read a settings.txt: `key = "text"`, over several lines in triple quotes, or `key=text`. Raises SettingsError."""
-    source = bounded_text(file)
+    source = bounded_text(file, _MAX_BYTES)
     found: dict[str, Any] = {}
     try:
         for node in ast.parse(source).body[:_MOST_ASSIGNMENTS]:
