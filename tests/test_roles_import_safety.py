@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from fakes.role_packs import write_clip, write_role
 
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.roles.files import safe_name
-from xiaozhi_persona.roles.importers.kinds import import_role
+from xiaozhi_persona.roles.importers.kinds import KINDS, import_role
 from xiaozhi_persona.roles.role import load_role
 
 
@@ -115,3 +116,64 @@ def test_only_sound_files_are_copied(tmp_path: Path, path: str) -> None:
     role, _ = import_role(moechat(tmp_path / "m", data), tmp_path / "roles")
     assert [file.name for file in role.folder.rglob("*") if file.is_file()] == ["role.yaml"]
     assert [clip.reference.path for clip in role.clips] == ([path] if path else [])
+
+
+# Whatever a file holds.
+
+_KEYS = (
+    "name description first_mes data spec character_book entries keys content constant extensions emotion_list gpt_path "
+    "ref_wav_path prompt_text default 开心/难过 ref_audio ref_lang multiREF BERTmodel GSV Agent extra_ref_audio char top_k "
+    "ex_config gsvSetting startWith extraRefAudio ai_name voice_models gsv_voice_filename gsv_emo_voice_files TTS type "
+    "GPT_SOVITS_V2 aux_ref_audio_paths reference_audio path text [开心]"
+).split()
+_VALUES: list[Any] = [
+    None,
+    True,
+    0,
+    -1,
+    1e308,
+    float("nan"),
+    10**30,
+    "",
+    "a.wav",
+    "../../x",
+    "/etc/passwd",
+    "\0",
+    "\ud800",
+]
+_VALUES += [
+    "zh",
+    "【高兴】今天真好",
+    "{{x}}{{char}}",
+    "x" * 5000,
+    "chara_card_v2",
+    "gpt_sovits_v2",
+    "1.2x",
+    "\u202aD:\\a.wav",
+]
+
+
+def _anything(chance: random.Random, depth: int) -> Any:
+    kind = chance.random()
+    if depth == 0 or kind < 0.5:
+        return chance.choice(_VALUES)
+    if kind < 0.7:
+        return [_anything(chance, depth - 1) for _ in range(chance.randrange(4))]
+    return {chance.choice(_KEYS): _anything(chance, depth - 1) for _ in range(chance.randrange(6))}
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_whatever_a_file_holds_becomes_a_role_or_is_refused(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    write_clip(tmp_path / "in" / "a.wav", 0.1)
+    data = {chance.choice(_KEYS): _anything(chance, 4) for _ in range(chance.randrange(1, 12))}
+    (tmp_path / "in" / "config.json").write_text(json.dumps(data), encoding="utf-8")
+    kind = chance.choice([None, None, *KINDS])
+    try:
+        role, changes = import_role(tmp_path / "in" / "config.json", tmp_path / "roles", "y", kind)
+    except SettingsError as exc:
+        str(exc).encode()
+        assert not (tmp_path / "roles").exists() or not any((tmp_path / "roles").iterdir())
+    else:
+        assert load_role("y", tmp_path).sheet == role.sheet
+        repr(changes).encode()

@@ -28,12 +28,12 @@ def read_cabm(data: dict[str, Any], file: Path) -> Draft:
     draft.take_language("ref_lang", "reference_language", data.get("ref_lang"))
     draft.take_path("gpt", "gpt_weights", data.get("gpt"))
     draft.take_path("sovits", "sovits_weights", data.get("sovits"))
-    _take_classifier(draft, text(data.get("BERTmodel")).rstrip("/\\"))
+    _take_classifier(draft, draft.path("BERTmodel", data.get("BERTmodel")).rstrip("/\\"))
     if path := draft.path("ref_audio", data.get("ref_audio")):
         here = folder / path.replace("\\", "/")
         said = text(data.get("ref_text")) or (text_of(here, built_in_names()) if here.is_file() else "")
         draft.add_clip("ref_audio", "", path, said)
-    _read_emotions(draft, text(data.get("multiREF")))
+    _read_emotions(draft, draft.path("multiREF", data.get("multiREF")))
     draft.ignore_rest(data, _KNOWN)
     return draft
 

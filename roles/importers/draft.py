@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from xiaozhi_persona.written_paths import path_as_meant
 
 Kind = Literal["taken", "changed", "ignored", "warning", "error"]
 
+_LONGEST_NAME = 255  # bytes, on every file system
 _MOST_CLIPS = 40
 """Of one feeling: more are a data set for training."""
 
@@ -104,15 +106,19 @@ class Draft:
     def path(self, source: str, value: Any) -> str:
         """Return a path as it was meant, "" for none and for one that cannot be, which is told."""
         try:
-            return path_as_meant(text(value))
+            path = path_as_meant(text(value))
         except ValueError as exc:
             self.tell(source, "error", note=tr("路径不行，应为：{exc}", exc=exc))
             return ""
+        if any(len(part.encode("utf-8", "replace")) > _LONGEST_NAME for part in re.split(r"[/\\]", path)):
+            self.tell(source, "error", note=tr("不是路径，太长了"))
+            return ""
+        return path
 
     def add_clip(self, source: str, emotion: str, path: Any, said: Any = "", language: Any = "") -> None:
         """Add a reference; `emotion` as the other program writes it, its text perhaps with a tag before it."""
         names = built_in_names()
-        found = self.path(source, path)
+        found, emotion = self.path(source, path), text(emotion)
         if not found:
             return
         tag, words = without_tag(text(said), names)
@@ -149,7 +155,7 @@ class Draft:
 
     def tell(self, source: str, kind: Kind, target: str = "", note: str = "") -> None:
         """Account for something."""
-        self.changes.append(Change(source, kind, target, note))
+        self.changes.append(Change(text(source), kind, target, note))
 
     def ignore_rest(self, data: Mapping[str, Any], known: set[str], prefix: str = "", note: str = "") -> None:
         """Account for the keys that nothing was made of."""

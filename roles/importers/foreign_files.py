@@ -10,6 +10,7 @@ from typing import Any
 
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr
+from xiaozhi_persona.text.measures import whole_characters
 from xiaozhi_persona.text_files import read_text
 from xiaozhi_persona.yaml_files import parse_mapping
 
@@ -112,9 +113,9 @@ def bounded_text(file: Path, most_bytes: int = MAX_FILE_BYTES) -> str:
 def text(value: Any) -> str:
     """Return a value of a foreign file as text, "" for none and for what is no text; of a list, its texts as lines."""
     if isinstance(value, bool | int | float | str):
-        return str(value).strip()[:MAX_TEXT]
+        return whole_characters(str(value)).strip()[:MAX_TEXT]
     if isinstance(value, list):
-        lines = [str(item).strip() for item in value[:_LONGEST_LIST] if isinstance(item, str | int | float)]
+        lines = [text(item) for item in value[:_LONGEST_LIST] if not isinstance(item, list)]
         return "\n".join(line for line in lines if line)[:MAX_TEXT]
     return ""
 

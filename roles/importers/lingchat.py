@@ -85,11 +85,11 @@ def _read_clips(draft: Draft, voice: dict[str, Any]) -> None:
     files, texts = voice.get("gsv_emo_voice_files"), voice.get("gsv_emo_texts")
     files = files if isinstance(files, dict) else {}
     texts = texts if isinstance(texts, dict) else {}
-    if path := text(voice.get("gsv_voice_filename")):
+    if path := draft.path("gsv_voice_filename", voice.get("gsv_voice_filename")):
         draft.add_clip("gsv_voice_filename", "", _in_voice(draft, path), voice.get("gsv_voice_text"))
-    for name, path in files.items():
-        if text(path):
-            file = _in_voice(draft, text(path))
+    for name, value in files.items():
+        if path := draft.path(f"gsv_emo_voice_files.{name}", value):
+            file = _in_voice(draft, path)
             draft.add_clip(f"gsv_emo_voice_files.{name}", str(name), file, texts.get(name))
     mentioned = {Path(clip.path).name for clip in draft.clips}
     found = clips_of_pack(draft.base, built_in_names(), (draft.name,), is_foreign=True)
