@@ -186,11 +186,13 @@ class _Reader:
         for inner in reversed([folder, *folder.parents]):
             if root not in inner.parents:
                 continue
+            if _plain(inner.name) in self.known:
+                continue
             if code := language_code(inner.name):
                 language = code
             elif word := emotion_word(inner.name, self.names):
                 feeling, own = word, None
-            elif _plain(inner.name) not in _CONTAINERS | self.known and any(map(str.isalpha, inner.name)):
+            elif _plain(inner.name) not in _CONTAINERS and any(map(str.isalpha, inner.name)):
                 own = None if feeling else inner
         return feeling, own, language
 

@@ -22,6 +22,7 @@ SOUND_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".m4a", ".aac", ".opus")
 _BESIDE = (".txt", ".lab", ".normalized.txt", ".text")
 _LISTS = (".list", ".txt", ".csv", ".tsv", ".lst")
 _MAX_TEXT_BYTES, _MAX_LIST_BYTES, _MAX_LISTS = 64 << 10, 8 << 20, 20
+_LONGEST_LINE = 4000
 _NAMED = re.compile(
     rf"\s*[\"']?([^|\t\"']{{1,200}}?(?:{'|'.join(map(re.escape, SOUND_SUFFIXES))}))[\"']?\s*(?:[,，:：=]|\s)\s*(.+)",
     re.IGNORECASE,
@@ -121,6 +122,8 @@ class ClipTexts:
 def _entry(line: str) -> tuple[str, str, str] | None:
     """Return the file's name, the text and the language of a line of a list, None for another line."""
     line = line.strip().lstrip("\ufeff")
+    if len(line) > _LONGEST_LINE:
+        return None
     for separator in ("|", "\t"):
         fields = [field.strip() for field in line.split(separator, 3)]
         if len(fields) < 2 or not fields[0] or len(fields[0]) > 400:

@@ -206,6 +206,7 @@ def test_clips_may_lie_under_the_characters_name(tmp_path: Path) -> None:
         '\ufeff{"ref_audio": "reference.wav"\r\n\r\n"ref_text": "甲"\r\n}',
         '{"ref_audio": "D:\\voices\\new.wav"\n"top": 5\n"list": [1]\n"yes": true\n"no": null\n"ref_lang": "zh"}',
         '{"ref_audio": "", "multiREF": "../.."}',
+        '{\n"ref_audio":"reference.wav",//参考音频名字\n"ref_text":"http://a",//文本\n"ref_lang":"zh"//语言\n"gpt":"a.ckpt"/* x */\n}',
         '{"ref_audio": "reference.wav", "multiREF": "nowhere/", "BERTmodel": "gone", "strange": {"a": 1}}',
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +178,23 @@ def test_whatever_a_file_holds_becomes_a_role_or_is_refused(tmp_path: Path, seed
     else:
         assert load_role("y", tmp_path).sheet == role.sheet
         repr(changes).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("config.json", "/*" * 500_000),
+        ("config.json", '{"a": 1' + " " * 1_000_000),
+        ("config.json", '{"a": ' + '"' * 300_001),
+        ("config.yaml", "Agent:\n" + "\t" * 100_000 + "x"),
+        ("config.yaml", "a: [" + "\n" * 100_000),
+        ("settings.txt", "\n" * 400_000 + "= ="),
+        ("settings.txt", "a =" + " " * 400_000 + "("),
+    ],
+)
+def test_files_made_to_keep_a_reader_busy_end_soon(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    began = time.process_time()
+    with pytest.raises(SettingsError):
+        import_role(tmp_path / name, tmp_path / "roles")
+    assert time.process_time() - began < 10

@@ -110,6 +110,11 @@ def test_a_folder_with_feelings_in_it_is_none_itself(tmp_path: Path) -> None:
     assert told(role) == [("", ""), ("高兴", ""), ("悲伤", "我好难过啊")]
 
 
+def test_the_roles_own_name_is_no_feeling(tmp_path: Path) -> None:
+    role = role_with(tmp_path / "r", "refs/Joy/a.wav", "refs/Joy/sad.wav", sheet="name: Joy")
+    assert told(role) == [("", ""), ("悲伤", "")]
+
+
 def test_the_folder_of_a_language_tells_the_language(tmp_path: Path) -> None:
     role = role_with(
         tmp_path / "r", "reference_audios/Japanese/emotions/happy_1.wav", "reference_audios/zh/sad_1.wav"

@@ -24,11 +24,12 @@ MAX_TEXT = 200_000
 
 _LONGEST_LIST = 2000
 
+_COMMENT = re.compile(r'("(?:[^"\\\n]|\\.)*")|//[^\n]*|/\*[^*]{0,2000}\*/')
 # A value ends on one line and a key begins on the next, with no comma between; a comma with nothing after it.
 _COMMA_MISSING = re.compile(r'(["\d\]}el])([ \t]*\r?\n\s*)(?="(?:[^"\\\n]|\\.)*"\s*:)')
 _COMMA_TOO_MANY = re.compile(r",(\s*[}\]])")
 _LONE_BACKSLASH = re.compile(r'(\\(?:["\\/]|u[0-9a-fA-F]{4}))|\\')
-_TAB = re.compile(r"(?m)(?<=[:\-\s\"'\d\w\]}])\t+(?=\s*#|\S)|\t+$")
+_TAB = re.compile(r"\t")
 _LEADING_TABS = re.compile(r"(?m)^\t+")
 _WINDOWS_PATH = re.compile(r'(?<=[:\[,{\-])\s*"([A-Za-z]:(?:\\(?!\\)[^"\\\n]*)+\.\w{2,5})"')
 """A path in double quotes with single backslashes, which stand for something else there: D:\\new is a line's end."""
@@ -53,6 +54,7 @@ def parse_json(source: str, name: str) -> tuple[Any, list[str]]:
         error = exc
     mended = source
     for pattern, put, told in (
+        (_COMMENT, lambda match: match[1] or "", tr("去掉了 // 后面的说明")),
         (_COMMA_MISSING, r"\1,\2", tr("补上了两项之间缺的逗号")),
         (_COMMA_TOO_MANY, r"\1", tr("去掉了最后多余的逗号")),
         (_LONE_BACKSLASH, lambda match: match[1] or r"\\", tr("路径里的 \\ 写成了 \\\\")),

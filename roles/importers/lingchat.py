@@ -28,7 +28,7 @@ _LOOKS = re.compile(
     r"bubble|offset|scale|clothes|body_part|avatar|thinking|subtitle|title|script_|pet_|live2d|color|resource"
 )
 _MOST_ASSIGNMENTS, _MAX_BYTES = 500, 512 << 10
-_ASSIGNED = re.compile(r"^\s*([A-Za-z_]\w*)\s*[=:]\s*(.*?)\s*$", re.MULTILINE)
+_ASSIGNED = re.compile(r"^[ \t]{0,20}([A-Za-z_]\w*)[ \t]{0,20}[=:](.*)$", re.MULTILINE)
 
 
 def is_lingchat(data: Any) -> bool:
@@ -78,7 +78,7 @@ def read_assignments(file: Path) -> dict[str, Any]:
         return found
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         pairs = _ASSIGNED.findall(source)[:_MOST_ASSIGNMENTS]
-        return {key: value.strip("\"'") for key, value in pairs if value}
+        return {key: value.strip().strip("\"'") for key, value in pairs if value.strip()}
 
 
 def _read_clips(draft: Draft, voice: dict[str, Any]) -> None:
