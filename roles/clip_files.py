@@ -13,7 +13,7 @@ from pathlib import Path
 
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.roles.clip_names import emotion_word, is_default, read_name, sentence
-from xiaozhi_persona.roles.clip_texts import SOUND_SUFFIXES, ClipTexts, Written
+from xiaozhi_persona.roles.clip_texts import SOUND_SUFFIXES, ClipTexts, Written, in_folder
 from xiaozhi_persona.roles.languages import language_code
 from xiaozhi_persona.text.emotions import EmotionNames
 
@@ -97,13 +97,7 @@ def text_of(file: Path, names: EmotionNames) -> str:
 
 def sound_files(folder: Path) -> list[Path]:
     """Return the sound files directly in a folder, by name; none when there is no such folder."""
-    if not folder.is_dir():
-        return []
-    return sorted(
-        file
-        for file in folder.iterdir()
-        if file.suffix.lower() in SOUND_SUFFIXES and not file.name.startswith(".") and file.is_file()
-    )
+    return [file for file in in_folder(folder) if file.suffix.lower() in SOUND_SUFFIXES and file.is_file()]
 
 
 def all_sounds(folder: Path) -> list[Path]:
@@ -199,8 +193,8 @@ class _Reader:
 
 def _folders(folder: Path, read: _Reader) -> list[Path]:
     """Return the folders in a folder that may hold references."""
-    inner = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return [path for path in inner if _plain(path.name) not in _NOT_REFERENCES and not read.leads_out(path)]
+    inner = [path for path in in_folder(folder) if path.is_dir() and _plain(path.name) not in _NOT_REFERENCES]
+    return [path for path in inner if not read.leads_out(path)]
 
 
 def _plain(name: str) -> str:

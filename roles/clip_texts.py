@@ -78,8 +78,8 @@ class ClipTexts:
             texts = (".txt", ".lab", ".text", *_LISTS)
             self._listings[folder] = {
                 file.name.casefold(): file
-                for file in sorted(folder.iterdir())
-                if file.suffix.casefold() in texts and not file.name.startswith(".") and file.is_file()
+                for file in in_folder(folder)
+                if file.suffix.casefold() in texts and file.is_file()
             }
         return self._listings[folder]
 
@@ -117,6 +117,14 @@ class ClipTexts:
             _, text, language = (own or entries)[0]
         emotion, said = without_tag(_plain(text), self._names)
         return Written(said, language, emotion)
+
+
+def in_folder(folder: Path) -> list[Path]:
+    """Return what lies in a folder, by name, without what is hidden; nothing of a folder that cannot be read."""
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError:
+        return []
 
 
 def _entry(line: str) -> tuple[str, str, str] | None:

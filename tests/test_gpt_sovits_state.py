@@ -91,6 +91,23 @@ async def test_what_another_program_of_ours_set_is_noticed() -> None:
         assert server.requests[-1].gpt == "b.ckpt"
 
 
+@pytest.mark.parametrize(("api", "is_refused"), [("v2", True), ("v1", False)])
+async def test_a_role_without_weights_does_not_take_over_what_another_program_of_ours_set(
+    api: Any, is_refused: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with (
+        FakeSovits(api=api) as server,
+        synthesizer_at(server) as bridge,
+        synthesizer_at(server) as doctor,
+    ):
+        assert (await say(bridge, "这是第一句话。")).error is None
+        await say(doctor, "这是第二句话。", clip(**B))
+        with caplog.at_level(logging.WARNING):
+            error = (await say(bridge, "这是第三句话。")).error
+        assert isinstance(error, ServiceRejected) is is_refused
+        assert is_refused or "b.ckpt" in caplog.text
+
+
 @pytest.mark.parametrize(("api", "warned"), [("v2", 1), ("v1", 0)])
 async def test_a_role_without_weights_is_warned_of_once(
     api: Any, warned: int, caplog: pytest.LogCaptureFixture

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.roles.clip_files import all_sounds, clips_of_pack
+from xiaozhi_persona.roles.clip_texts import in_folder
 from xiaozhi_persona.roles.importers.draft import Draft
 from xiaozhi_persona.text.emotions import built_in_names
 
@@ -37,7 +38,7 @@ def add_voice(draft: Draft) -> None:
     if not draft.clips:
         draft.add_found(clips_of_pack(draft.base, built_in_names(), (draft.name,), is_foreign=True))
     for suffix, target in _WEIGHTS:
-        files = [file for file in draft.base.iterdir() if file.suffix.lower() == suffix and file.is_file()]
+        files = [file for file in in_folder(draft.base) if file.suffix.lower() == suffix and file.is_file()]
         if target in draft.sheet or not files:
             continue
         newest = max(files, key=lambda file: [int(number) for number in _NUMBERS.findall(file.stem)[-2:]])

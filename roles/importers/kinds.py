@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.roles.clip_texts import SOUND_SUFFIXES
+from xiaozhi_persona.roles.clip_texts import SOUND_SUFFIXES, in_folder
 from xiaozhi_persona.roles.importers.cabm import is_cabm, read_cabm
 from xiaozhi_persona.roles.importers.card_files import CARD_SUFFIXES, read_card_file
 from xiaozhi_persona.roles.importers.draft import Change, Draft
@@ -84,7 +84,12 @@ def import_role(
         path = Path(path_as_meant(str(path)))
     except ValueError as exc:
         raise SettingsError(tr("路径不行，应为：{exc}。", exc=exc)) from exc
-    draft = _of_folder(path, kind) if path.is_dir() else _of_file(path, kind)
+    try:
+        draft = _of_folder(path, kind) if path.is_dir() else _of_file(path, kind)
+    except OSError as exc:
+        raise SettingsError(
+            tr("读不了 {file}（{strerror}）。请检查路径和权限。", file=path, strerror=exc.strerror)
+        ) from exc
     role = write_pack(draft, roles_dir, name)
     return role, draft.changes
 
@@ -203,7 +208,7 @@ def _data(file: Path) -> tuple[Any, list[str]]:
 
 def _cards(folder: Path) -> Iterator[Draft]:
     """Yield the cards in a folder; pictures and files that are none are passed over."""
-    for file in sorted(folder.iterdir())[:_MOST_LOOKED_AT]:
+    for file in in_folder(folder)[:_MOST_LOOKED_AT]:
         if file.is_file() and file.suffix.lower() in (*CARD_SUFFIXES, ".json"):
             with contextlib.suppress(SettingsError):
                 if is_card(_data(file)[0]) and (draft := _recognized(file, None)):

@@ -25,6 +25,7 @@ class HeldNote:
 
     def __init__(self, place: str) -> None:
         """`place` is the server's host and port."""
+        place = place.replace("localhost", "127.0.0.1")
         name = "".join(character if character.isalnum() or character in ".-" else "_" for character in place)
         self._file = _folder() / f"{name[:100]}.json"
         self._seen = self._stamp()

@@ -48,7 +48,7 @@ class HeldWeights:
         self._gpt: str | None = None
         self._sovits: str | None = None
         self._left = Weights()
-        """What was set last and has outlived the process that it was set in."""
+        """What was set last, by us or by another program of this machine, and may be there still."""
         self._watch = ServerWatch(url)
         self._note = HeldNote(place)
         self._is_warned = False
@@ -63,7 +63,7 @@ class HeldWeights:
         return wanted.gpt in ("", self._gpt) and wanted.sovits in ("", self._sovits)
 
     def forget(self) -> None:
-        """The server may have been started anew: nothing is known."""
+        """The server may have been started anew: nothing is certain."""
         self._left = Weights(self._gpt or self._left.gpt, self._sovits or self._left.sovits)
         self._gpt = self._sovits = None
 
@@ -74,7 +74,7 @@ class HeldWeights:
         cannot load, and for a role without weights after one with, where no default is named; Unreachable.
         """
         await self._settle(deadline)
-        self._look_for_changes()
+        await self._look_for_changes(dialect)
         self._refuse_leftovers(wanted, dialect)
         if self.has(wanted):
             self._warn_of_unknown(wanted, dialect)
@@ -104,7 +104,7 @@ class HeldWeights:
         last = noted and (noted.gpt or noted.sovits)
         told = tr("，从本机换上的是 {last}", last=last) if last else ""
         return (
-            tr("角色没有写权重，用服务器上现有的；api_v2.py 重启后还是最后换上的{told}", told=told),
+            tr("角色没有写权重，用服务器上现有的，就是最后换上的（api_v2.py 重启后也是）{told}", told=told),
             tr("在 gpt_sovits.gpt_weights 和 sovits_weights 写上默认的，声音就不会变。"),
         )
 
@@ -131,16 +131,19 @@ class HeldWeights:
         self._change = None
         return problem
 
-    def _look_for_changes(self) -> None:
+    async def _look_for_changes(self, dialect: Dialect) -> None:
         """Forget what is held where the process there has ended, or another program has set others."""
-        if self._gpt is None and self._sovits is None:
-            return
         if self._watch.has_ended:
             _log.info("GPT-SoVITS %s 重启过，权重重新设一次", self._place)
+            await self._watch.aclose()
             self.forget()
-        elif self._note.is_by_another():
-            _log.info("本机的另一个程序换过 GPT-SoVITS %s 的权重，重新设一次", self._place)
+            if dialect.api == "v1":  # it begins with those of its command line again
+                self._left = Weights()
+        if self._note.is_by_another():
+            _log.info("本机的另一个程序换过 GPT-SoVITS %s 的权重", self._place)
             self.forget()
+            self._left = self._note.read() or self._left
+            self._is_warned = False
 
     def _refuse_leftovers(self, wanted: Weights, dialect: Dialect) -> None:
         """A role that names no weights must not speak with those of the last role."""
@@ -159,8 +162,9 @@ class HeldWeights:
                 )
 
     def _warn_of_unknown(self, wanted: Weights, dialect: Dialect) -> None:
-        """Say once that a role without weights speaks with what a server of api_v2.py was left with."""
-        if self._is_warned or dialect.api != "v2" or (wanted.gpt and wanted.sovits):
+        """Say once that a role without weights speaks with what the server was left with."""
+        is_left = dialect.api == "v2" or self._left != Weights()
+        if self._is_warned or not is_left or (wanted.gpt and wanted.sovits):
             return
         _log.warning("GPT-SoVITS %s：%s。%s", self._place, *self.unknown())
 
