@@ -20,7 +20,11 @@ _EDGES = " \t_-—–－＿·.．,，、:：|｜#+~～=&@"
 _STRONG = re.compile(r"\s*[_＿—–－:：|｜#@=]+\s*")
 _WEAK = re.compile(r"\s*[_＿—–－:：|｜#@=\-+&~～·.．、]+\s*")
 _BLANK = re.compile(r"[_＿—–－:：|｜#@=\-+&~～·.．、，,;；\s]+")
-_NUMBER = re.compile(r"(?:^|(?<=[\s_\-.]))[\d零一二三四五六七八九十]{1,5}(?:$|(?=[\s_\-.、]))|\d+")
+_NUMBER = re.compile(
+    r"(?:^|(?<=[\s_\-.]))[\d零一二三四五六七八九十]{1,5}(?:$|(?=[\s_\-.、]))|\d+[号条段句版遍]?"
+)
+_INDEX = re.compile(r"^\d{1,5}[\s_\-.、:：]+|[\s_\-]+\d{1,5}$")
+_SPEAKER = re.compile(r"^[^\W\d_]{1,12}_\d{1,6}_")
 _COPY = re.compile(
     r"\s*(?:[-_ ]\s*(?:副本|复件|copy|コピー)(?:\s*[(（]\d+[)）])?|[(（]\d{1,3}[)）])\s*$", re.IGNORECASE
 )
@@ -93,7 +97,7 @@ def sentence(text: str, least_letters: int = 4) -> str:
     `least_letters` is less than four).
     """
     text = text.strip(_EDGES)
-    text = re.sub(r"^\d{1,5}[\s_\-.、:：]+|[\s_\-]+\d{1,5}$", "", text).strip(_EDGES)
+    text = _INDEX.sub("", _SPEAKER.sub("", text)).strip(_EDGES)
     if " " not in text and not _LETTERS.search(text):
         text = text.replace("_", " ")
     if not text or _MADE_BY_A_TOOL.search(text):

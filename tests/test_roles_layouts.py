@@ -81,6 +81,11 @@ def told(role: Role) -> list[tuple[str, str]]:
         ("refs/화남/1.wav", "愤怒", ""),
         ("refs/happy__hello there everyone.wav", "高兴", "hello there everyone"),
         ("refs/main/a.wav", "", ""),
+        ("refs/高兴/小雨_0012_太好了我们走吧.wav", "高兴", "太好了我们走吧"),
+        ("refs/开心1号.wav", "高兴", ""),
+        ("refs/【愤怒】(大声) 你走开啊！.wav", "愤怒", "你走开啊！"),
+        ("refs/emotion=sad.wav", "悲伤", ""),
+        ("refs/小雨的参考音频/高兴.wav", "高兴", ""),
     ],
 )
 def test_a_recording_is_found_with_its_feeling_and_its_words(
