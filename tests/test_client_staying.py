@@ -104,6 +104,14 @@ async def test_the_first_server_that_answers_is_taken():
         assert len(good.sessions) == 1 and not spare.sessions
 
 
+async def test_a_server_that_is_passed_over_again_and_again_is_told_once(caplog):
+    away, last = url_of(free_port()), url_of(free_port())
+    life = Life(Server(away), Server(last), backoff=Backoff(lambda: 0.0))
+    await asyncio.sleep(0.5)  # several rounds
+    await life.stop()
+    assert [away in record.getMessage() for record in caplog.records] == [True]
+
+
 async def test_after_a_loss_it_begins_with_the_first_again():
     port = free_port()
 

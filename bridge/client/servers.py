@@ -42,6 +42,7 @@ class Servers:
         self._ask = ask
         self._named: Server | None = None
         self._asked_at = 0.0
+        self._told: dict[str, str] = {}
 
     async def in_order(self) -> Sequence[Server]:
         """Return the servers to try. Raises ServiceError when OTA is asked in vain and none was ever named."""
@@ -67,5 +68,7 @@ class Servers:
                 except ServiceError as exc:
                     if server is servers[-1]:
                         raise
-                    log.warning("%s", exc)
+                    if self._told.get(server.url) != str(exc):
+                        log.warning("%s", exc)
+                    self._told[server.url] = str(exc)
             yield device

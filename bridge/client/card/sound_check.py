@@ -30,6 +30,8 @@ _CHIRP_LEVEL = 32767 * 10 ** (-12 / 20)
 _FADE_S = 0.02
 _FRAME = MIC_RATE_HZ // 50
 _CLIPPED = 32700
+_SILENT_LEVEL = 32768 * 10 ** (-85 / 20)
+"""Root mean square of the loudest frame: no microphone is so quiet, but drivers add noise of a bit or two to zeros."""
 
 QUIET_SPEECH_DBFS = -40.0
 LOUD_NOISE_DBFS = -45.0
@@ -66,7 +68,7 @@ class Recording:
     clipped: float
     """Share of the samples that are as loud as can be."""
     silent: bool
-    """Nothing but one and the same value: muted, or no microphone."""
+    """Nothing comes from it: muted, or no microphone."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,7 @@ def measure(samples: Samples) -> Recording:
         _dbfs(levels[-max(1, len(levels) // 10) :]),
         _dbfs(levels[: max(1, len(levels) // 10)]),
         clipped,
-        bool(np.ptp(samples) <= 1),
+        bool(levels[-1] < _SILENT_LEVEL),
     )
 
 
