@@ -49,7 +49,7 @@ def unit() -> str:
 def test_installing_writes_the_unit_and_starts_it(systemd):
     done = run("install-service", URL, "--mode", "realtime", "--tool", "self.on=lamp 'a b'")
     assert done.exit_code == 0, done.output
-    words = f'"{sys.executable}" "-m" "xiaozhi_persona" "talk" "{URL}" "--mode" "realtime" "--tool" "self.on=lamp \'a b\'"'
+    words = f'"{sys.executable}" "-m" "xiaozhi_persona" "talk" "{URL}" "--mode" "realtime" "--tool" "self.on=lamp \'a b\'" "--mic"'
     assert f"ExecStart={words}\n" in unit()
     assert f"WorkingDirectory={Path.cwd()}\n" in unit()
     assert stat.S_IMODE(service.unit_file().stat().st_mode) == 0o600
@@ -62,7 +62,7 @@ def test_installing_writes_the_unit_and_starts_it(systemd):
 def test_installing_again_takes_the_new_words_and_uninstalling_leaves_nothing(systemd):
     run("install-service", URL)
     assert run("install-service", URL + "2", "--debug").exit_code == 0
-    assert f'"{URL}2" "--debug"' in unit()
+    assert f'"{URL}2" "--mic" "--debug"' in unit()
     done = run("uninstall-service", "--json")
     assert json.loads(done.stdout) == {"unit": str(service.unit_file()), "removed": True}
     assert not service.unit_file().exists()
@@ -73,7 +73,17 @@ def test_installing_again_takes_the_new_words_and_uninstalling_leaves_nothing(sy
 
 @pytest.mark.parametrize(
     "words",
-    [["--text", "你好"], ["--wav", "a.wav"], ["--save", "a.wav"], ["--tool", "x"], ["--camera", "'"]],
+    [
+        ["--text", "你好"],
+        ["--wav", "a.wav"],
+        ["--save", "a.wav"],
+        ["--no-mic"],
+        ["--list-devices"],
+        ["--mode", "manual"],
+        ["--tool", "x"],
+        ["--camera", "'"],
+        ["--led", "1,2"],
+    ],
 )
 def test_words_that_make_no_service_are_refused_before_anything_is_written(systemd, words):
     done = run("install-service", URL, *words)

@@ -25,7 +25,7 @@ from xiaozhi_persona.language import tr
 
 _OURS = ("XZP_", "XIAOZHI_PERSONA_")
 """How the variables begin that settings and folders may come from."""
-_ENDING = ("wavs", "texts", "save")
+_NOT_OF_A_SERVICE = ("wavs", "texts", "save", "list_devices")
 """What only makes sense for a talk that ends."""
 
 
@@ -42,12 +42,17 @@ def command(
     """
     prepare(config, debug)
     parsed = converse.command.make_context("talk", list(words), parent=ctx.find_root()).params
-    if any(parsed[name] for name in _ENDING):
-        raise SettingsError(tr("服务用话筒说话，不能带 --wav、--text、--save。请去掉"))
+    if any(parsed[name] for name in _NOT_OF_A_SERVICE) or parsed["mic"] is False:
+        raise SettingsError(
+            tr("服务用话筒说话，不能带 --wav、--text、--save、--no-mic、--list-devices。请去掉")
+        )
+    if parsed["mode"] == "manual":
+        raise SettingsError(tr("服务没有终端，没有键可按，不能用 --mode manual。请用 auto 或 realtime"))
     require_systemd()
     of_common = [*(["--config", str(config.absolute())] if config else []), *(["--debug"] if debug else [])]
+    # Without --mic it would take a sound card that is not there yet for none, and have nothing to say.
     text = unit_text(
-        [sys.executable, "-m", "xiaozhi_persona", "talk", *words, *of_common],
+        [sys.executable, "-m", "xiaozhi_persona", "talk", *words, "--mic", *of_common],
         Path.cwd(),
         {key: value for key, value in sorted(os.environ.items()) if key.startswith(_OURS)},
     )
