@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from xiaozhi_persona.audio.wav import read_wav
+from xiaozhi_persona.audio.resample import resample
+from xiaozhi_persona.audio.streams import OggDecoder
 from xiaozhi_persona.language import language
 from xiaozhi_persona.spine import Samples
 
@@ -34,7 +35,8 @@ def error_tone() -> Samples:
 @functools.cache
 def offline_phrase() -> Samples:
     """A voice that says that no server can be reached, in the language of the messages."""
-    return read_wav(phrase_file(language()), RATE_HZ)
+    chunks = OggDecoder().feed(phrase_file(language()).read_bytes())  # by libopus, which is loaded already
+    return resample(np.concatenate([chunk.samples for chunk in chunks]), chunks[0].sample_rate_hz, RATE_HZ)
 
 
 def phrase_file(code: str) -> Path:

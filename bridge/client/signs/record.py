@@ -27,7 +27,7 @@ async def record() -> None:
     for code, text in PHRASES.items():
         chunks = [chunk async for chunk in voice.synthesize(text, Clip())]
         sound = np.concatenate([resample(chunk.samples, chunk.sample_rate_hz, RATE_HZ) for chunk in chunks])
-        soundfile.write(phrase_file(code), sound, RATE_HZ, format="OGG", subtype="VORBIS")
+        soundfile.write(phrase_file(code), sound // 2, RATE_HZ, format="OGG", subtype="OPUS")
 
 
 if __name__ == "__main__":
