@@ -254,6 +254,22 @@ async def test_a_reply_without_sound():
     assert turn.tts_stop_ms is not None
 
 
+async def test_a_command_that_needs_no_answer_ends_its_turn_at_once():
+    async def script(session: Session) -> None:
+        await session.turn()
+        await session.send("tts", state="stop")  # of a turn before, say: nothing has been heard yet
+        await session.send("stt", text="静音")
+        await session.send("tts", state="stop")
+        await session.turn()
+        await session.answer()
+
+    async with FakeXiaozhi(script) as server:
+        quiet, spoken = await talk(TalkOptions(server.url, texts=("静音", "你好"), turn_timeout_s=9), ignore)
+    assert (quiet.heard, quiet.first_audio_ms, quiet.gaps, quiet.sentences) == ("静音", None, 0, ())
+    assert quiet.tts_stop_ms is not None and quiet.tts_stop_ms >= quiet.stt_ms
+    assert [sentence.text for sentence in spoken.sentences] == ["你好呀。"]
+
+
 async def test_frames_that_follow_no_protocol_do_no_harm():
     async def script(session: Session) -> None:
         await session.websocket.send("no JSON")

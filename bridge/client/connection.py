@@ -313,6 +313,8 @@ class DeviceConnection:
             self._wait_for_loudspeaker()
             if self.model.tts_stop(at):
                 self._turn.tts_stop(at, self.model.playback)
+            elif self._turn.unspoken:
+                self._turn.tts_stop(at)
 
     def _play(self, at: float, packet: bytes) -> None:
         duration_s = packet_duration_s(packet)

@@ -158,6 +158,15 @@ class TurnLog:
         return (self._heard or self._started_at or self.stopped_at) is not None
 
     @property
+    def unspoken(self) -> bool:
+        """Whether the server has heard something and says nothing so far: a `tts stop` then ends the turn, as that of a
+        command which needs no answer.
+        """
+        return (
+            self._heard is not None and (self._started_at or self.stopped_at) is None and not self.interrupts
+        )
+
+    @property
     def ends_at(self) -> float | None:
         """When the last sound of the stopped reply ends, or the stop came if that was later; None before the stop."""
         if self.stopped_at is None:
@@ -211,12 +220,12 @@ class TurnLog:
             self._sentences.append((at, text, self._emotion))
             self.event("sentence", at, text, self._emotion)
 
-    def tts_stop(self, at: float, playback: Playback) -> None:
-        """The reply ends; `playback` is what the device makes of it."""
+    def tts_stop(self, at: float, playback: Playback | None = None) -> None:
+        """The reply ends; `playback` is what the device makes of it, None where nothing was said."""
         if self.interrupts:
             self.interrupts = False
         elif self.stopped_at is None:
-            self.stopped_at, self._playback = at, playback
+            self.stopped_at, self._playback = at, playback or Playback()
             self.event("stop", at)
 
     def timeline(self) -> Timeline:
