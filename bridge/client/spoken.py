@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 
+from xiaozhi_persona.bridge.client.card.barge_in import GatedMicrophone
 from xiaozhi_persona.bridge.client.card.interface import Card
 from xiaozhi_persona.bridge.client.conversation import Conversation
 from xiaozhi_persona.bridge.client.link import cancel
@@ -28,15 +29,17 @@ async def talk_by_microphone(
     presses: AsyncIterator[None] | None = None,
 ) -> None:
     """Talk until cancelled, over one connection after the other. In manual mode each of `presses` begins or ends what is
-    said. Raises as `stay_connected` does.
+    said. In realtime mode who speaks into a reply stops it; the card then takes out the echo, or the device behind it
+    does. Raises as `stay_connected` does.
     """
 
     def connection(server: Server) -> AbstractAsyncContextManager[Conversation]:
         return connect(Conversation, options, server, card.player, on_event, PING_S)
 
     async def converse(device: Conversation) -> None:
+        microphone = GatedMicrophone(card, device.interrupt) if options.mode == "realtime" else card
         async with _pressing(device, presses, on_event):
-            await device.converse(card, on_turn)
+            await device.converse(microphone, on_turn)
 
     await stay_connected(options.where, connection, converse, on_link)
 

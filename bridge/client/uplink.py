@@ -13,6 +13,8 @@ from xiaozhi_persona.audio.resample import Framer
 from xiaozhi_persona.bridge.client.sound import FRAME_MS, FRAME_SAMPLES, MIC_RATE_HZ, Microphone, is_speech
 from xiaozhi_persona.spine import Samples
 
+_COMPLEXITY = 3
+"""A microphone that is open all day costs a third of what libopus takes by itself (measured: 244 µs a frame, 694 µs)."""
 _SILENT_PACKETS = 10  # the encoder needs some frames to settle after speech; the last one is repeated
 
 
@@ -30,7 +32,7 @@ class Uplink:
         self._send = send
         self._is_open = is_open
         self._on_speech = on_speech
-        self._encoder = OpusEncoder(MIC_RATE_HZ, FRAME_MS)
+        self._encoder = OpusEncoder(MIC_RATE_HZ, FRAME_MS, _COMPLEXITY)
         self._due_at: float | None = None
 
     async def speak(self, microphone: Microphone) -> bool:

@@ -311,6 +311,10 @@ class AudioSettings(Section):
         "", description="话筒，写名字里的一段，大小写不论；留空时用系统的。talk --list-devices 列出现有的"
     )
     output: str = Field("", description="喇叭，同上")
+    echo: Literal["webrtc", "none"] = Field(
+        "webrtc",
+        description="实时聆听（--mode realtime）怎样不听见自己：webrtc 为本程序消除回声；none 为声卡或系统已经消除，如会议麦克风、PipeWire 的 echo-cancel 设备",
+    )
     buffer_ms: int = Field(
         240,
         ge=60,

@@ -136,6 +136,6 @@ class FakeSystem:
         finally:
             await opening.__aexit__(None, None, None)
 
-    def output(self) -> np.ndarray:
-        """What has been played so far, first channel."""
-        return np.concatenate([np.zeros((0, 2), np.int16), *self.played])[:, 0]
+    def output(self, blocks: int = 0) -> np.ndarray:
+        """What has been played so far, first channel; only the last `blocks` where some are named."""
+        return np.concatenate([np.zeros((0, 2), np.int16), *self.played[-blocks:]])[:, 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 import numpy as np
@@ -17,6 +18,9 @@ _POINTS = 60
 _ENOUGH_POINTS = 10
 _JUMP_S = 0.1
 _SLEW_SAMPLES = 1000
+_STEER_S = 20.0
+_STEERED_S = 0.02
+"""What is more than this off is set right at once, as in the first second: sound was lost."""
 
 
 class StreamClock:
@@ -57,6 +61,7 @@ class StreamClock:
         if self._offset_s is None:
             self._offset_s = lateness
             self._second_ends_at = at + _POINT_S
+        self._offset_s = min(self._offset_s, lateness)  # a stream begins with a burst: buffers are filled
         if self._best is None or lateness < self._best[0]:
             self._best = lateness, self.frames, at
         if at >= self._second_ends_at:
@@ -104,3 +109,34 @@ class FollowingResampler:
         if ratio != self._ratio:
             self._ratio = ratio
             self._stream.set_io_ratio(in_rate_hz, out_rate_hz, _SLEW_SAMPLES)
+
+
+class TimedSamples:
+    """Brings a stream to a rate of the machine's clock, so that the number of a sample tells its time.
+
+    Sample n belongs to the time n / rate; what the measured rate leaves over is steered away, and a jump is told.
+    """
+
+    def __init__(self, in_rate_hz: float, out_rate_hz: int) -> None:
+        self.next = 0
+        """The number of the sample that comes next."""
+        self._out_rate_hz = out_rate_hz
+        self._resampler = FollowingResampler(in_rate_hz, out_rate_hz)
+        self._began_at: float | None = None
+        self._steered_at = -math.inf
+
+    def feed(self, samples: Samples, at: float, in_rate_hz: float) -> Samples:
+        """Take what passed at `at` from a stream of that measured rate; `next` moves by what is returned."""
+        due = round(at * self._out_rate_hz)
+        if self._began_at is None:
+            self._began_at = at
+        steered = at - self._began_at > _POINT_S
+        if not steered or abs(due - self.next) > _STEERED_S * self._out_rate_hz:
+            self.next = due
+        if at - self._steered_at > _POINT_S:
+            self._steered_at = at
+            error_s = (due - self.next) / self._out_rate_hz
+            self._resampler.follow(in_rate_hz * (1 - error_s / _STEER_S), self._out_rate_hz)
+        converted = self._resampler.feed(samples)
+        self.next += len(converted)
+        return converted

@@ -22,8 +22,8 @@ _SOUNDS = 8
 _RESAMPLER_S = 0.012
 """What FollowingResampler holds back."""
 
-Played = Callable[[Samples, float], None]
-"""Gets what is played, mono at the device's rate, and when it was handed to the device."""
+Played = Callable[[Samples, float, float], None]
+"""Gets what is played, mono at the device's rate, when it was handed to the device, and the rate as measured."""
 
 
 class OutputPath:
@@ -71,7 +71,7 @@ class OutputPath:
         self.meter.feed(samples, self._rate_hz)
         block[:] = samples[:, None]
         if self.played is not None:
-            self.played(samples, at)
+            self.played(samples, at, self.clock.rate_hz)
 
     def _mix(self, frames: int, at: float) -> Samples | None:
         """Return what is to be heard, None for nothing."""

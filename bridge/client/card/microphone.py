@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable
 
 import numpy as np
 
-from xiaozhi_persona.bridge.client.card.clock import FollowingResampler, StreamClock
+from xiaozhi_persona.bridge.client.card.clock import StreamClock, TimedSamples
 from xiaozhi_persona.bridge.client.card.devices import Block
 from xiaozhi_persona.bridge.client.card.meter import Meter
 from xiaozhi_persona.bridge.client.sound import MIC_RATE_HZ
@@ -17,8 +17,8 @@ from xiaozhi_persona.spine import Samples
 KEPT_S = 10.0
 """Who listens and does not come to take it loses what is older."""
 
-Clean = Callable[[Samples, float], Samples]
-"""Takes 16 kHz sound and when it reached the callback; returns it without echo, as much as there is."""
+Clean = Callable[[Samples, int], Samples]
+"""Takes 16 kHz sound and the number of its first sample (see TimedSamples); returns it without echo."""
 
 
 class InputPath:
@@ -37,19 +37,19 @@ class InputPath:
         """A stream of this rate begins."""
         self.clock = StreamClock(rate_hz)
         self.meter = Meter()
-        self._resampler = FollowingResampler(rate_hz, MIC_RATE_HZ)
+        self._timed = TimedSamples(rate_hz, MIC_RATE_HZ)
         self.heard_at = self._now()
 
     def hear(self, block: Block) -> None:
         """Take a block, in the driver's thread."""
         now = self.heard_at = self._now()
+        first = self.clock.frames
         self.clock.tick(len(block), now)
         mono = _loudest(block)
         self.meter.feed(mono, self.clock.nominal_hz)
-        self._resampler.follow(self.clock.rate_hz, MIC_RATE_HZ)
-        samples = self._resampler.feed(mono)
+        samples = self._timed.feed(mono, self.clock.time_of(first), self.clock.rate_hz)
         if self.clean is not None:
-            samples = self.clean(samples, self.clock.time_of(self.clock.frames))
+            samples = self.clean(samples, self._timed.next - len(samples))
         if len(samples) and self._ears:
             self._loop.call_soon_threadsafe(self._deliver, samples)
 

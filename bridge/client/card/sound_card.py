@@ -20,6 +20,7 @@ from xiaozhi_persona.bridge.client.card.devices import (
     choose_input,
     choose_output,
 )
+from xiaozhi_persona.bridge.client.card.echo import EchoCanceller
 from xiaozhi_persona.bridge.client.card.interface import CardEvent, CardEventKind, Levels
 from xiaozhi_persona.bridge.client.card.loudspeaker import OutputPath
 from xiaozhi_persona.bridge.client.card.microphone import InputPath
@@ -54,6 +55,8 @@ class CardOptions:
     """A part of the microphone's name; "" for the system's own."""
     output_name: str = ""
     buffer_ms: float = BUFFER_MS
+    cancels_echo: bool = False
+    """Whether what the loudspeaker plays is taken out of what the microphone hears."""
 
 
 class SoundCard:
@@ -72,6 +75,9 @@ class SoundCard:
         self._started = asyncio.Event()
         self.input = InputPath(self._loop, now)
         self.output = OutputPath(self._loop, now, options.buffer_ms)
+        self.echo = EchoCanceller() if options.cancels_echo else None
+        if self.echo is not None:
+            self.input.clean, self.output.played = self.echo.clean, self.echo.play
         self._streams: list[Stream] = []
         self._ended = False
         self._muted = False
@@ -179,6 +185,8 @@ class SoundCard:
         stream = self._system.open_output(loudspeaker, fill, self._end)
         self._streams.append(stream)
         self.output.open(stream.rate_hz, stream.latency_s)
+        if self.echo is not None:
+            self.echo.open(stream.rate_hz)
         began.add("output")
         try:
             stream = self._system.open_input(microphone, hear, self._end)

@@ -52,12 +52,17 @@ class OpusDecoder:
 class OpusEncoder:
     """Encodes one stream of mono speech into packets of exactly `frame_ms`."""
 
-    def __init__(self, sample_rate_hz: int = 24000, frame_ms: int = 60) -> None:
+    def __init__(
+        self, sample_rate_hz: int = 24000, frame_ms: int = 60, complexity: int | None = None
+    ) -> None:
+        """`complexity` is 0 to 10, what libopus takes by itself (9) where it is None."""
         self.frame_samples = sample_rate_hz * frame_ms // 1000
         self._opus = opus_library()
         self._encoder = self._opus.Encoder(sample_rate_hz, 1, "audio")
         # Taken for a voice, it never becomes CELT only, even where it sings: decoder_reset() could not clear that.
         self._encoder.signal = self._opus.SIGNAL_VOICE
+        if complexity is not None:
+            self._encoder.complexity = complexity
 
     def encode(self, frame: Samples) -> bytes:
         """Encode exactly one frame of `frame_samples`. Raises OpusError for any other length."""

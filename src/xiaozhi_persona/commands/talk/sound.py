@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from xiaozhi_persona.bridge.client.card.devices import Block, Device, NoCard, choose_input, choose_output
+from xiaozhi_persona.bridge.client.card.echo_delay import following_delay, measure_delay
 from xiaozhi_persona.bridge.client.card.interface import SILENT_DBFS
 from xiaozhi_persona.bridge.client.card.meter import Meter
 from xiaozhi_persona.bridge.client.card.portaudio import PortAudio
@@ -118,7 +119,8 @@ async def converse(
     options: TalkOptions, device: DeviceOptions, system: PortAudio, audio: AudioSettings, as_json: bool
 ) -> None:
     """Talk by microphone until interrupted."""
-    card_options = CardOptions(audio.input, audio.output, audio.buffer_ms)
+    cancels_echo = options.mode == "realtime" and audio.echo == "webrtc"
+    card_options = CardOptions(audio.input, audio.output, audio.buffer_ms, cancels_echo)
     async with contextlib.AsyncExitStack() as stack:
         card = await stack.enter_async_context(SoundCard.open(system, card_options))
         click.echo(
@@ -129,6 +131,9 @@ async def converse(
             pressed = await stack.enter_async_context(presses())
             click.echo(tr("按空格开始说，说完再按一次。Ctrl+C 结束。"), err=True)
         else:
+            if card.echo is not None:
+                click.echo(_delay(await measure_delay(card, card.echo)), err=True)
+                await stack.enter_async_context(following_delay(card, card.echo))
             click.echo(tr("请说话。Ctrl+C 结束。"), err=True)
         view = JsonView() if as_json else stack.enter_context(open_view(lambda: card.levels))
         card.on_event = lambda event: view.note(event.text)
@@ -191,3 +196,9 @@ def _bar(dbfs: float | None) -> str:
         return tr("全是零")
     cells = round(_BAR_CELLS * min(max(1 - dbfs / _BAR_FROM_DBFS, 0.0), 1.0))
     return "█" * cells + "░" * (_BAR_CELLS - cells) + f" {dbfs:.0f} dBFS"
+
+
+def _delay(measured_s: float | None) -> str:
+    if measured_s is None:
+        return tr("话筒没有听到喇叭的试音，边说边量。音量太小？戴着耳机就不要紧")
+    return tr("喇叭的声音 {ms:.0f} 毫秒后回到话筒，会把它消掉", ms=measured_s * 1000)
