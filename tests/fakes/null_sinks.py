@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,11 +20,19 @@ _START_S = 10.0
 
 def missing() -> str:
     """Return what of it is not installed, "" for nothing."""
-    programs = [name for name in PROGRAMS if shutil.which(name) is None]
+    programs = [name for name in PROGRAMS if shutil.which(name) is None or not _runs(name)]
     libraries = (
         [] if list(Path("/usr/lib").rglob("libasound_module_pcm_pulse.so")) else ["libasound2-plugins"]
     )
     return " ".join((*programs, *libraries))
+
+
+def _runs(program: str) -> bool:
+    """Tell whether a program starts: where libopus is hidden from us, it is from those that need it too."""
+    try:
+        return not subprocess.run([program, "--version"], capture_output=True, timeout=10).returncode
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 class NullSinks:
@@ -72,11 +81,18 @@ class NullSinks:
         """Start what plays raw 48 kHz mono from its standard input into the microphone."""
         return self._pacat("--playback", "--device=mic", stdin=subprocess.PIPE)
 
-    def recorder(self, source: str = "spk.monitor") -> subprocess.Popen[bytes]:
-        """Start what writes raw 48 kHz mono of what is played to its standard output."""
-        return self._pacat("--record", f"--device={source}", stdout=subprocess.PIPE)
+    @contextlib.contextmanager
+    def recording(self, path: Path) -> Iterator[None]:
+        """Write raw 48 kHz mono of what the loudspeaker plays to a file."""
+        with path.open("wb") as file:
+            recorder = self._pacat("--record", "--device=spk.monitor", stdout=file)
+            try:
+                yield
+            finally:
+                recorder.terminate()
+                recorder.wait(5)
 
-    def _pacat(self, *words: str, **pipes: int) -> subprocess.Popen[bytes]:
+    def _pacat(self, *words: str, **pipes: Any) -> subprocess.Popen[bytes]:
         command = [
             "pacat",
             *words,
@@ -85,7 +101,7 @@ class NullSinks:
             "--format=s16le",
             "--latency-msec=20",
         ]
-        return subprocess.Popen(command, env=self.environment, **pipes)  # type: ignore[call-overload, no-any-return]
+        return subprocess.Popen(command, env=self.environment, **pipes)
 
     def speak(self, sound: np.ndarray) -> None:
         """Play 48 kHz mono into the microphone, and return when it has been said."""
