@@ -17,11 +17,15 @@ import pytest
 from fakes.null_sinks import RATE_HZ, NullSinks, missing, null_sinks
 from fakes.xiaozhi_server import FakeXiaozhi, Session, pitch_hz, tone
 
+from xiaozhi_persona.bridge.client.signs.earcons import RATE_HZ as EARCON_RATE_HZ
+from xiaozhi_persona.bridge.client.signs.earcons import ready_tone
+
 _LACKING = missing() or ("" if ctypes.util.find_library("portaudio") else "libportaudio2")
 pytestmark = pytest.mark.skipif(bool(_LACKING), reason=f"not installed: {_LACKING}")
 
 TURNS = 3
 REPLY_FRAMES = 16
+TONE_S = len(ready_tone()) / EARCON_RATE_HZ
 
 
 @pytest.fixture
@@ -73,12 +77,13 @@ async def test_three_spoken_turns_and_a_clean_end(sinks: NullSinks, tmp_path: Pa
     assert "leaked" not in said
     assert talk.returncode == 130
 
-    # What came out of the loudspeaker: three replies, each as long as it was sent and without a hole.
+    # What came out of the loudspeaker: a tone, then three replies, each as long as it was sent and without a hole.
     played = np.fromfile(recorded, "<i2")
     loud = np.abs(played[: len(played) // 480 * 480].reshape(-1, 480)).max(axis=1) > 1000
     edges = np.flatnonzero(np.diff(np.concatenate(([0], loud.astype(int), [0]))))
     lengths_s = [(end - start) / 100 for start, end in edges.reshape(-1, 2)]
-    assert lengths_s == pytest.approx([REPLY_FRAMES * 0.06] * TURNS, abs=0.1)
+    assert lengths_s == pytest.approx([TONE_S, *[REPLY_FRAMES * 0.06] * TURNS], abs=0.1)
+    loud[: edges[1]] = False
     assert pitch_hz(played[loud.repeat(480)[: len(played)].nonzero()[0][:RATE_HZ]], RATE_HZ) == pytest.approx(
         500, abs=8
     )

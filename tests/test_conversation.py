@@ -68,6 +68,9 @@ class FakeCard:
             yield await self.heard.get()
             self.heard.task_done()
 
+    def sounds_until(self) -> float:
+        return 0.0
+
     def speak(self, seconds: float = 0.6) -> None:
         """Sound, with the beginning that is left out while the microphone opens, and silence behind it."""
         self.heard.put_nowait(

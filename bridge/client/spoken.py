@@ -37,6 +37,8 @@ async def talk_by_microphone(
         return connect(Conversation, options, server, card.player, on_event, PING_S)
 
     async def converse(device: Conversation) -> None:
+        # The tone that says so, or a phrase that is being said, is not to be heard as speech.
+        await asyncio.sleep(max(0.0, card.sounds_until() - asyncio.get_running_loop().time()))
         microphone = GatedMicrophone(card, device.interrupt) if options.mode == "realtime" else card
         async with _pressing(device, presses, on_event):
             await device.converse(microphone, on_turn)
