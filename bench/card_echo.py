@@ -54,7 +54,7 @@ class Bench:
         found = [read_wav(path, RATE_HZ) for path in sorted(voices.rglob("*.wav"))]
         self.users = [sound for sound in map(from_onset, found) if len(sound) >= RATE_HZ]
         self.loud = np.mean([np.sqrt(np.mean(sound.astype(float) ** 2)) for sound in self.own])
-        self.spoke_at = 0.0
+        self.spoke_at = self.heard_till = 0.0
         self.heard_at: float | None = None
         self.found_s: list[float] = []
         self.missed = self.stopped_itself = 0
@@ -82,7 +82,7 @@ class Bench:
         sound = np.concatenate(random.sample(self.own, 2))
         await session.send("stt", text="?")
         await session.send("tts", state="start")
-        encoder, loop = OpusEncoder(REPLY_RATE_HZ, 60), asyncio.get_running_loop()
+        encoder, loop = OpusEncoder(REPLY_RATE_HZ, 60, complexity=0), asyncio.get_running_loop()
         began = loop.time()
         for number, at in enumerate(range(0, len(sound) - 1440, 1440)):
             await asyncio.sleep(max(began + 0.06 * (number - LEAD_PACKETS) - loop.time(), 0))
@@ -110,22 +110,23 @@ class Bench:
             self.missed += 1
         await asyncio.sleep(max(began + len(user) / RATE_HZ + 0.3 - loop.time(), 0))
 
-    def watch(self, echo: EchoCanceller, loop: asyncio.AbstractEventLoop) -> None:
-        """Note when the microphone's callback gets what is not the known echo: pacat takes its time to play."""
+    def watch(self, echo: EchoCanceller) -> None:
+        """Note since when the microphone has what is not the known echo: pacat takes its time to play."""
         clean = echo.clean
 
         def watched(samples: Samples, first: int) -> Samples:
             played = echo._played.get(first - round(echo.delay_s * MIC_RATE_HZ), len(samples))
             rest = samples - self.echo_gain * played
             if self.heard_at is None and np.sqrt(np.mean(rest**2)) > 0.3 * self.loud:
-                self.heard_at = loop.time()
+                self.heard_at = first / MIC_RATE_HZ
+            self.heard_till = (first + len(samples)) / MIC_RATE_HZ
             return clean(samples, first)
 
         echo.clean = watched  # type: ignore[method-assign]
 
     def note(self) -> None:
         """The client has found somebody speaking."""
-        self.spoke_at = asyncio.get_running_loop().time()
+        self.spoke_at = self.heard_till
         self.interrupted.set()
 
 
@@ -149,13 +150,18 @@ async def measure(bench: Bench) -> dict[str, object]:
         SoundCard.open(PortAudio(), CardOptions(cancels_echo=True)) as card,
     ):
         assert card.echo is not None
-        bench.watch(card.echo, asyncio.get_running_loop())
+        bench.watch(card.echo)
         card.input.clean = card.echo.clean
         measured = await measure_delay(card, card.echo)
         async with following_delay(card, card.echo):
             talking = asyncio.create_task(
                 talk_by_microphone(
-                    TalkOptions(server.url, mode="realtime"), card, lambda t: None, lambda e: None, print
+                    TalkOptions(server.url, mode="realtime"),
+                    card,
+                    lambda t: None,
+                    lambda e: None,
+                    print,
+                    is_own_voice=card.echo.is_own_voice,
                 )
             )
             await bench.done.wait()

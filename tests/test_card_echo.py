@@ -99,6 +99,17 @@ async def test_the_echo_is_taken_out_although_the_clocks_drift(ppm: int):
         before, after = np.concatenate(raw)[2 * RATE_HZ :], np.concatenate(cleaned)[2 * RATE_HZ :]
         assert dbfs(before) > -35
         assert dbfs(after) < dbfs(before) - 25
+        card.echo.delay_s = measured + 0.04  # as where a driver has lost sound
+        card.sound(resample(speech(4).astype(np.int16), RATE_HZ, 24000), 24000)
+        system.run(1.5)
+        assert card.echo.is_own_voice()
+        assert card.echo.delay_s == pytest.approx(measured, abs=0.002)
+        system.heard = lambda at: (
+            0.5 * echo(at)
+            + np.interp(at % 1.5 * RATE_HZ, np.arange(RATE_HZ * 2), speech(5, 6)[: RATE_HZ * 2])
+        )
+        system.run(0.5)
+        assert not card.echo.is_own_voice()
 
 
 def test_without_the_package_it_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch):

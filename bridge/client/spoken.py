@@ -12,6 +12,7 @@ from xiaozhi_persona.bridge.client.card.interface import Card
 from xiaozhi_persona.bridge.client.conversation import Conversation
 from xiaozhi_persona.bridge.client.link import cancel
 from xiaozhi_persona.bridge.client.servers import Server
+from xiaozhi_persona.bridge.client.sound import Microphone
 from xiaozhi_persona.bridge.client.staying import LinkEvent, stay_connected
 from xiaozhi_persona.bridge.client.talk import TalkOptions, connect
 from xiaozhi_persona.bridge.client.timeline import Timeline, TurnEvent
@@ -27,10 +28,11 @@ async def talk_by_microphone(
     on_event: Callable[[TurnEvent], None],
     on_link: Callable[[LinkEvent], None],
     presses: AsyncIterator[None] | None = None,
+    is_own_voice: Callable[[], bool] = lambda: False,
 ) -> None:
     """Talk until cancelled, over one connection after the other. In manual mode each of `presses` begins or ends what is
     said. In realtime mode who speaks into a reply stops it; the card then takes out the echo, or the device behind it
-    does. Raises as `stay_connected` does.
+    does, and `is_own_voice` tells where that has failed. Raises as `stay_connected` does.
     """
 
     def connection(server: Server) -> AbstractAsyncContextManager[Conversation]:
@@ -39,7 +41,9 @@ async def talk_by_microphone(
     async def converse(device: Conversation) -> None:
         # The tone that says so, or a phrase that is being said, is not to be heard as speech.
         await asyncio.sleep(max(0.0, card.sounds_until() - asyncio.get_running_loop().time()))
-        microphone = GatedMicrophone(card, device.interrupt) if options.mode == "realtime" else card
+        microphone: Microphone = card
+        if options.mode == "realtime":
+            microphone = GatedMicrophone(card, device.interrupt, is_own_voice)
         async with _pressing(device, presses, on_event):
             await device.converse(microphone, on_turn)
 

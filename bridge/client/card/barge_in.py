@@ -58,10 +58,16 @@ class GatedMicrophone:
     What an echo canceller leaves would otherwise be heard by the server, which may take it for the user.
     """
 
-    def __init__(self, card: Card, on_speech: Callable[[], None]) -> None:
-        """`on_speech` is called when somebody speaks into what the card plays, before his first word is given."""
+    def __init__(
+        self, card: Card, on_speech: Callable[[], None], is_own_voice: Callable[[], bool] = lambda: False
+    ) -> None:
+        """`on_speech` is called when somebody speaks into what the card plays, before his first word is given.
+
+        `is_own_voice` is asked before that whether it is an echo after all.
+        """
         self._card = card
         self._on_speech = on_speech
+        self._is_own_voice = is_own_voice
         self._detector = BargeInDetector()
 
     async def listen(self) -> AsyncGenerator[Samples, None]:
@@ -82,7 +88,7 @@ class GatedMicrophone:
                 before.popleft()
             if not closed:
                 yield piece
-            elif self._detector.feed(piece):
+            elif self._detector.feed(piece) and not self._is_own_voice():
                 closed, heard_him = False, True
                 self._on_speech()
                 yield np.concatenate(before)

@@ -23,6 +23,12 @@ _KEPT_SAMPLES = 4 * MIC_RATE_HZ
 MOST_DELAY_S = 1.0
 _LEAD_SAMPLES = MIC_RATE_HZ // 100
 """The echo is shown to WebRTC so much later than its cause, as it would be with a loudspeaker three metres away."""
+_COMPARED_S = 0.4
+_AROUND_S = 0.15
+_ALIKE = 0.65
+"""Correlation of echo and cause from which on nobody else speaks. Somebody as loud as the reply, over an echo at -6 dB,
+brings it down to 0.45."""
+_MOVED_S = 0.003
 USUAL_DELAY_S = 0.15
 """Until it has been measured: two buffers of a driver."""
 
@@ -104,6 +110,31 @@ class EchoCanceller:
         played = self._played.get(end - count - most, count + most)
         delay = delay_samples(played, heard)
         return None if delay is None else (most - delay) / MIC_RATE_HZ
+
+    def is_own_voice(self) -> bool:
+        """Tell whether what was heard last is what was played, and set the delay right where that has moved.
+
+        Where a driver has lost sound the canceller fails for a while, and then what is left of the echo is speech indeed.
+        """
+        count, around = round(_COMPARED_S * MIC_RATE_HZ), round(_AROUND_S * MIC_RATE_HZ)
+        end = self._heard.end
+        heard = self._heard.get(end - count, count).astype(np.float64)
+        first = end - count - round(self._delay_s * MIC_RATE_HZ) - around
+        played = self._played.get(first, count + 2 * around).astype(np.float64)
+        size = 1 << (len(played) + count - 1).bit_length()
+        cross = np.fft.irfft(np.fft.rfft(played, size) * np.conj(np.fft.rfft(heard, size)), size)[
+            : 2 * around + 1
+        ]
+        sums = np.concatenate(([0.0], np.cumsum(played**2)))
+        powers = sums[count:] - sums[:-count]
+        alike = np.abs(cross) / np.sqrt(np.maximum(powers, 1.0) * max(float(np.dot(heard, heard)), 1.0))
+        best = int(np.argmax(alike))
+        if alike[best] < _ALIKE:
+            return False
+        moved_s = (around - best) / MIC_RATE_HZ
+        if abs(moved_s) > _MOVED_S:
+            self.delay_s = self._delay_s + moved_s
+        return True
 
 
 def delay_samples(played: Samples, heard: Samples) -> int | None:

@@ -155,7 +155,8 @@ async def converse(
 
         tools = device.all_tools(card, audio.output, options.device_id, options.client_id)
         options = replace(options, tools=tools)
-        await talk_by_microphone(options, card, view.turn_ended, on_event, on_link, pressed)
+        is_own_voice = card.echo.is_own_voice if card.echo is not None else lambda: False
+        await talk_by_microphone(options, card, view.turn_ended, on_event, on_link, pressed, is_own_voice)
 
 
 def _choices(audio: AudioSettings) -> Any:
