@@ -19,6 +19,7 @@ from test_bridge_intents import ask, said, until
 from xiaozhi_persona.bridge.answering import Unasked
 from xiaozhi_persona.bridge.messages import Tts
 from xiaozhi_persona.bridge.wits.intents import Intents
+from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
 from xiaozhi_persona.providers.intent import ringing
 from xiaozhi_persona.providers.intent.first_words import QUIET_S, FirstWords
@@ -26,6 +27,7 @@ from xiaozhi_persona.providers.intent.scheduler import Scheduler
 from xiaozhi_persona.roles.casting import Casting
 from xiaozhi_persona.settings import MemorySettings, PathSettings, SpeakFirstSettings
 from xiaozhi_persona.spine import Owner, Turn
+from xiaozhi_persona.tasks import cancel_and_wait
 
 
 class Clock:
@@ -140,6 +142,30 @@ async def test_the_timers_of_one_are_not_told_to_another_who_has_come_under_his_
         assert said(device) == ["好。"]
 
 
+async def test_a_file_that_cannot_be_read_is_told_once_and_read_again(
+    clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(ringing, "AFTER_FAILURE_S", 0.2)
+    scheduler, device = Scheduler(tmp_path, clock), Quiet()
+    device.takes_aside = True
+    scheduler.set_timer("小明", device.device_id, 60, "关火")
+    clock.go(minutes=1)
+    read = scheduler.due
+    failures = [PersonaError("闹钟的文件用不了")]
+
+    def due(devices: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return read(devices)
+
+    monkeypatch.setattr(scheduler, "due", due)
+    task = asyncio.create_task(ringing.Ringing(scheduler, lambda: [device], clock).run())
+    await until(lambda: device.said == ["时间到了，该关火了。"] and not scheduler.pending("小明"))
+    await cancel_and_wait(task)
+    scheduler.close()
+    assert caplog.text.count("闹钟的文件用不了") == 1
+
+
 class Quiet:
     """A connected device, as far as something can be said there."""
 
@@ -150,10 +176,11 @@ class Quiet:
         self.device_id, self.quiet_s = device_id, 60.0
         self.said: list[str] = []
         self.listens = True
+        self.takes_aside = False
 
     async def say_unasked(self, text: str, *, aside: bool) -> bool:
         if self.listens:
-            assert not aside
+            assert aside == self.takes_aside
             self.said.append(text)
         return self.listens
 

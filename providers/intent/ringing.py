@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.providers.intent.actions.alarms import ring
 from xiaozhi_persona.providers.intent.scheduler import Entry, Scheduler
 from xiaozhi_persona.spine import Owner
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 QUIET_S = 2.0
 """Nothing rings sooner after somebody has spoken: he may go on, or has just woken the device to say something."""
 TICK_S = 0.5
+AFTER_FAILURE_S = 60.0
 
 
 class Device(Protocol):
@@ -74,8 +76,12 @@ class Ringing:
                 await asyncio.sleep(TICK_S)
                 try:
                     await self._look()
+                except PersonaError as exc:
+                    log.error("%s", exc)
+                    await asyncio.sleep(AFTER_FAILURE_S)
                 except Exception:
                     log.exception("看有没有闹钟要响时出错")
+                    await asyncio.sleep(AFTER_FAILURE_S)
         finally:
             for task in list(self._ringing.values()):
                 await cancel_and_wait(task)

@@ -45,7 +45,7 @@ async def call(scene: Scene, name: str, arguments: Mapping[str, Any]) -> str:
         states = [answer.get(key) for key in ("success", "ok", "available")]
         refused = any(state is False for state in states) or answer.get("status") in ("error", "failed")
     if refused:
-        raise ServiceRejected(tr("设备的 {name} 说没有办成：{text}", name=name, text=text[:200]))
+        raise ServiceRejected(tr("工具 {name} 说没有办成", name=name))  # its words may repeat what was said
     return text
 
 
