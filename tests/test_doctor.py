@@ -22,6 +22,7 @@ from test_voices_command import listening
 from xiaozhi_persona.checks import Check
 from xiaozhi_persona.cli import main
 from xiaozhi_persona.commands import doctor
+from xiaozhi_persona.commands.doctor.own_intents import check_own_intents
 from xiaozhi_persona.config import load_settings
 from xiaozhi_persona.providers.tts.gpt_sovits import check
 from xiaozhi_persona.roles.role import load_pack
@@ -435,3 +436,16 @@ def test_the_settings_that_are_used_are_named(tmp_path: Path, monkeypatch: pytes
         file.touch()
         check = doctor._settings_files(load_settings(), None)
         assert check.status == "ok" and str(file) in check.found
+
+
+def test_mistakes_in_the_owners_intents_are_told_with_file_and_line(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"paths": {"data": str(tmp_path)}})
+    assert [*check_own_intents(settings)] == []
+    own = tmp_path / "intents"
+    own.mkdir()
+    (own / "good.yaml").write_text('intents: {问好: {sentences: ["跟大家问好"], say: 好}}', encoding="utf-8")
+    (found,) = check_own_intents(settings)
+    assert found.status == "ok" and "1 个" in found.found
+    (own / "bad.yaml").write_text("intents:\n  Off:\n    sentences: [关掉]\n", encoding="utf-8")
+    (found,) = check_own_intents(settings)
+    assert found.status == "error" and "bad.yaml" in found.found and "第 2 行" in found.found and found.step

@@ -79,6 +79,10 @@ async def check_all(settings: Settings, config: Path | None) -> AsyncIterator[Ch
 
     async for check in check_tools(settings):
         yield check
+    from xiaozhi_persona.commands.doctor.own_intents import check_own_intents
+
+    for check in await asyncio.to_thread(lambda: [*check_own_intents(settings)]):
+        yield check
     from xiaozhi_persona.commands.doctor.roles import check_roles
 
     async for check in check_roles(settings):
