@@ -135,6 +135,7 @@ class Answering:
             return
         talk = self._conversation
         self._exchange = talk.hear(transcript.text, transcript.speaker)
+        self._exchange.off_record = match.tells_memory
         self._doing = self._wits.begin(match, transcript.text, intents, talk)
 
     async def _speak(self, write: Callable[[SpeechPipeline], Coroutine[Any, Any, None]]) -> None:

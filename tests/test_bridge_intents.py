@@ -363,3 +363,23 @@ async def test_who_is_not_paired_has_nothing_carried_out(tools: FakeTools, tmp_p
     async with running(parts, settings) as rig, rig.device() as device:
         assert "配对" in await ask(device, "声音大一点")
     assert not tools.calls
+
+
+async def test_what_an_owners_intent_has_forgotten_is_not_kept_with_the_words_that_ask_for_it(
+    tools: FakeTools, tmp_path: Path
+) -> None:
+    own = tmp_path / "intents"
+    own.mkdir()
+    (own / "a.yaml").write_text(
+        'intents: {抹掉: {sentences: ["抹掉{what}"], do: {memory: "忘掉{what}"}}}\nlists: {what: any}',
+        encoding="utf-8",
+    )
+    mind = PersonaMemory(MemorySettings(), tmp_path / "memory")
+    async with with_intents(tmp_path, FakeChatModel("好。"), memory=mind) as rig, rig.device() as device:
+        rig.parts.closers.append(mind.aclose)
+        await ask(device, "小丽喜欢喝拿铁")
+        assert "忘" in await ask(device, "抹掉小丽")
+        kept = await mind.change(
+            Owner("02:00:00:00:00:01"), lambda store: [turn.text for turn in diary.everything(store.writer)]
+        )
+        assert not any("小丽" in text for text in kept)

@@ -174,7 +174,8 @@ class Intents:
                 return
             if match.intent != "stop":
                 await self._say(done, words)
-            if keep := getattr(self._connection.memory, "carried_out", None):
+            keep = getattr(self._connection.memory, "carried_out", None)
+            if keep and not match.tells_memory:
                 keep(text, speaker, "".join(self._sentences(done.say)))
         except Exception:
             log.exception("这个意图没有做成")

@@ -54,6 +54,12 @@ class Match:
     command: Command | None = None
     """What the memory is told."""
 
+    @property
+    def tells_memory(self) -> bool:
+        """Whether the memory is told something by it: neither such words nor the answer are to be remembered."""
+        action = self.template.action if self.template else None
+        return bool(self.command or (action and action.do and action.do.memory))
+
 
 class Router:
     """Finds the intents of sentences."""
