@@ -256,6 +256,41 @@ async def test_an_owners_file_that_is_broken_is_told_and_the_others_work(tmp_pat
         assert words(reply) == "吊灯开了"
 
 
+async def test_with_settings_that_cannot_be_read_the_model_answers_as_before(tmp_path: Path) -> None:
+    files = {"data/xiaozhi-persona/config.yaml": "memory: [\n"}
+    llm = Llm("好的。")
+    async with with_intents(newest, tmp_path, llm, files=files) as server, server.connect(ONE) as device:
+        assert words(await device.say("现在什么时间")) == "好的"
+        assert "没有本地意图" in server.log()
+    assert "persona_role" in str(llm.requests[0].functions)
+
+
+async def test_two_devices_have_nothing_of_each_other(tmp_path: Path) -> None:
+    one, two = Speaker(), Speaker()
+    async with with_intents(newest, tmp_path, Llm("好的。")) as server, ready(server, one) as device:
+        tools = two.tools()
+        async with server.connect("aa:bb:cc:00:00:02", tools=tools) as other:
+            await until(lambda: tools.is_listed)
+            replies = await asyncio.gather(device.say("音量调到三十"), other.say("音量调到七十"))
+            assert (one.volume, two.volume) == (30, 70)
+            assert "30" in words(replies[0]) and "70" in words(replies[1])
+            assert words(await device.say("再说一遍")) == words(replies[0])
+            assert words(await device.say("我有哪些闹钟")) and (await other.say("五分钟后叫我")).stopped
+            assert "没有" in words(await device.say("我有哪些闹钟"))
+
+
+async def test_what_was_said_last_is_said_again_whoever_said_it(tmp_path: Path) -> None:
+    async with with_intents(newest, tmp_path, Llm("今天晴。")) as server, server.connect(ONE) as device:
+        assert (await device.say("再说一遍")).sentences
+        await device.say("今天天气怎么样")
+        assert words(await device.say("再说一遍")) == "今天晴"
+        when = words(await device.say("今天几号"))
+        assert "月" in when and words(await device.say("再说一遍")) == when
+        if not server.real:
+            server.connections[0].dialogue.dialogue.clear()
+            assert words(await device.say("再说一遍")) == when
+
+
 @every_version
 async def test_a_timer_rings_over_the_open_connection_or_the_next_one(version: str, tmp_path: Path) -> None:
     async with with_intents(version, tmp_path, Llm("好的。")) as server:

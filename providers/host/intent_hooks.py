@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.providers.host.connection import takes_intents
 from xiaozhi_persona.providers.host.intent_turns import Intents
 from xiaozhi_persona.providers.host.shared_intents import shared_intents
@@ -38,6 +39,9 @@ def _asked_first(original: Callable[..., Any]) -> Callable[..., Any]:
         try:
             intents = intents_of(conn) if takes_intents(conn) else None
             is_done = intents is not None and await intents.take(text, original)
+        except PersonaError as exc:
+            log.error("%s（改好之前没有本地意图）", exc)
+            is_done = False
         except Exception:
             log.exception("看意图时出错，这一句交给对话模型")
             is_done = False

@@ -53,6 +53,7 @@ _OWN_S = 10.0
 """The same of an owner's intent, which may ask a server of the owner's."""
 _MAX_WAITING = 4
 """So many commands may be under way for a device; what comes beyond goes to the chat model."""
+_ALWAYS = ("stop", "exit")
 _CLOSE_S = 20.0
 """When a connection is closed whose goodbye never came to its end."""
 _HEARD_S = 3.0
@@ -98,7 +99,8 @@ class Intents:
         match = self._shared.route(text)
         took_us = (time.monotonic() - began_s) * 1e6
         await self._follow_role()
-        if match is None or match.command is not None or len(self._tasks) >= _MAX_WAITING:
+        is_full = len(self._tasks) >= _MAX_WAITING and match is not None and match.intent not in _ALWAYS
+        if match is None or match.command is not None or is_full:
             log.info("交给对话模型（意图用了 %.0f 微秒）", took_us)
             return False
         log.info("本地意图 %s（%.0f 微秒）", match.intent, took_us)
@@ -259,7 +261,7 @@ class Intents:
 
     def _last_said(self) -> str:
         last = self._last_message()
-        if last is self._said_after:
+        if last is None or last is self._said_after:
             return self._said
         return "".join(self._sentences(str(last.content)))
 

@@ -1,4 +1,4 @@
-"""Another role over a connection that goes on: its character in the prompt, its name in the memory, its voice."""
+"""Another role over a connection that goes on: its character in the prompt, and what its voice is called."""
 
 from __future__ import annotations
 
@@ -18,13 +18,11 @@ def play_role(connection: Any, casting: Casting, device_id: str) -> None:
     """Have the connection's model be the role that the device has been switched to. Blocks: the template is read.
 
     The template, its <memory> and its context stay around the character, as at the connection's set-up, and so does what
-    Home Assistant has added. What was said so far stays in the dialogue.
+    Home Assistant has added. Voice and memory follow by themselves.
     """
     role = casting.role(device_id)
     if has_tts_door(connection):
         connection.tts.play(role)
-    if follow := getattr(connection.memory, "play", None):
-        follow()
     is_switched = role is not casting.configured(device_id)
     give_character(connection, role, with_tags=has_tts_door(connection), is_switched=is_switched)
     prompt = connection.prompt_manager.build_enhanced_prompt(
