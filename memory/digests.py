@@ -6,7 +6,6 @@ An entry is derived from turns: it goes when any of them is forgotten, and is wr
 from __future__ import annotations
 
 import functools
-import re
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
@@ -32,7 +31,6 @@ _DAYS_BACK = 62
 """Older days are not written up when a chat model is set for the first time."""
 _MAX_TALK_CHARS = 8000
 _MIN_WRITTEN, _MAX_WRITTEN = 10, 2 * MAX_CHARS
-_THOUGHTS = re.compile(r"<think>.*?</think>", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ def keep(db: sqlite3.Connection, wanted: Wanted, written: str) -> bool:
 
     It is left out when any of its turns was forgotten meanwhile; what is no entry is not asked for again.
     """
-    text = " ".join(_THOUGHTS.sub("", written).split())
+    text = " ".join(written.rpartition("</think>")[2].split())
     if _mark(db, wanted.kind, wanted.start) != wanted.mark:
         return False
     fits = _MIN_WRITTEN <= len(text) <= _MAX_WRITTEN

@@ -23,6 +23,7 @@ from xiaozhi_persona.memory import diary
 from xiaozhi_persona.memory.diary import Entry
 from xiaozhi_persona.memory.facts import reading, writing
 from xiaozhi_persona.memory.facts.kinds import APPOINTMENT, BY_NAME, NOTE, SELF, Fact, Finding, subject_of
+from xiaozhi_persona.memory.patterns import pattern
 from xiaozhi_persona.memory.schema import get_meta, set_meta
 from xiaozhi_persona.text.measures import normalized
 
@@ -42,7 +43,7 @@ _ORDER = re.compile(
     r"忘[掉记了]|删|清空|忽略|重置|记忆|指令|系统提示|\b(?:forget|delete|erase|ignore|reset|memory|instructions?)\b",
     re.IGNORECASE,
 )
-_JSON = re.compile(r"\{.*\}", re.DOTALL)
+_SHAPES = {kind.name: pattern(kind.shape) for kind in BY_NAME.values() if kind.shape}
 _WORD = re.compile(r"[a-z0-9']+|[^\W\d_a-z]")
 
 
@@ -147,18 +148,19 @@ def _holds(db: sqlite3.Connection, fact: Fact) -> bool:
 
 
 def _parsed(answer: str) -> Mapping[str, Any] | None:
-    found = _JSON.search(answer[:_MAX_ANSWER_CHARS])
-    if found is None:
+    answer = answer[:_MAX_ANSWER_CHARS].rpartition("</think>")[2]
+    written = answer[answer.find("{") : answer.rfind("}") + 1]
+    if not written.startswith("{"):
         return None
     try:
-        data = json.loads(found[0])
+        data = json.loads(written)
     except (ValueError, RecursionError):
         try:
             import json_repair  # seldom needed
         except ImportError:
             return None
         try:
-            data = json_repair.loads(found[0])
+            data = json_repair.loads(written)
         except (ValueError, RecursionError):
             return None
     return data if isinstance(data, dict) else None
@@ -188,8 +190,7 @@ def _finding(item: Mapping[str, Any], value: str) -> Finding | None:
     kind, who = str(item.get("kind", "")).strip(), str(item.get("who", "") or SELF).strip()
     if kind not in _TOLD or len(who) > 20:
         kind = NOTE
-    shape = BY_NAME[kind].shape
-    if shape and not re.fullmatch(shape, value):
+    if kind in _SHAPES and not _SHAPES[kind].fullmatch(value):
         return None
     return Finding(subject_of(who) if kind != NOTE else SELF, kind, value)
 

@@ -15,15 +15,17 @@ DEFAULT_NAMES = ("default", "默认", "預設", "默認", "其他", "デフォ�
 """Names in the place of an emotion that stand for the voice's own neutral way."""
 
 _OPEN, _CLOSE = "【\\[(（「『{<〈《〔［｛＜", "】\\])）」』}>〉》〕］｝＞"
-_BRACKET = re.compile(rf"[{_OPEN}]\s*([^{_OPEN}{_CLOSE}]{{1,24}}?)\s*[{_CLOSE}]")
+_BRACKET = re.compile(rf"[{_OPEN}]([^{_OPEN}{_CLOSE}]{{1,24}})[{_CLOSE}]")
+_LAST_BRACKET = re.compile(rf"[{_OPEN}]([^{_OPEN}{_CLOSE}]{{1,24}})[{_CLOSE}]$")
 _EDGES = " \t_-—–－＿·.．,，、:：|｜#+~～=&@"
-_STRONG = re.compile(r"\s*[_＿—–－:：|｜#@=]+\s*")
-_WEAK = re.compile(r"\s*[_＿—–－:：|｜#@=\-+&~～·.．、]+\s*")
+_STRONG = re.compile(r"[_＿—–－:：|｜#@=]+")
+_WEAK = re.compile(r"[_＿—–－:：|｜#@=\-+&~～·.．、]+")
 _BLANK = re.compile(r"[_＿—–－:：|｜#@=\-+&~～·.．、，,;；\s]+")
+_BETWEEN_PARTS = re.compile(r"[/／\\]|" + _BLANK.pattern)
 _NUMBER = re.compile(
     r"(?:^|(?<=[\s_\-.]))[\d零一二三四五六七八九十]{1,5}(?:$|(?=[\s_\-.、]))|\d+[号条段句版遍]?"
 )
-_INDEX = re.compile(r"^\d{1,5}[\s_\-.、:：]+|[\s_\-]+\d{1,5}$")
+_INDEX = re.compile(r"^\d{1,5}[\s_\-.、:：]+|[\s_\-]\d{1,5}$")
 _SPEAKER = re.compile(r"^[^\W\d_]{1,12}_\d{1,6}_")
 _COPY = re.compile(
     r"\s*(?:[-_ ]\s*(?:副本|复件|copy|コピー)(?:\s*[(（]\d+[)）])?|[(（]\d{1,3}[)）])\s*$", re.IGNORECASE
@@ -58,9 +60,7 @@ def emotion_word(expression: str, names: EmotionNames) -> str:
     for whole in (expression.strip(), bare, _bare(_NUMBER.sub("", bare)), _bare(_PLACE.sub("", bare))):
         if word := _known(whole, names):
             return word
-    parts = [
-        part for part in re.split(r"[/／\\]|" + _BLANK.pattern, _BRACKET.sub(r" \1 ", expression)) if part
-    ]
+    parts = [part for part in _BETWEEN_PARTS.split(_BRACKET.sub(r" \1 ", expression)) if part]
     for part in parts:
         if word := _known(_bare(_NUMBER.sub("", part)) or part, names):
             return word
@@ -77,7 +77,7 @@ def read_name(stem: str, names: EmotionNames) -> tuple[str, str]:
     while (tag := _BRACKET.match(stem)) and len(stem) > tag.end():
         found = found or _tag_word(tag[1], names)
         stem = stem[tag.end() :].lstrip(_EDGES)
-    end = None if found else re.search(_BRACKET.pattern + r"\s*$", stem)
+    end = None if found else _LAST_BRACKET.search(stem.rstrip())
     if end and (word := _tag_word(end[1], names)):
         found, stem = word, stem[: end.start()].rstrip(_EDGES)
     if found:
@@ -127,7 +127,7 @@ def is_default(name: str) -> bool:
 
 def _split(stem: str, separator: re.Pattern[str], names: EmotionNames) -> tuple[str, str] | None:
     """Find the feeling among the parts of a name: after numbers and a speaker, or at the end."""
-    parts = separator.split(stem)
+    parts = [part.strip() for part in separator.split(stem)]
     if len(parts) < 2:
         return None
     cuts = [match.span() for match in separator.finditer(stem)]

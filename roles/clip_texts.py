@@ -23,6 +23,7 @@ _BESIDE = (".txt", ".lab", ".normalized.txt", ".text")
 _LISTS = (".list", ".txt", ".csv", ".tsv", ".lst")
 _MAX_TEXT_BYTES, _MAX_LIST_BYTES, _MAX_LISTS = 64 << 10, 8 << 20, 20
 _LONGEST_LINE = 4000
+_BARE_NAME = re.compile(r"[\w.\-]{1,80}")
 _NAMED = re.compile(
     rf"\s*[\"']?([^|\t\"']{{1,200}}?(?:{'|'.join(map(re.escape, SOUND_SUFFIXES))}))[\"']?\s*(?:[,，:：=]|\s)\s*(.+)",
     re.IGNORECASE,
@@ -138,7 +139,7 @@ def _entry(line: str) -> tuple[str, str, str] | None:
             continue
         name = PureWindowsPath(fields[0].strip("\"'")).name
         is_sound = name.casefold().endswith(SOUND_SUFFIXES)
-        if not is_sound and (" " in name or len(fields) < 2 or not re.fullmatch(r"[\w.\-]{1,80}", name)):
+        if not is_sound and (" " in name or len(fields) < 2 or not _BARE_NAME.fullmatch(name)):
             continue
         codes = [code for field in fields[1:-1] if (code := language_code(field))]
         return name, fields[-1].rstrip("| "), codes[-1] if codes else ""

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 2.0
 _MOST_NAMED = 12
-_IN_BRACKETS = re.compile(r"[(（\[【].*?[)）\]】]")
+_IN_BRACKETS = re.compile(r"[(（\[【][^(（\[【)）\]】]*[)）\]】]")
 
 
 class RoleNames:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import math
-import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -163,7 +162,7 @@ def _streaming_mode(value: Any) -> int | None:
     return None if switch is None else int(switch)
 
 
-_UNIT = re.compile(r"\s*(?:[x×倍]|times)\s*$", re.IGNORECASE)
+_UNITS = ("x", "×", "倍", "times")
 
 
 def _factor(value: Any) -> float | None:
@@ -171,7 +170,8 @@ def _factor(value: Any) -> float | None:
     read = _decimal(0, 5, may_be_low=False)
     if not isinstance(value, str):
         return read(value)
-    bare = _UNIT.sub("", unicodedata.normalize("NFKC", value))
+    bare = unicodedata.normalize("NFKC", value).strip().casefold()
+    bare = next((bare.removesuffix(unit) for unit in _UNITS if bare.endswith(unit)), bare)
     if bare.strip().endswith("%"):
         percent = _decimal(0, 500, may_be_low=False)(bare.strip()[:-1])
         return None if percent is None else percent / 100

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from plugins_func.register import Action
 
 from xiaozhi_persona.errors import ServiceRejected, ServiceTimeout
 from xiaozhi_persona.language import tr
+from xiaozhi_persona.providers.host.tool_names import NO_NAME
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +25,6 @@ LIST_S = 3.0
 """How long the device's list of tools is waited for: the host asks for it one second after the device has connected."""
 
 _POLL_S = 0.05
-_NO_NAME = re.compile(r"[^a-zA-Z0-9_\-\u4e00-\u9fff]")
-"""What the host puts `_` for (sanitize_tool_name in core/utils/util.py)."""
 
 
 class DeviceTools:
@@ -46,7 +44,7 @@ class DeviceTools:
     async def call(self, name: str, arguments: Mapping[str, Any]) -> str:
         """Call a tool and return what it answers. Raises ServiceTimeout, and ServiceRejected with what it says."""
         manager = self._manager()
-        known = _NO_NAME.sub("_", name)
+        known = NO_NAME.sub("_", name)
         if not manager.has_tool(known):
             raise ServiceRejected(tr("设备和小智服务端都没有工具 {name}。", name=name))
         try:

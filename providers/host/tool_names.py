@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from xiaozhi_persona.memory.tools import TOOL_BEGINNING, TOOL_NAMES
 from xiaozhi_persona.roles.role_tool import ROLE_TOOL
 
-__all__ = ["INTENT_MARK", "ROLE_TOOL", "ROLE_TOOL_FILE", "TOOL_FILE", "TOOL_NAMES", "TOOL_PREFIX"]
+__all__ = ["NO_NAME", "INTENT_MARK", "ROLE_TOOL", "ROLE_TOOL_FILE", "TOOL_FILE", "TOOL_NAMES", "TOOL_PREFIX"]
 
 TOOL_PREFIX = TOOL_BEGINNING.removesuffix("_")
 """All tools of the memory begin with it."""
@@ -18,3 +20,6 @@ ROLE_TOOL_FILE = f"{ROLE_TOOL}_tool"
 
 INTENT_MARK = "persona_intents"
 """Key that the intent door sets in its section, whose type it has changed."""
+
+NO_NAME = re.compile(r"[^a-zA-Z0-9_\-\u4e00-\u9fff]")
+"""What the host puts `_` for (sanitize_tool_name in core/utils/util.py)."""

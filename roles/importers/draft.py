@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,7 +109,10 @@ class Draft:
         except ValueError as exc:
             self.tell(source, "error", note=tr("路径不行，应为：{exc}", exc=exc))
             return ""
-        if any(len(part.encode("utf-8", "replace")) > _LONGEST_NAME for part in re.split(r"[/\\]", path)):
+        if any(
+            len(part.encode("utf-8", "replace")) > _LONGEST_NAME
+            for part in path.replace("\\", "/").split("/")
+        ):
             self.tell(source, "error", note=tr("不是路径，太长了"))
             return ""
         return path

@@ -22,6 +22,11 @@ _CARDS = Path("/proc/asound/cards")
 _THE_SYSTEMS_OWN = ("default", "sysdefault", "pulse", "pipewire")
 """Names of devices of ALSA that stand for the one that the system has chosen."""
 
+_CONTROL = re.compile(r"'([^']+)',0")
+_PERCENT = re.compile(r"\[(\d{1,3})%\]")
+_CARD = re.compile(r"(?m)^(?= {0,4}\d{1,3} \[)")
+"""Where a card begins in /proc/asound/cards."""
+
 
 class HasGain(Protocol):
     """What has a software volume of its own: a card."""
@@ -77,11 +82,11 @@ class Volume:
         if self._output and not number:
             raise _NotHere
         amixer = ["amixer", "-M", *(["-c", number] if number else [])]
-        there = re.findall(r"'([^']+)',0", await _run(*amixer, "scontrols"))
+        there = _CONTROL.findall(await _run(*amixer, "scontrols"))
         for control in (name for name in _CONTROLS if name in there):
             set_to = [] if percent is None else [f"{percent}%", "unmute"]
             said = await _run(*amixer, "sget" if percent is None else "sset", control, *set_to)
-            if found := re.search(r"Playback.*?\[(\d+)%\]", said):
+            if found := _PERCENT.search(said.partition("Playback")[2]):
                 if percent is not None:
                     self._card.gain = 1.0
                 return int(found[1])
@@ -107,7 +112,7 @@ def _card_number(cards: Path, output: str) -> str:
     if not output:
         return ""
     try:
-        lines = re.split(r"(?m)^(?= *\d+ \[)", cards.read_text(encoding="utf-8", errors="replace"))
+        lines = _CARD.split(cards.read_text(encoding="utf-8", errors="replace"))
     except OSError:
         return ""
     found = next((line for line in lines if output.lower() in line.lower()), "")

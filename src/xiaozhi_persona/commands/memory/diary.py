@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -49,8 +48,7 @@ def command(
 
 
 def _month(text: str) -> datetime:
-    if re.fullmatch(r"\d{4}-\d{1,2}", text):
-        year, month = map(int, text.split("-"))
-        if 1 <= month <= 12 and 1 <= year < 9999:
-            return datetime(year, month, 1)
-    raise SettingsError(tr("{text} 不是月份。写成 2026-11。", text=text))
+    try:
+        return datetime.strptime(text, "%Y-%m")
+    except ValueError as exc:
+        raise SettingsError(tr("{text} 不是月份。写成 2026-11。", text=text)) from exc
