@@ -28,7 +28,7 @@ _NUMBER = re.compile(
 _INDEX = re.compile(r"^\d{1,5}[\s_\-.、:：]+|[\s_\-]\d{1,5}$")
 _SPEAKER = re.compile(r"^[^\W\d_]{1,12}_\d{1,6}_")
 _COPY = re.compile(
-    r"\s*(?:[-_ ]\s*(?:副本|复件|copy|コピー)(?:\s*[(（]\d+[)）])?|[(（]\d{1,3}[)）])\s*$", re.IGNORECASE
+    r"(?:[-_ ] ?(?:副本|复件|copy|コピー)(?: ?[(（]\d{1,3}[)）])?|[(（]\d{1,3}[)）])$", re.IGNORECASE
 )
 _MADE_BY_A_TOOL = re.compile(
     r"\.(?:wav|mp3|flac|m4a|ogg|aac|mp4|mkv|reformatted)\b|_\d{4,}_\d{4,}|\d{4}-\d{2}-\d{2}|\d{8}_?\d{4,}|[0-9a-f]{16,}",
@@ -69,7 +69,7 @@ def emotion_word(expression: str, names: EmotionNames) -> str:
 
 def read_name(stem: str, names: EmotionNames) -> tuple[str, str]:
     """Return what a file without its suffix is named after: the feeling's name and the words said, "" for each."""
-    stem = _COPY.sub("", unicodedata.normalize("NFC", stem)).strip()
+    stem = _COPY.sub("", unicodedata.normalize("NFC", stem).strip()).strip()
     if _MADE_BY_A_TOOL.search(stem):
         head = _MADE_BY_A_TOOL.split(stem)[0]
         return emotion_word(head, names) if len(head) <= _LONGEST_LABEL else "", ""
