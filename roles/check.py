@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -14,20 +13,11 @@ from xiaozhi_persona.roles.files import inside
 from xiaozhi_persona.roles.languages import language_code
 from xiaozhi_persona.roles.references import RoleClip
 from xiaozhi_persona.roles.role import Role
+from xiaozhi_persona.roles.scoring import Flaw, judge, text_flaws
 from xiaozhi_persona.roles.sound import ClipSound, read_clip
 from xiaozhi_persona.roles.unusable import compressed_problem, unusable
 from xiaozhi_persona.text.emotions import built_in_names
 
-MIN_SAMPLES_16K, MAX_SAMPLES_16K = 48000, 160000
-"""What api_v2 takes: 3 to 10 s at 16 kHz (GPT-SoVITS, TTS_infer_pack/TTS.py, _set_prompt_semantic)."""
-
-_SYLLABLE = re.compile(r"[\u3041-\u3096\u30a1-\u30fa\u3400-\u9fff\uac00-\ud7a3\U00020000-\U0003ffff]")
-_DIGIT = re.compile(r"\d")
-_LATIN_WORD = re.compile(r"[^\W\d_\u3040-\ud7a3]+")
-_MIN_RATE_HZ = 16000
-_QUIET_DBFS, _LOUD_DBFS = -36.0, -6.0
-_MAX_SILENCE_S = 0.5
-_UNITS_PER_SECOND = (1.5, 9.5)  # syllables; slow speech to the fastest that can be understood
 
 
 @dataclass(frozen=True)
@@ -49,6 +39,8 @@ class ClipReport:
     where: str
     sound: ClipSound | None
     findings: list[Finding] = field(default_factory=list)
+    points: int | None = None
+    """How good it is, 0 to 100; None for a sound that is not here or cannot be read."""
     is_aux: bool = False
     """Whether it is an auxiliary reference of `clip`."""
 
@@ -63,10 +55,7 @@ def check_clips(role: Role) -> list[ClipReport]:
     reports = [_check(clip, role) for clip in role.clips]
     aux = {file: clip for clip in role.clips for file in clip.aux_files}
     for file, clip in aux.items():
-        where = _where(role, file)
-        sound, findings = _read(file, where, main=False)
-        findings += _sound_findings(sound, where, False)
-        reports.append(ClipReport(clip, where, sound, findings, is_aux=True))
+        reports.append(_judged(clip, file, _where(role, file), is_aux=True))
     return reports
 
 
@@ -102,118 +91,54 @@ def check_sheet(role: Role) -> Iterator[Finding]:
 
 
 def _check(clip: RoleClip, role: Role) -> ClipReport:
-    if clip.file is None:
-        where = clip.reference.path
-        return ClipReport(clip, where, None, list(_text_findings(clip, None, where)))
-    where = _where(role, clip.file)
-    sound, findings = _read(clip.file, where)
-    findings += _sound_findings(sound, where, True)
-    findings += _text_findings(clip, sound, where)
-    return ClipReport(clip, where, sound, findings)
+    where = _where(role, clip.file) if clip.file else clip.reference.path
+    language = _language_finding(clip.reference.language, where)
+    if clip.file:
+        report = _judged(clip, clip.file, where)
+    else:
+        report = ClipReport(clip, where, None, _findings(_text_flaws(clip), where))
+    report.findings.extend(language)
+    return report
 
 
-def _read(file: Path, where: str, main: bool = True) -> tuple[ClipSound | None, list[Finding]]:
-    if file.suffix.lower() != ".wav":
-        if problem := compressed_problem(file, main):
-            return None, [Finding("error", where, problem)]
-        return None, [
-            Finding("warning", where, tr("不是 WAV，没有检查。可转换：ffmpeg -i 原文件 -ac 1 新文件.wav"))
-        ]
+def _judged(clip: RoleClip, file: Path, where: str, is_aux: bool = False) -> ClipReport:
+    """Report on a file of a clip: its reference, or an auxiliary one."""
+    sound, findings = _read(file, where)
+    if sound is None:
+        findings += [] if is_aux else _findings(_text_flaws(clip), where)
+        return ClipReport(clip, where, None, findings, is_aux=is_aux)
+    reference = clip.reference
+    judgement = judge(sound, reference.text, reference.language, timbre_only=is_aux)
+    return ClipReport(
+        clip, where, sound, findings + _findings(judgement.flaws, where), judgement.points, is_aux
+    )
+
+
+def _text_flaws(clip: RoleClip) -> Iterable[Flaw]:
+    return text_flaws(clip.reference.text, clip.reference.language)
+
+
+def _findings(flaws: Iterable[Flaw], where: str) -> list[Finding]:
+    return [Finding(flaw.level, where, flaw.message) for flaw in flaws]
+
+
+def _language_finding(language: str, where: str) -> list[Finding]:
+    if not language or language_code(language):
+        return []
+    told = tr("语言 {language!r} 不认识。可写：{languages}", language=language, languages=_languages())
+    return [Finding("error", where, told)]
+
+
+def _read(file: Path, where: str) -> tuple[ClipSound | None, list[Finding]]:
     try:
         return read_clip(file), []
     except SettingsError as exc:
-        return None, [Finding("error", where, str(exc))]
-
-
-def _sound_findings(sound: ClipSound | None, where: str, main: bool) -> Iterator[Finding]:
-    """Yield what is wrong with the sound; the length counts for main references only."""
-    if sound is None:
-        return
-    begin, end = sound.speech_s
-    if begin == end:
-        yield Finding("error", where, tr("没有声音。请换一段录音。"))
-        return
-    if main and sound.samples_at_16k < MIN_SAMPLES_16K:
-        yield Finding(
-            "error",
-            where,
-            tr("只有 {seconds:.3f} 秒，api_v2 要 3 到 10 秒。换一段，或 roles fix", seconds=sound.seconds),
-        )
-    if main and sound.samples_at_16k > MAX_SAMPLES_16K:
-        yield Finding(
-            "error",
-            where,
-            tr("有 {seconds:.3f} 秒，api_v2 要 3 到 10 秒。运行 roles fix 可剪短", seconds=sound.seconds),
-        )
-    if sound.sample_rate_hz < _MIN_RATE_HZ:
-        yield Finding(
-            "warning",
-            where,
-            tr(
-                "采样率 {sample_rate_hz} Hz 太低，声音会发闷。最好 32000 以上",
-                sample_rate_hz=sound.sample_rate_hz,
-            ),
-        )
-    if sound.level_dbfs < _QUIET_DBFS:
-        yield Finding(
-            "warning",
-            where,
-            tr("太轻（{level_dbfs:.0f} dB）。运行 roles fix 可调大", level_dbfs=sound.level_dbfs),
-        )
-    if sound.level_dbfs > _LOUD_DBFS:
-        yield Finding(
-            "warning",
-            where,
-            tr("太响（{level_dbfs:.0f} dB）。换一段，或重新导出", level_dbfs=sound.level_dbfs),
-        )
-    if sound.clipped_runs:
-        yield Finding(
-            "warning",
-            where,
-            tr("有 {clipped_runs} 处削顶失真。换一段，或重新导出", clipped_runs=sound.clipped_runs),
-        )
-    for side, seconds in ((tr("开头"), begin), (tr("结尾"), sound.seconds - end)):
-        if seconds > _MAX_SILENCE_S:
-            yield Finding(
-                "warning",
-                where,
-                tr("{side}有 {seconds:.1f} 秒没有声音。运行 roles fix 可剪去", side=side, seconds=seconds),
-            )
-
-
-def _text_findings(clip: RoleClip, sound: ClipSound | None, where: str) -> Iterator[Finding]:
-    text, language = clip.reference.text, clip.reference.language
-    if language and language_code(language) is None:
-        yield Finding(
-            "error",
-            where,
-            tr("语言 {language!r} 不认识。可写：{languages}", language=language, languages=_languages()),
-        )
-    units = syllables(text)
-    if not units:
-        yield Finding(
-            "error", where, tr("没有文字，api.py 和 v3、v4 的模型都要有。写进同名的 .txt，或运行 roles fix")
-        )
-    elif sound is not None and sound.speech_s[1] > sound.speech_s[0]:
-        per_second = units / (sound.speech_s[1] - sound.speech_s[0])
-        least, most = _UNITS_PER_SECOND
-        if not least <= per_second <= most:
-            much = tr("多") if per_second > most else tr("少")
-            yield Finding(
-                "warning",
-                where,
-                tr(
-                    "文字太{much}，每秒 {per_second:.1f} 个字。核对文字是否就是录音里说的",
-                    much=much,
-                    per_second=per_second,
-                ),
-            )
-
-
-def syllables(text: str) -> float:
-    """Return about how many syllables it takes to say a text."""
-    letters = _SYLLABLE.findall(text)
-    return len(letters) + len(_DIGIT.findall(text)) + 1.5 * len(_LATIN_WORD.findall(text))
+        if file.suffix.lower() == ".wav":
+            return None, [Finding("error", where, str(exc))]
+    if problem := compressed_problem(file):
+        return None, [Finding("error", where, problem)]
+    unchecked = tr("不是 WAV，没有检查。可转换：ffmpeg -i 原文件 -ac 1 新文件.wav")
+    return None, [Finding("warning", where, unchecked)]
 
 
 def _weights(role: Role) -> Iterator[Finding]:

@@ -15,10 +15,10 @@ from xiaozhi_persona.audio.resample import resample
 from xiaozhi_persona.audio.wav import write_wav
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.roles.check import MAX_SAMPLES_16K, MIN_SAMPLES_16K, syllables
 from xiaozhi_persona.roles.files import inside, new_folder, read_yaml
 from xiaozhi_persona.roles.references import RoleClip
 from xiaozhi_persona.roles.role import Role
+from xiaozhi_persona.roles.scoring import MAX_SAMPLES_16K, MIN_SAMPLES_16K, syllables
 from xiaozhi_persona.roles.sound import ClipSound, read_clip
 from xiaozhi_persona.spine import Samples, SpeechRecognizer
 

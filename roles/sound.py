@@ -1,4 +1,4 @@
-"""Reference clips as sound: read in every form of WAV that audio programs write, and measured.
+"""Reference clips as sound: read in every form of WAV that audio programs write, else as a recording, and measured.
 
 Format: Multimedia Programming Interface and Data Specifications 1.0 (RIFF WAVE), and WAVEFORMATEXTENSIBLE.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,10 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from xiaozhi_persona.audio.recordings import Floats, open_recording
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr
-
-Floats = NDArray[np.float32]
 
 MAX_FILE_BYTES = 64 << 20
 """A reference clip lasts seconds; a longer file is none."""
@@ -61,6 +61,13 @@ class ClipSound:
         return _db(math.sqrt(float(frames.mean()))) if len(frames) else -math.inf
 
     @property
+    def noise_dbfs(self) -> float:
+        """The power of what is behind the speech: the quietest twentieth of the time between its begin and its end."""
+        begin, end = self._spoken_frames
+        quietest = np.sort(self._frame_power[begin:end])[: max(2, (end - begin) // 20)]
+        return _db(math.sqrt(float(quietest.mean()))) if len(quietest) else -math.inf
+
+    @property
     def clipped_runs(self) -> int:
         """How often it stays at full scale."""
         full = np.concatenate(([0], np.abs(self.samples) >= _CLIPPED, [0])).astype(np.int8)
@@ -70,10 +77,8 @@ class ClipSound:
     @property
     def speech_s(self) -> tuple[float, float]:
         """From when to when there is speech; (0, 0) when there is none."""
-        spoken = np.flatnonzero(self._spoken)
-        if not len(spoken):
-            return 0.0, 0.0
-        return float(spoken[0]) * _FRAME_S, min(self.seconds, float(spoken[-1] + 1) * _FRAME_S)
+        begin, end = self._spoken_frames
+        return begin * _FRAME_S, min(self.seconds, end * _FRAME_S)
 
     def cut(self, begin_s: float, end_s: float) -> ClipSound:
         """Return the part between two times."""
@@ -82,12 +87,25 @@ class ClipSound:
 
     def pauses_s(self) -> list[float]:
         """Return the middles of the pauses of at least 0.1 s, between speech."""
-        begin, end = self.speech_s
-        quiet = np.concatenate(([0], ~self._spoken, [0])).astype(np.int8)
-        edges = np.flatnonzero(np.diff(quiet))
-        runs = zip(edges[::2], edges[1::2], strict=True)
-        middles = [(a + b) / 2 * _FRAME_S for a, b in runs if (b - a) * _FRAME_S >= 0.1 - 1e-9]
-        return [float(middle) for middle in middles if begin < middle < end]
+        return [(a + b) / 2 * _FRAME_S for a, b in self._pauses if (b - a) * _FRAME_S >= 0.1 - 1e-9]
+
+    @property
+    def longest_pause_s(self) -> float:
+        """How long it is quiet between speech."""
+        return max((b - a for a, b in self._pauses), default=0) * _FRAME_S
+
+    @cached_property
+    def _pauses(self) -> list[tuple[int, int]]:
+        """The runs of quiet frames between the first and the last frame of speech."""
+        begin, end = self._spoken_frames
+        edges = np.flatnonzero(np.diff(self._spoken[begin:end].astype(np.int8))) + 1 + begin
+        return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+    @cached_property
+    def _spoken_frames(self) -> tuple[int, int]:
+        """The first frame of speech and the one behind the last; (0, 0) when there is none."""
+        spoken = np.flatnonzero(self._spoken)
+        return (int(spoken[0]), int(spoken[-1]) + 1) if len(spoken) else (0, 0)
 
     @cached_property
     def _frame_power(self) -> NDArray[np.float64]:
@@ -105,7 +123,7 @@ class ClipSound:
 
 
 def read_clip(file: Path) -> ClipSound:
-    """Read a WAV file of whole numbers (8 to 32 bit) or floating point, channels averaged.
+    """Read a WAV file of whole numbers (8 to 32 bit) or floating point, or what open_recording() reads, channels averaged.
 
     Raises SettingsError when it is none.
     """
@@ -123,6 +141,8 @@ def read_clip(file: Path) -> ClipSound:
         raise SettingsError(
             tr("读不了 {file}（{strerror}）。请检查路径和权限。", file=file, strerror=exc.strerror)
         ) from exc
+    if not data.startswith((b"RIFF", b"RF64")) and file.suffix.lower() != ".wav":
+        return _decoded(file)
     try:
         return _parse(data)
     except (ValueError, struct.error) as exc:
@@ -133,6 +153,21 @@ def read_clip(file: Path) -> ClipSound:
                 exc=exc,
             )
         ) from exc
+
+
+def _decoded(file: Path) -> ClipSound:
+    recording = open_recording(file)
+    samples = np.concatenate([np.zeros(0, np.float32), *_within(recording.pieces(), MAX_FILE_BYTES)])
+    return ClipSound(samples, recording.sample_rate_hz, recording.channels, recording.bits)
+
+
+def _within(pieces: Iterable[Floats], samples: int) -> Iterator[Floats]:
+    """Yield pieces until there are so many samples: a small file may unpack to hours."""
+    for piece in pieces:
+        if samples <= 0:
+            return
+        samples -= len(piece)
+        yield piece
 
 
 def _parse(data: bytes) -> ClipSound:

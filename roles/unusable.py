@@ -20,7 +20,6 @@ _SIGNATURES = {
     ".aac": (b"\xff\xf1", b"\xff\xf9", b"ID3"),
 }
 """How files begin. Those of .m4a hold `ftyp` at 4."""
-_SHORTEST_S, _LONGEST_S = 3.0, 10.0
 
 Told = tuple[Literal["error", "warning"], str, str]
 """Level, place and message."""
@@ -51,11 +50,8 @@ def unusable(role: Role) -> Iterator[Told]:
         yield "error", "refs", told
 
 
-def compressed_problem(file: Path, main: bool) -> str:
-    """Return why a server cannot use a recording that is no WAV, "" when nothing is known against it.
-
-    The length counts for `main` references only.
-    """
+def compressed_problem(file: Path) -> str:
+    """Return why a server cannot use a recording that is no WAV and cannot be read here, "" for one that it may read."""
     try:
         with file.open("rb") as data:
             start = data.read(16)
@@ -66,12 +62,4 @@ def compressed_problem(file: Path, main: bool) -> str:
         return tr("内容不是 {suffix} 的声音，服务器读不了。请换一段，或重新导出", suffix=file.suffix)
     if file.suffix.lower() in (".m4a", ".aac"):
         return ""  # libsndfile does not read them
-    import soundfile
-
-    try:
-        info = soundfile.info(str(file))
-    except (RuntimeError, OSError):
-        return tr("读不出声音，可能坏了。可转换：ffmpeg -i 原文件 -ac 1 新文件.wav")
-    if main and not _SHORTEST_S <= info.duration <= _LONGEST_S:
-        return tr("有 {seconds:.1f} 秒，api_v2 要 3 到 10 秒。请剪短或换一段", seconds=info.duration)
-    return ""
+    return tr("读不出声音，可能坏了。可转换：ffmpeg -i 原文件 -ac 1 新文件.wav")

@@ -11,9 +11,10 @@ from xiaozhi_persona.spine import Samples
 
 
 def hum(seconds: float, rate_hz: int = 16000, level: float = 0.2) -> Samples:
-    """A steady tone: speech to whoever only looks at loudness."""
+    """A tone with a gap of 80 ms before each quarter of a second: speech to whoever only looks at loudness."""
     at = np.arange(round(seconds * rate_hz)) / rate_hz
-    tone: Samples = (np.sin(2 * np.pi * 220 * at) * level * 32767).astype(np.int16)
+    sounds = (at % 0.25 < 0.17) | (at > seconds - 0.05)
+    tone: Samples = (np.sin(2 * np.pi * 220 * at) * sounds * level * 32767).astype(np.int16)
     return tone
 
 

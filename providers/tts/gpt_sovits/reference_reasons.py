@@ -14,9 +14,9 @@ from xiaozhi_persona.errors import ServiceError, SettingsError, own_command
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.tts.failures import CutOff
 from xiaozhi_persona.providers.tts.gpt_sovits.utterance import Utterance
-from xiaozhi_persona.roles.check import MAX_SAMPLES_16K, MIN_SAMPLES_16K
 from xiaozhi_persona.roles.references import RoleClip
 from xiaozhi_persona.roles.role import Role
+from xiaozhi_persona.roles.scoring import MAX_SAMPLES_16K, MIN_SAMPLES_16K
 from xiaozhi_persona.roles.sound import read_clip
 
 _WINDOWS = re.compile(r"[A-Za-z]:|\\\\")

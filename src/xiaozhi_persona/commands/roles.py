@@ -123,7 +123,7 @@ def show(role_id: str, config: Path | None, as_json: bool, debug: bool) -> None:
 @click.argument("role_id", metavar="[ID]", required=False)
 @common_options
 def check(role_id: str | None, config: Path | None, as_json: bool, debug: bool) -> None:
-    """检查角色的参考音频能不能用；ID 默认取设置里的 role。有错误时退出码为 1。"""
+    """检查角色的参考音频能不能用，各打 0 到 100 分；ID 默认取设置里的 role。有错误时退出码为 1。"""
     settings = prepare(config, debug)
     role = role_of_settings(settings, role_id or "")
     reports, others = check_clips(role), list(check_sheet(role))
@@ -252,6 +252,7 @@ def _report_json(report: ClipReport) -> dict[str, Any]:
     return {
         "clip": report.where,
         "emotion": report.clip.name,
+        "points": report.points,
         **measured,
         "aux": report.is_aux,
         "text": "" if report.is_aux else report.clip.reference.text,
@@ -267,6 +268,7 @@ def _print_reports(role: Role, reports: list[ClipReport], findings: list[Finding
             [
                 report.clip.name or tr("默认"),
                 report.where,
+                "" if report.points is None else str(report.points),
                 f"{sound.seconds:.2f}" if sound else "",
                 str(sound.sample_rate_hz) if sound else "",
                 f"{sound.level_dbfs:.0f} dB" if sound else "",
@@ -275,8 +277,8 @@ def _print_reports(role: Role, reports: list[ClipReport], findings: list[Finding
             ]
         )
     if reports:
-        columns = [tr("感情"), tr("音频"), tr("秒"), tr("采样率"), tr("音量"), tr("文字"), ""]
-        print_table(columns, rows, wraps=(tr("文字"),), right=(tr("秒"), tr("采样率"), tr("音量")))
+        columns = [tr("感情"), tr("音频"), tr("分"), tr("秒"), tr("采样率"), tr("音量"), tr("文字"), ""]
+        print_table(columns, rows, wraps=(tr("文字"),), right=(tr("分"), tr("秒"), tr("采样率"), tr("音量")))
     for finding in findings:
         word, color = _mark(finding.level)
         click.echo(

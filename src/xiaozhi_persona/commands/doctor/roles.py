@@ -8,8 +8,9 @@ from xiaozhi_persona.checks import Check, failed, grouped
 from xiaozhi_persona.errors import PersonaError, own_command
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.tts.engine import ENGINES, engine_of
-from xiaozhi_persona.roles.check import MAX_SAMPLES_16K, MIN_SAMPLES_16K, check_clips, check_sheet
+from xiaozhi_persona.roles.check import check_clips, check_sheet
 from xiaozhi_persona.roles.role import Role, role_of_settings
+from xiaozhi_persona.roles.scoring import MAX_SAMPLES_16K, MIN_SAMPLES_16K
 from xiaozhi_persona.settings import Settings
 
 
