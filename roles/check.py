@@ -19,7 +19,6 @@ from xiaozhi_persona.roles.unusable import compressed_problem, unusable
 from xiaozhi_persona.text.emotions import built_in_names
 
 
-
 @dataclass(frozen=True)
 class Finding:
     """Something that is wrong (error), or that may not sound well (warning)."""

@@ -15,15 +15,13 @@ from xiaozhi_persona.audio.resample import resample
 from xiaozhi_persona.audio.wav import write_wav
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr
+from xiaozhi_persona.roles.cutting import MAX_S, MIN_S
 from xiaozhi_persona.roles.files import inside, new_folder, read_yaml
 from xiaozhi_persona.roles.references import RoleClip
 from xiaozhi_persona.roles.role import Role
 from xiaozhi_persona.roles.scoring import MAX_SAMPLES_16K, MIN_SAMPLES_16K, syllables
 from xiaozhi_persona.roles.sound import ClipSound, read_clip
 from xiaozhi_persona.spine import Samples, SpeechRecognizer
-
-MIN_S, MAX_S = 3.05, 9.9
-"""The lengths that mended clips keep to: a little inside api_v2's 3 to 10 s."""
 
 MAX_RATE_HZ, MIN_RATE_HZ = 32000, 16000
 """GPT-SoVITS works at 32 kHz and less; higher rates gain nothing."""
@@ -90,7 +88,7 @@ async def _fix_clip(clip: RoleClip, role: Role, folder: Path, recognizer: Speech
     sound, lost = _fitted(original, result)
     if sound is None:
         return result
-    samples, rate_hz = _converted(sound, result)
+    samples, rate_hz = converted(sound, result.done)
     if result.done:
         (folder / path).unlink()
         write_wav(folder / path, samples, rate_hz)
@@ -142,18 +140,18 @@ def _fitted(sound: ClipSound, result: Mended) -> tuple[ClipSound | None, bool]:
     return sound, lost
 
 
-def _converted(sound: ClipSound, result: Mended) -> tuple[Samples, int]:
-    """Return 16-bit samples, loud enough, at a rate that GPT-SoVITS works with."""
+def converted(sound: ClipSound, done: list[str]) -> tuple[Samples, int]:
+    """Return 16-bit samples, loud enough, at a rate that GPT-SoVITS works with; what that took is added to `done`."""
     gain_db = min(_LEVEL_DBFS - sound.level_dbfs, _PEAK_DBFS - sound.peak_dbfs)
     if sound.level_dbfs < _QUIET_DBFS and gain_db > 1:
         sound = replace(sound, samples=sound.samples * np.float32(10 ** (gain_db / 20)))
-        result.done.append(tr("调大 {gain_db:.0f} dB", gain_db=gain_db))
+        done.append(tr("调大 {gain_db:.0f} dB", gain_db=gain_db))
     if (sound.channels, sound.bits) != (1, 16):
-        result.done.append(tr("改成单声道 16 位"))
+        done.append(tr("改成单声道 16 位"))
     samples = np.clip(np.round(sound.samples * 32768), -32768, 32767).astype(np.int16)
     rate_hz = min(max(sound.sample_rate_hz, MIN_RATE_HZ), MAX_RATE_HZ)
     if rate_hz != sound.sample_rate_hz:
-        result.done.append(
+        done.append(
             tr("采样率 {sample_rate_hz} 改为 {rate_hz}", sample_rate_hz=sound.sample_rate_hz, rate_hz=rate_hz)
         )
     return resample(samples, sound.sample_rate_hz, rate_hz), rate_hz

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.roles.references import language_of
+from xiaozhi_persona.roles.languages import AUTO, language_code, language_of
 from xiaozhi_persona.roles.sound import ClipSound
 
 MIN_SAMPLES_16K, MAX_SAMPLES_16K = 48000, 160000
@@ -28,17 +28,7 @@ _LEAST_ABOVE_NOISE_DB = 18.0
 _MAX_SILENCE_S = 0.5
 _MAX_PAUSE_S = 1.5
 _SYLLABLES_PER_SECOND = (1.5, 9.5)  # slow speech to the fastest that can be understood
-_LANGUAGE_NAMES = {
-    "zh": ("zh", "cn", "chinese", "中", "汉", "国语", "普通话"),
-    "yue": ("yue", "hk", "cantonese", "粤", "粵", "广东"),
-    "ja": ("ja", "jp", "日"),
-    "ko": ("ko", "kr", "韩", "韓", "한"),
-    "en": ("en", "英"),
-    "auto": ("auto", "多语"),
-}
-"""What a name of a language has in it."""
-
-_READ_BY = {"zh": {"zh", "yue", "ja", "auto"}, "ja": {"ja", "auto"}, "ko": {"ko", "auto"}}
+_READ_BY = {"zh": ("zh", "yue", "ja"), "ja": ("ja",), "ko": ("ko",)}
 """The languages in which a server reads characters of one; in any other it deletes them."""
 
 
@@ -129,10 +119,8 @@ def text_flaws(text: str, language: str) -> Iterator[Flaw]:
     """Yield what is wrong with the text of a clip whose sound is not here."""
     if not syllables(text):
         yield Flaw("error", tr("没有文字，api.py 和 v3、v4 的模型都要有。写进同名的 .txt，或运行 roles fix"))
-    named = {
-        code for code, names in _LANGUAGE_NAMES.items() if any(name in language.casefold() for name in names)
-    }
-    if named and not named & _READ_BY.get(language_of(text), named):
+    code = (language_code(language) or AUTO).removeprefix("all_").partition("_")[0]
+    if code not in (AUTO, *_READ_BY.get(language_of(text), (code,))):
         yield Flaw(
             "warning", tr("语言写的是 {language}，文字不是。改成文字的语言，或核对文字", language=language)
         )

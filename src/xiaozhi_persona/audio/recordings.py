@@ -37,12 +37,9 @@ class Recording:
 
     def pieces(self) -> Iterator[Floats]:
         """Yield its sound from the beginning, channels averaged, samples of -1 to 1. Raises SettingsError where it breaks off."""
-        for piece in _with_libsndfile(self.path) if self._by_libsndfile else _with_pyav(self.path):
+        sound = _sound_file(self.path)
+        for piece in _with_pyav(self.path) if sound is None else _with_libsndfile(sound, self.path):
             yield np.nan_to_num(piece, posinf=1.0, neginf=-1.0)
-
-    @property
-    def _by_libsndfile(self) -> bool:
-        return _sound_file(self.path) is not None
 
 
 def open_recording(path: Path) -> Recording:
@@ -90,10 +87,10 @@ def _sound_file(path: Path) -> Any:
         return None
 
 
-def _with_libsndfile(path: Path) -> Iterator[Floats]:
+def _with_libsndfile(sound: Any, path: Path) -> Iterator[Floats]:
     import soundfile
 
-    with _sound_file(path) as sound:
+    with sound:
         try:
             while len(piece := sound.read(_PIECE_FRAMES, dtype="float32", always_2d=True)):
                 yield piece.mean(axis=1, dtype=np.float32)

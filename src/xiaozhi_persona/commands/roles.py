@@ -13,6 +13,7 @@ import click
 from rich.text import Text
 
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
+from xiaozhi_persona.commands.roles_pick import pick
 from xiaozhi_persona.commands.tables import Cell, print_table
 from xiaozhi_persona.errors import PersonaError, own_command
 from xiaozhi_persona.language import later, tr
@@ -218,6 +219,9 @@ def import_command(
     if errors:
         click.echo(tr("有 {count} 处错误，见上面的表。", count=len(errors)))
     sys.exit(1 if errors else 0)
+
+
+command.add_command(pick)
 
 
 async def _fix(role: Role, settings: Settings, name: str) -> tuple[Path | None, list[Mended]]:
