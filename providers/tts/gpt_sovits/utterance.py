@@ -9,6 +9,7 @@ from typing import Any
 
 from xiaozhi_persona.errors import ServiceRejected, SettingsError
 from xiaozhi_persona.language import tr
+from xiaozhi_persona.providers.tts.gpt_sovits.reading import readable
 from xiaozhi_persona.providers.tts.languages import language_of_sentence
 from xiaozhi_persona.providers.tts.length import predicted_s
 from xiaozhi_persona.providers.tts.sound_cache import sound_key
@@ -66,7 +67,7 @@ class Utterance:
     """What is to be spoken, and how."""
 
     text: str
-    """Ended with punctuation, on one line."""
+    """Ended with punctuation, on one line, what the server would read wrong in words."""
     text_lang: str
     """A language code, as in `prompt_lang`."""
     ref_audio_path: str = ""
@@ -124,10 +125,10 @@ def utterance_of(
     if speed != 1.0:
         options["speed_factor"] = round(max(speed, 0.01), 4)  # 0 is a failure on every server
     return Utterance(
-        text=spoken,
+        text=ended(readable(spoken, text_lang)),
         text_lang=text_lang,
         ref_audio_path=reference.path,
-        prompt_text=ended(reference.text),
+        prompt_text=ended(readable(ended(reference.text), prompt_lang)),
         prompt_lang=prompt_lang,
         aux_ref_audio_paths=reference.aux_paths,
         streaming_mode=options.pop(
