@@ -54,7 +54,9 @@ def test_samples_that_are_no_numbers_are_silence(tmp_path: Path) -> None:
     assert whole(tmp_path / "a.wav").tolist() == [0.5, 0.0, 1.0, -1.0]
 
 
-@pytest.mark.parametrize("data", [b"", b"RIFF\0\0\0\0WAVE", b"ID3 nothing", b"\0" * 100, b"text"])
+@pytest.mark.parametrize(
+    "data", [b"", b"RIFF\0\0\0\0WAVE", b"ID3 nothing", b"\0" * 100, b"text", b"fLaC" + b"\0" * 60]
+)
 @pytest.mark.parametrize("suffix", ["wav", "mp3", "m4a"])
 def test_what_is_no_recording_says_what_to_do(tmp_path: Path, data: bytes, suffix: str) -> None:
     (tmp_path / f"a.{suffix}").write_bytes(data)

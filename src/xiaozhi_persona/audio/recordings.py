@@ -53,10 +53,14 @@ def open_recording(path: Path) -> Recording:
             tr("读不了 {path}（{strerror}）。请检查它的权限。", path=path, strerror=exc.strerror)
         ) from exc
     if sound is None:
-        return _seen_by_pyav(path)
-    with sound:
-        bits, rate_hz = _BITS.get(sound.subtype, 16), int(sound.samplerate)
-        return Recording(path, rate_hz, int(sound.channels), bits, sound.frames / rate_hz)
+        recording = _seen_by_pyav(path)
+    else:
+        with sound:
+            bits, rate_hz = _BITS.get(sound.subtype, 16), int(sound.samplerate)
+            recording = Recording(path, rate_hz, int(sound.channels), bits, sound.frames / max(1, rate_hz))
+    if not recording.sample_rate_hz:  # a head, and nothing of it behind
+        raise _broken(path, ValueError("0 Hz"))
+    return recording
 
 
 class _Unended(io.FileIO):
