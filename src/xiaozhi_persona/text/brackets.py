@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from xiaozhi_persona.text.directions import ACTION_KEYS, is_direction
+from xiaozhi_persona.text.directions import ACTION_KEYS, is_direction, is_thought
 from xiaozhi_persona.text.emotions import FEELING_KEYS, emotion_of_emoji, split_key
 from xiaozhi_persona.text.faces import bare_face, has_words, is_face
 from xiaozhi_persona.text.marks import run_of_marks, unspoken_characters
@@ -30,6 +30,13 @@ _ACTION_END = re.compile(r"[\s。！？!?【\[（(*]")
 FEELING_LINE_BEGINS = frozenset(key[0] for key in FEELING_KEYS) | {key[0].upper() for key in FEELING_KEYS}
 _FEELING_LINE = re.compile(rf"(?:{'|'.join(sorted(FEELING_KEYS))})\s?[:：]\s?", re.IGNORECASE)
 _THINKING = frozenset(("think", "thinking", "thought", "thoughts", "思考"))
+_NEXT_WORD = re.compile(r" ([a-z']{1,8})(?![a-z'])(?=.)", re.DOTALL)
+_NEXT_WORD_BEGUN = re.compile(r"(?: [a-z']{0,8})?")
+_PREDICATES = frozenset(
+    "is are was were isn't aren't can can't could will won't would may might should must has had does doesn't makes helps takes feels "
+    "gets needs keeps gives every".split()
+)
+_LISTS = ("数组", "列表", "集合", "向量", "序列", "元组", "区间", "= ", "=", "：", ": ")
 _MARKED_NOUN = "是的和与"
 
 
@@ -99,7 +106,7 @@ def _closed(buffer: str, content: str, final: bool, place: Place) -> Cut | None:
     if is_round and is_face(content):
         return Cut(taken, effect="gap", skip=Arms())
     key, _ = split_key(name)
-    if key.casefold() in (ACTION_KEYS if names.skips_directions else ()):
+    if names.skips_directions and (key.casefold() in ACTION_KEYS or is_thought(key)):
         return Cut(taken, effect="gap")
     if is_round and (hidden := _direction(content, place, taken)):
         return hidden
@@ -120,10 +127,11 @@ def _squared(buffer: str, name: str, final: bool, place: Place) -> Cut | None:
     if opening in "[【［〔" and _NOTE.fullmatch(name):
         is_index = _is_latin(place.before) and not _is_latin(place.tail[:-1])  # a[1]
         is_number = name == "0" or (name.isdigit() and place.before in tuple("第是为"))
-        return TEXT if is_index or is_number else Cut(taken)
+        return TEXT if is_index or is_number or _is_list(name, place) else Cut(taken)
     if split_key(name)[0].casefold() in FEELING_KEYS | ACTION_KEYS:
         return Cut(taken, effect="gap")
-    if name.casefold() in ACTION_KEYS and place.names.skips_directions:
+    is_named = not place.clause_start and place.before.isalnum()  # `谜底是【声音】`
+    if name.casefold() in ACTION_KEYS and place.names.skips_directions and not is_named:
         return _described(buffer, taken, final, place)
     if hidden := _direction(content, place, taken):
         return hidden
@@ -135,6 +143,13 @@ def _squared(buffer: str, name: str, final: bool, place: Place) -> Cut | None:
         and _PLAIN.fullmatch(name)
     )
     return Cut(taken) if is_tag else TEXT
+
+
+def _is_list(name: str, place: Place) -> bool:
+    """Whether numbers are what the sentence speaks of, `列表是[1, 2, 3]`: notes stand behind what they prove."""
+    is_several = not name.replace("^", "").isdigit() and "†" not in name and "^" not in name
+    named = place.tail.endswith(_LISTS) or place.before in tuple("是为")
+    return is_several and (place.sentence_start or named)
 
 
 def _described(buffer: str, taken: int, final: bool, place: Place) -> Cut | None:
@@ -173,7 +188,8 @@ def _unclosed(buffer: str, seen: str, at_limit: bool, final: bool, place: Place)
     if at_limit and (is_key or names.may_go_on(seen.lstrip())):
         place.brackets.add(opening)
         return Cut(len(seen) + 1, skip=Tag(names, seen, CLOSERS[opening], is_value=is_key))
-    if at_limit and names.skips_directions and place.clause_start and is_direction(seen, True):
+    tells = is_thought(key) or (place.clause_start and is_direction(seen, True))
+    if at_limit and names.skips_directions and tells:
         return Cut(len(seen) + 1, skip=Phrase(names, seen, CLOSERS[opening]))
     if names.could_begin(seen.lstrip()) and (found := _lost_bracket(buffer, seen, final, place)):
         return found
@@ -261,14 +277,15 @@ def emphasis(buffer: str, final: bool, place: Place) -> Cut | None:
     content, state = _inside(buffer, mark)
     if state == "closed" and content:
         follows = buffer[len(content) + 2 : len(content) + 3]
-        if not follows and not final:
+        is_subject = _is_subject(content, buffer[len(content) + 2 :], final)
+        if (not follows and not final) or is_subject is None:
             return None
         emotion = place.names.read(content) or place.names.within(content)
         if (
             is_direction(content, True)
             or (mark == "*" and " " in content and _is_told(content, place))
             or place.names.read(content)
-        ) and follows not in tuple(_MARKED_NOUN):
+        ) and not (is_subject or follows in tuple(_MARKED_NOUN)):
             return Cut(len(content) + 2, emotion=emotion, effect="gap")
     elif state == "open" and not final:
         if len(buffer) <= MAX_LOOKAHEAD:
@@ -276,6 +293,15 @@ def emphasis(buffer: str, final: bool, place: Place) -> Cut | None:
         if is_direction(content, True) or (mark == "*" and _is_told(content, place)):
             return Cut(len(content) + 1, skip=Phrase(place.names, content, mark))
     return Cut(1)
+
+
+def _is_subject(content: str, after: str, final: bool) -> bool | None:
+    """Whether a word is what the sentence tells of: `*Running* is good`; None to wait."""
+    if not content.endswith("ing") or not content.isalpha():
+        return False
+    if found := _NEXT_WORD.match(after):
+        return found[1] in _PREDICATES
+    return None if _NEXT_WORD_BEGUN.fullmatch(after) and not final else False
 
 
 def _is_told(content: str, place: Place) -> bool:

@@ -37,6 +37,11 @@ _MANNERS = frozenset(
 )
 _ENDINGS = ("ing", "ed", "es", "s")
 _MIN_COVER = 0.5
+_NOUNS = frozenset(
+    "尾巴 耳朵 嘴角 目光 视线 眼神 眼睛 眼中 眼里 双手 双眼 额头 肩膀 衣角 怀里 身子 身体 手指 指尖 内心 旁白 动作 動作 神态 声音 聲音 嗓音 "
+    "语气 語氣 语调 語調 口吻 语速 语声 小声 泪 淚 口を 目を".split()
+)
+_THOUGHT = re.compile("心想|心里想|心裡想|心中想|暗想|暗自想|内心|內心|独白|心声|心聲|潜台词|心里话")
 
 ACTION_KEYS = frozenset(
     re.findall(
@@ -48,11 +53,18 @@ ACTION_KEYS = frozenset(
 """What stands before an action in `[gesture: nod]`, or alone before one: `【动作】挥手`."""
 
 
+def is_thought(key: str) -> bool:
+    """Whether what stands before a colon says that a thought follows: `心想`, `他心里想`, `内心独白`."""
+    return any(match.end() == len(key) for match in _THOUGHT.finditer(key))
+
+
 def is_direction(content: str, alone: bool) -> bool:
     """Whether a phrase tells what is done, not what is said.
 
     `alone` phrases stand by themselves or begin a sentence, and one word of doing is enough; elsewhere half of it must be such words.
     """
+    if content.strip() in _NOUNS:
+        return False  # `答案是【眼睛】`
     found = _WIDE.findall(content)
     if found:
         return alone or sum(map(len, found)) >= _MIN_COVER * len(content)

@@ -23,6 +23,18 @@ _WORD_KEYS = frozenset(
 _OTHER_ENDS = frozenset(
     ("type", "id", "lang", "language", "format", "length", "count", "role", "name", "time")
 )
+_CALL_KEYS = frozenset(
+    "arguments args parameters params function functions tool tools tool_name tool_calls action actions command cmd call intent api url".split()
+)
+"""Keys of an object that is a request to a machine."""
+_THOUGHT_KEYS = frozenset(
+    "thought thoughts think thinking reason reasons reasoning plan plans analysis observation step steps note notes cot scratchpad "
+    "思考 想法 推理 分析 计划 理由 原因 步骤 备注 心理 内心".split()
+)
+_MAX_VALUES, _MAX_VALUE = (
+    20,
+    2000,
+)  # values, and characters of one, that are kept, since they may be all that a reply says
 _NAME_KEYS = frozenset(("name", "type", "label", "value", "primary", "main"))
 _OPENED = re.compile(r"(?:`{3,4}(?:json|JSON)?\s{0,3})?(?:\[\s{0,8})?\{\s{0,8}[\"']")
 _OPENING = re.compile(
@@ -121,6 +133,9 @@ class _Walk:
         self._closing = ""  # a quote that may end the string, and what followed it
         self._has_feeling = False  # whether the key's feeling was told: the first of several decides
         self._unbroken = False  # words stand before, and it is not yet known whether their feeling follows
+        self._has_words = False
+        self._unknown: list[str] = []  # what stands under keys of no known meaning
+        self._is_call = False
 
     def step(self, character: str) -> Iterator[Piece]:
         """Yield what the character decides."""
@@ -163,6 +178,8 @@ class _Walk:
                 self._key = self._nested.pop()[1]
             self.ended = not self._nested
             self._is_key = False
+            if self.ended:
+                yield from self._unknown_words()
         elif character == ":":
             self._is_key = False
         elif character == ",":
@@ -182,14 +199,16 @@ class _Walk:
 
     def _content(self, text: str) -> Iterator[Piece]:
         if not self._is_key and _is_words(self._key):
+            self._has_words = True
             yield Piece("text", text)
-        elif len(self._string) < 100:
+        elif len(self._string) < _MAX_VALUE:
             self._string += text
 
     def _end_string(self) -> Iterator[Piece]:
         self._quote = self._closing = ""
         if self._is_key:
-            self._key, self._has_feeling = self._string.strip().casefold(), False
+            self._key, self._has_feeling = self._string[:100].strip().casefold(), False
+            self._is_call = self._is_call or self._key in _CALL_KEYS
             yield from self._break(not self._is_feeling())
         elif self._is_feeling() and self._has_feeling:
             pass
@@ -199,6 +218,16 @@ class _Walk:
             yield from self._break(True)
         elif _is_words(self._key):
             self._unbroken = True
+        elif not _is_unspoken(self._key) and len(self._nested) < 3 and len(self._unknown) < _MAX_VALUES:
+            self._unknown.append(self._string)
+
+    def _unknown_words(self) -> Iterator[Piece]:
+        """Yield what a reply without any known key says; a request to a machine says nothing."""
+        unknown, self._unknown = self._unknown, []
+        if not (self._has_words or self._is_call):
+            for words in unknown:
+                yield Piece("text", words)
+                yield Piece("break")
 
     def _break(self, known: bool) -> Iterator[Piece]:
         """End the words before, once it is known whether their feeling follows them."""
@@ -218,6 +247,10 @@ def _is_words(key: str) -> bool:
 
 def _is_other(key: str) -> bool:
     return _KEY_PARTS.split(key)[-1] in _OTHER_ENDS
+
+
+def _is_unspoken(key: str) -> bool:
+    return _is_other(key) or not _THOUGHT_KEYS.isdisjoint(_KEY_PARTS.split(key))
 
 
 def _is_key(text: str, whole: bool) -> bool:

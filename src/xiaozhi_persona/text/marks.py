@@ -90,6 +90,7 @@ def backslash(buffer: str, final: bool, place: Place) -> Cut | None:
         return Cut(2)  # an escaped mark: no letter, and marks are not shown
     if not (buffer[1].isascii() and buffer[1].isalpha()):
         return Cut(1) if buffer[1] in "-+!.)]{}\"'<&/" else TEXT
+    in_path = _is_in_path(place)
     if buffer[1] in "nrt":
         if (
             len(buffer) < _LONGEST_BREAK
@@ -97,9 +98,17 @@ def backslash(buffer: str, final: bool, place: Place) -> Cut | None:
             and not final
         ):
             return None
-        if place.before != ":" and (found := _BREAK.match(buffer)):
+        if not in_path and (found := _BREAK.match(buffer)):
             return Cut(found.end(), text=" " if buffer[1] == "t" else "\n")
     return _command(buffer, final, place)
+
+
+def _is_in_path(place: Place) -> bool:
+    """Tell a path behind a drive's letter."""
+    place.in_path = place.in_path or (
+        place.before == ":" and place.tail[:1].isalpha() and place.tail.isascii()
+    )
+    return place.in_path or place.before == ":"
 
 
 def _escaped_bracket(buffer: str, final: bool, place: Place) -> Cut | None:

@@ -143,6 +143,8 @@ class Markup:
             place.sentence_start = said[-1] in _SENTENCE_END
         elif token.effect in ("gap", "restart"):
             place.clause_start = place.sentence_start = True
+        if place.in_path and not (text.isascii() and text.isprintable() and " " not in text):
+            place.in_path = False
         if token.source:
             place.tail = (place.tail + (text or token.source))[-2:]
         self._tokens.append(token)

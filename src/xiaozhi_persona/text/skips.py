@@ -64,6 +64,8 @@ class Place:
     bars: int = 0
     """How many bars the line holds so far."""
     in_table: bool = False
+    in_path: bool = False
+    """Whether it is in the path of a file of Windows: `C:\\Users\\new`."""
 
     @property
     def before(self) -> str:
