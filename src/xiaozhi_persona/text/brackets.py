@@ -149,7 +149,7 @@ def _is_list(name: str, place: Place) -> bool:
     """Whether numbers are what the sentence speaks of, `列表是[1, 2, 3]`: notes stand behind what they prove."""
     is_several = not name.replace("^", "").isdigit() and "†" not in name and "^" not in name
     named = place.tail.endswith(_LISTS) or place.before in tuple("是为")
-    return is_several and (place.sentence_start or named)
+    return is_several and (place.line_start or named)
 
 
 def _described(buffer: str, taken: int, final: bool, place: Place) -> Cut | None:
