@@ -46,8 +46,7 @@ INPUT_LATENCY_S = 0.08
 class Bench:
     """Replies, and who speaks into them."""
 
-    def __init__(self, voices: Path, replies: int, player: subprocess.Popen[bytes], echo_db: float) -> None:
-        self.echo_gain = 10 ** (echo_db / 20)
+    def __init__(self, voices: Path, replies: int, player: subprocess.Popen[bytes]) -> None:
         self.replies = replies
         self.player = player
         self.own = [read_wav(path, REPLY_RATE_HZ) for path in sorted(SPEECH.glob("*.wav"))]
@@ -99,28 +98,35 @@ class Bench:
         user *= self.loud / np.sqrt(np.mean(user**2))
         loop = asyncio.get_running_loop()
         began, self.heard_at = loop.time(), None
-        assert self.player.stdin is not None
-        self.player.stdin.write(np.clip(user, -32768, 32767).astype("<i2").tobytes())
-        self.player.stdin.flush()
+        said = np.clip(user, -32768, 32767).astype("<i2").tobytes()
+        speaking = asyncio.create_task(asyncio.to_thread(self.play, said))
         try:
             await asyncio.wait_for(self.interrupted.wait(), len(user) / RATE_HZ + 1.0)
             if self.heard_at is not None:
                 self.found_s.append(self.spoke_at - self.heard_at + INPUT_LATENCY_S)
         except asyncio.TimeoutError:
             self.missed += 1
+        await speaking
         await asyncio.sleep(max(began + len(user) / RATE_HZ + 0.3 - loop.time(), 0))
 
+    def play(self, said: bytes) -> None:
+        """Speak; it blocks while that lasts."""
+        assert self.player.stdin is not None
+        self.player.stdin.write(said)
+        self.player.stdin.flush()
+
     def watch(self, echo: EchoCanceller) -> None:
-        """Note since when the microphone has what is not the known echo: pacat takes its time to play."""
+        """Note since when the user is in what the microphone hears without echo: pacat takes its time to play."""
         clean = echo.clean
 
         def watched(samples: Samples, first: int) -> Samples:
-            played = echo._played.get(first - round(echo.delay_s * MIC_RATE_HZ), len(samples))
-            rest = samples - self.echo_gain * played
-            if self.heard_at is None and np.sqrt(np.mean(rest**2)) > 0.3 * self.loud:
-                self.heard_at = first / MIC_RATE_HZ
+            cleaned = clean(samples, first)
+            blocks = cleaned[: len(cleaned) // 160 * 160].reshape(-1, 160).astype(float)
+            loud = np.flatnonzero(np.sqrt(np.mean(blocks**2, axis=1)) > 0.05 * self.loud)
+            if self.heard_at is None and len(loud):
+                self.heard_at = (first + 160 * loud[0]) / MIC_RATE_HZ
             self.heard_till = (first + len(samples)) / MIC_RATE_HZ
-            return clean(samples, first)
+            return cleaned
 
         echo.clean = watched  # type: ignore[method-assign]
 
@@ -202,9 +208,7 @@ def main() -> None:
         os.environ.update(sinks.environment)
         player = sinks.player()
         try:
-            figures = asyncio.run(
-                measure(Bench(arguments.voices, arguments.replies, player, arguments.echo_db))
-            )
+            figures = asyncio.run(measure(Bench(arguments.voices, arguments.replies, player)))
         finally:
             player.kill()
             player.wait()

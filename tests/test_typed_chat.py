@@ -62,7 +62,16 @@ async def test_a_chat_in_a_terminal_shows_feelings_and_latency_and_ends_with_ctr
 
     master, slave = os.openpty()
     async with FakeXiaozhi(script) as server:
-        command = [sys.executable, "-m", "xiaozhi_persona", "talk", server.url, "--device-id", "aa:bb"]
+        command = [
+            sys.executable,
+            "-m",
+            "xiaozhi_persona",
+            "talk",
+            server.url,
+            "--no-mic",
+            "--device-id",
+            "aa:bb",
+        ]
         process = await asyncio.create_subprocess_exec(
             *command, stdin=slave, stdout=asyncio.subprocess.PIPE, cwd=tmp_path
         )

@@ -81,6 +81,10 @@ class NullSinks:
         """Start what plays raw 48 kHz mono from its standard input into the microphone."""
         return self._pacat("--playback", "--device=mic", stdin=subprocess.PIPE)
 
+    def recorder(self, source: str) -> subprocess.Popen[bytes]:
+        """Start what writes raw 48 kHz mono to its standard output; it has to be read."""
+        return self._pacat("--record", f"--device={source}", stdout=subprocess.PIPE)
+
     @contextlib.contextmanager
     def recording(self, path: Path) -> Iterator[None]:
         """Write raw 48 kHz mono of what the loudspeaker plays to a file."""

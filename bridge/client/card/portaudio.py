@@ -37,11 +37,12 @@ class PortAudio:
     def devices(self) -> list[Device]:
         """Look for devices anew: PortAudio does so only when it starts, and must have no stream then."""
         with _silenced():
-            if not self._fresh:
-                self._sd._terminate()
-                self._sd._initialize()
-            self._fresh = False
             try:
+                if not self._fresh:
+                    with contextlib.suppress(self._sd.PortAudioError):  # it has not come up the last time
+                        self._sd._terminate()
+                    self._sd._initialize()
+                self._fresh = False
                 default_input, default_output = self._sd.default.device
                 found = list(self._sd.query_devices())
             except self._sd.PortAudioError as exc:
