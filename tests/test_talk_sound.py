@@ -10,7 +10,8 @@ from fakes.sound_system import LOUDSPEAKER, MICROPHONE, FakeSystem
 
 from xiaozhi_persona.bridge.client.card import portaudio
 from xiaozhi_persona.bridge.client.card.devices import NoCard
-from xiaozhi_persona.commands import sound
+from xiaozhi_persona.cli import xiaozhi_persona
+from xiaozhi_persona.commands.talk import sound
 from xiaozhi_persona.errors import PackageMissing
 from xiaozhi_persona.settings import AudioSettings
 
@@ -93,9 +94,7 @@ def test_devices_are_listed_with_the_ones_that_are_used(
 
 
 def test_microphone_and_files_do_not_go_together():
-    from xiaozhi_persona.commands.talk import command
-
-    result = CliRunner().invoke(command, ["--mic", "--text", "你好"])
+    result = CliRunner().invoke(xiaozhi_persona, ["talk", "--mic", "--text", "你好"])
     assert result.exit_code == 2
     assert "--mic" in result.output
 
