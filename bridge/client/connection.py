@@ -71,6 +71,9 @@ _log = logging.getLogger(__name__)
 class DeviceConnection:
     """A device that is connected. Made by `open`; used by one task at a time."""
 
+    frame_ms = FRAME_MS
+    """Of the packets that it sends."""
+
     def __init__(
         self,
         websocket: ClientConnection,
@@ -257,7 +260,7 @@ class DeviceConnection:
 
     async def _exchange_hellos(self, timeout_s: float) -> None:
         self.model.connect(self._now())
-        hello = Hello(self.version, features=self._features, audio=AudioParams(MIC_RATE_HZ, FRAME_MS))
+        hello = Hello(self.version, features=self._features, audio=AudioParams(MIC_RATE_HZ, self.frame_ms))
         self.send_frame(json.dumps(hello.fields()))
         if await self._wait(lambda: self.server_hello is not None, timeout_s):
             return

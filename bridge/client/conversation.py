@@ -28,6 +28,8 @@ class Conversation(DeviceConnection):
     server heard; its times count from the last loud frame that was sent.
     """
 
+    frame_ms = 20  # what is live waits for its frame to fill
+
     def __init__(self, *connected: Any) -> None:
         super().__init__(*connected)
         self._on_turn: Callable[[Timeline], None] = lambda turn: None
@@ -51,7 +53,7 @@ class Conversation(DeviceConnection):
         else:
             self.model.start_listening(self._now())
         self._update()
-        uplink = Uplink(self._send_packet, lambda: self.model.mic_open, self._note_speech)
+        uplink = Uplink(self._send_packet, lambda: self.model.mic_open, self._note_speech, self.frame_ms)
         streaming = asyncio.create_task(
             uplink.stream(microphone, 0 if self.model.mode == "manual" else SETTLE_MS), name="device-uplink"
         )

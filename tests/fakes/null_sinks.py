@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,19 +57,23 @@ class NullSinks:
             ["pactl", *words], env=self.environment, check=True, capture_output=True, text=True, timeout=10
         ).stdout.strip()
 
-    def add(self, sink: str) -> str:
-        """Make a null sink; return the number of its module, with which `remove` removes it."""
-        return self.control(
-            "load-module", "module-null-sink", f"sink_name={sink}", f"rate={RATE_HZ}", "channels=2"
-        )
+    def add(self, sink: str) -> None:
+        """Make a null sink. One that was asked for before the session manager was ready never comes: ask again."""
+        for _ in range(5):
+            module = self.control(
+                "load-module", "module-null-sink", f"sink_name={sink}", f"rate={RATE_HZ}", "channels=2"
+            )
+            for _ in range(20):
+                if sink in self.control("list", "short", "sinks").split():
+                    return
+                time.sleep(0.1)
+            self.control("unload-module", module)
+        raise RuntimeError(f"no sink {sink}")
 
     def choose(self) -> None:
-        """Make the two the system's own."""
-        self.control("set-default-sink", "spk")
-        self.control("set-default-source", "mic.monitor")
-
-    def remove(self, module: str) -> None:
-        self.control("unload-module", module)
+        """Make the two the system's own; the session manager may not know them yet."""
+        for words in (("set-default-sink", "spk"), ("set-default-source", "mic.monitor")):
+            _repeat(lambda words=words: self.control(*words))
 
     def echo(self, volume_db: float) -> None:
         """Let what the loudspeaker plays be heard by the microphone."""
@@ -129,15 +133,7 @@ def null_sinks(folder: Path) -> Iterator[NullSinks]:
                 running.append(subprocess.Popen(command, env=sinks.environment, stdout=log, stderr=log))
             if command[0] == "dbus-daemon":
                 _wait_for(folder / "bus")
-        deadline = time.monotonic() + _START_S
-        while True:
-            try:
-                sinks.control("info")
-                break
-            except subprocess.CalledProcessError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
+        _repeat(lambda: sinks.control("info"))
         sinks.add("mic")
         sinks.add("spk")
         sinks.choose()
@@ -150,6 +146,19 @@ def null_sinks(folder: Path) -> Iterator[NullSinks]:
                 process.wait(5)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def _repeat(work: Callable[[], object]) -> None:
+    """Do it until it works."""
+    deadline = time.monotonic() + _START_S
+    while True:
+        try:
+            work()
+            return
+        except subprocess.CalledProcessError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def _wait_for(path: Path) -> None:
