@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -89,8 +90,9 @@ async def test_whatever_a_microphone_gives_becomes_16_khz_mono(rate_hz: float, c
     assert np.abs(came).max() == pytest.approx(3000, rel=0.05)
 
 
-async def test_a_reply_is_on_every_channel_with_the_volume_that_is_set():
-    system = FakeSystem()
+@pytest.mark.parametrize("rate_hz", [44100.0, 48000.0])
+async def test_a_reply_is_on_every_channel_with_the_volume_that_is_set(rate_hz: float):
+    system = FakeSystem([MICROPHONE, replace(LOUDSPEAKER, rate_hz=rate_hz)])
     async with system.card() as card:
         card.gain = 0.5
         begun: list[float] = []
@@ -105,6 +107,7 @@ async def test_a_reply_is_on_every_channel_with_the_volume_that_is_set():
         await asyncio.sleep(0)
         played = np.concatenate(system.played)
         assert np.array_equal(played[:, 0], played[:, 1])
+        assert pitch_hz(played[8000:40000, 0], round(rate_hz)) == pytest.approx(500, abs=2)
         assert np.sqrt(np.mean(played[15000:25000, 0] ** 2.0)) == pytest.approx(4000 / np.sqrt(2), rel=0.1)
         assert begun[0] - at == pytest.approx(
             0.05, abs=0.021

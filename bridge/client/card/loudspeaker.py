@@ -17,7 +17,7 @@ from xiaozhi_persona.bridge.client.card.meter import Meter
 from xiaozhi_persona.bridge.client.sound import DEFAULT_RATE_HZ, OPUS_RATES_HZ
 from xiaozhi_persona.spine import Samples
 
-_PIECE_MS = 20
+_PIECE_MS = 10
 _SOUNDS = 8
 _RESAMPLER_S = 0.012
 """What FollowingResampler holds back."""
@@ -115,6 +115,10 @@ class OutputPath:
     def begin(self, sample_rate_hz: int, at: float) -> None:
         """A reply of this rate begins."""
         rate_hz = sample_rate_hz if sample_rate_hz in OPUS_RATES_HZ else DEFAULT_RATE_HZ
+        if (
+            self._rate_hz in OPUS_RATES_HZ
+        ):  # the decoder can do without a resampler behind it, which takes 10 ms
+            rate_hz = round(self._rate_hz)
         self._voice = _Voice(JitterBuffer(rate_hz, self.delay), self._rate_hz)
 
     def play(self, packet: bytes, at: float) -> None:
@@ -147,14 +151,19 @@ class _Voice:
         self.buffer = buffer
         self.rest: Samples = np.zeros(0, np.int16)
         self.done = False
-        self._resampler = FollowingResampler(buffer.sample_rate_hz, rate_hz)
+        self._resampler = (
+            None if buffer.sample_rate_hz == rate_hz else FollowingResampler(buffer.sample_rate_hz, rate_hz)
+        )
         self._piece = buffer.sample_rate_hz * _PIECE_MS // 1000
 
     def take(self, frames: int, rate_hz: float) -> Samples:
-        self._resampler.follow(self.buffer.sample_rate_hz, rate_hz)
+        if self._resampler is not None:
+            self._resampler.follow(self.buffer.sample_rate_hz, rate_hz)
         while len(self.rest) < frames:
             was_done = self.buffer.done
-            piece = self._resampler.feed(self.buffer.pull(self._piece))
+            piece = self.buffer.pull(self._piece)
+            if self._resampler is not None:
+                piece = self._resampler.feed(piece)
             self.rest = np.concatenate((self.rest, piece))
             self.done = was_done  # one more piece of silence pushes the rest out of the resampler
         taken, self.rest = self.rest[:frames], self.rest[frames:]

@@ -22,7 +22,9 @@ from xiaozhi_persona.language import tr
 # which would take half of the processor's time (1.7 % of a core, 3.6 %).
 _INPUT_BLOCK_MS, _INPUT_LATENCY_S = 20, 0.12
 _OUTPUT_BLOCK_MS, _OUTPUT_LATENCY_S = 10, 0.03
-_USUAL_RATES_HZ = (48000.0, 44100.0, 16000.0)
+_BEST_RATE_HZ = 48000.0
+"""What sound servers and most cards run at, though PortAudio says 44,100 of whatever takes it; Opus can decode to it."""
+_USUAL_RATES_HZ = (44100.0, 16000.0)
 """Tried where a device refuses the rate that it claims, as some drivers on a Pi do."""
 _MOST_CHANNELS = 2
 """More are never asked for: sound servers claim up to 64."""
@@ -93,7 +95,7 @@ class PortAudio:
         ended: Callable[[], None],
     ) -> Stream:
         block_ms, latency_s = how
-        rates_hz = dict.fromkeys((device.rate_hz, *_USUAL_RATES_HZ))
+        rates_hz = dict.fromkeys((_BEST_RATE_HZ, device.rate_hz, *_USUAL_RATES_HZ))
         channel_counts = dict.fromkeys((min(channels, _MOST_CHANNELS), channels))
         refused: Exception | None = None
         for count in channel_counts:
