@@ -151,9 +151,11 @@ async def measure(bench: Bench) -> dict[str, object]:
         interrupt(device)
 
     Conversation.interrupt = noted  # type: ignore[method-assign]
+    system = PortAudio()
+    system.steady = True
     async with (
         FakeXiaozhi(bench.script) as server,
-        SoundCard.open(PortAudio(), CardOptions(cancels_echo=True)) as card,
+        SoundCard.open(system, CardOptions(cancels_echo=True)) as card,
     ):
         assert card.echo is not None
         bench.watch(card.echo)

@@ -22,6 +22,7 @@ from xiaozhi_persona.language import tr
 # which would take half of the processor's time (1.7 % of a core, 3.6 %).
 _INPUT_BLOCK_MS, _INPUT_LATENCY_S = 20, 0.12
 _OUTPUT_BLOCK_MS, _OUTPUT_LATENCY_S = 10, 0.03
+_STEADY = 20, 0.08
 _BEST_RATE_HZ = 48000.0
 """What sound servers and most cards run at, though PortAudio says 44,100 of whatever takes it; Opus can decode to it."""
 _USUAL_RATES_HZ = (44100.0, 16000.0)
@@ -34,6 +35,8 @@ class PortAudio:
     """The devices that PortAudio knows. Raises PackageMissing where it, or sounddevice, is not installed."""
 
     def __init__(self) -> None:
+        self.steady = False
+        """Whether the driver is to keep more: a hole moves the echo, and costs the canceller more than 80 ms."""
         self._sd = _sounddevice()
         self._fresh = True
 
@@ -71,7 +74,7 @@ class PortAudio:
         def callback(block: Any, frames: int, time: object, status: Any) -> None:
             hear(np.frombuffer(block, np.int16).reshape(frames, -1), bool(status))
 
-        how = _INPUT_BLOCK_MS, _INPUT_LATENCY_S
+        how = _STEADY if self.steady else (_INPUT_BLOCK_MS, _INPUT_LATENCY_S)
         return self._open(self._sd.RawInputStream, device, device.input_channels, how, callback, ended)
 
     def open_output(
@@ -82,7 +85,7 @@ class PortAudio:
         def callback(block: Any, frames: int, time: object, status: Any) -> None:
             fill(np.frombuffer(block, np.int16).reshape(frames, -1), bool(status))
 
-        how = _OUTPUT_BLOCK_MS, _OUTPUT_LATENCY_S
+        how = _STEADY if self.steady else (_OUTPUT_BLOCK_MS, _OUTPUT_LATENCY_S)
         return self._open(self._sd.RawOutputStream, device, device.output_channels, how, callback, ended)
 
     def _open(

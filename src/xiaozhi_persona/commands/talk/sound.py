@@ -120,6 +120,7 @@ async def converse(
 ) -> None:
     """Talk by microphone until interrupted."""
     cancels_echo = options.mode == "realtime" and audio.echo == "webrtc"
+    system.steady = cancels_echo
     card_options = CardOptions(audio.input, audio.output, audio.buffer_ms, cancels_echo)
     async with contextlib.AsyncExitStack() as stack:
         card = await stack.enter_async_context(SoundCard.open(system, card_options))
