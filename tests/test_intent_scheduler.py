@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import stat
 import threading
 from collections.abc import Iterator
@@ -68,6 +70,24 @@ def test_it_rings_at_its_device_once_somebody_is_there(scheduler: Scheduler, clo
     assert scheduler.due({"a"}) == scheduler.due({"a"}) == [timer]
     scheduler.rung(timer)
     assert not scheduler.due({"a"}) and len(scheduler.due({"b"})) == 1
+
+
+def test_a_file_of_an_earlier_version_is_read_on(tmp_path: Path, clock: Clock) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as earlier, earlier:
+        earlier.execute(
+            "create table entry (id integer primary key, owner text not null, device text not null,"
+            " kind text not null, label text not null, due_s real not null, again text not null default '')"
+        )
+        earlier.execute(
+            "insert into entry values (7, '甲', 'a', 'alarm', '起床', ?, '')", (clock.now.timestamp(),)
+        )
+    for _ in range(2):
+        with contextlib.closing(Scheduler(tmp_path, clock)) as scheduler:
+            (entry,) = scheduler.due({"a"})
+            assert (entry.id, entry.label, entry.length_s, entry.language) == (7, "起床", 0, "zh")
+    with contextlib.closing(Scheduler(tmp_path, clock)) as scheduler:
+        scheduler.rung(entry)
+        assert scheduler.set_timer("甲", "a", 60, language="ja") in scheduler.pending("甲")
 
 
 def test_a_restart_loses_nothing(tmp_path: Path, clock: Clock) -> None:

@@ -40,8 +40,6 @@ create table if not exists entry (
     kind text not null,
     label text not null,
     due_s real not null,
-    length_s integer not null default 0,
-    language text not null default 'zh',
     again text not null default ''
 );
 create index if not exists entry_due on entry (due_s);
@@ -52,6 +50,8 @@ create table if not exists brought_up (
     primary key (owner, key)
 );
 """
+_LATER_COLUMNS = {"length_s": "integer not null default 0", "language": "text not null default 'zh'"}
+"""Columns of `entry` that files of earlier versions may lack."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Scheduler:
             os.close(os.open(self._file, os.O_WRONLY | os.O_CREAT, 0o600))
             self._db = connect(self._file, busy_ms=_BUSY_MS)
             try:
-                self._db.executescript(_TABLE)
+                self._prepare()
             except BaseException:
                 self._db.close()
                 raise
@@ -158,6 +158,15 @@ class Scheduler:
         with self._told(), self._lock:
             rows = self._db.execute("select key, at_s from brought_up where owner = ?", (owner,)).fetchall()
         return {key: datetime.fromtimestamp(at_s, zone) for key, at_s in rows}
+
+    def _prepare(self) -> None:
+        self._db.executescript(_TABLE)
+        self._db.execute("begin immediate")  # another process may be opening the same file
+        there = {row[1] for row in self._db.execute("pragma table_info(entry)")}
+        for name, kind in _LATER_COLUMNS.items():
+            if name not in there:
+                self._db.execute(f"alter table entry add column {name} {kind}")
+        self._db.execute("commit")
 
     def _put(
         self,
