@@ -5,7 +5,8 @@ model over HTTP that answers at once; what a real one needs to write it comes on
 
 Two devices of two bridges ask in turn, in one run. The chat model answers at once: within the process, which leaves the
 bridge's own share, or as a server of ours that stands in the same process, so that its reading of the tools counts, too.
-What a real model needs to read them comes on top.
+Or that server waits for 200 ms before its first text, as a real model does; what such a one takes longer because it reads
+the tools comes on top.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ from xiaozhi_persona.roles.casting import Casting
 from xiaozhi_persona.settings import LlmSettings, MemorySettings, PathSettings
 from xiaozhi_persona.spine import Owner, Recollection, Turn
 
+AT_ONCE, AS_A_MODEL = "over HTTP", "over HTTP, first token after 200 ms"
+FIRST_TOKEN_S = {AT_ONCE: 0.0, AS_A_MODEL: 0.2}
+MODELS = ("in the process", *FIRST_TOKEN_S)
 QUESTIONS = ("我住在哪里", "今天天气真好", "昨天我们聊了什么", "给我讲个笑话")
 
 
@@ -65,26 +69,27 @@ class WithoutTools:
 
 async def measure(turns: int, folder: Path) -> dict[str, list[float]]:
     """Return the times to the first text of each kind, in ms."""
-    kinds = [
-        f"{model}, {tools} tools"
-        for model in ("in the process", "over HTTP")
-        for tools in ("without", "with")
-    ]
-    times: dict[str, list[float]] = {kind: [] for kind in kinds}
+    kinds = [(model, tools) for model in MODELS for tools in ("without", "with")]
+    times: dict[str, list[float]] = {f"{model}, {tools} tools": [] for model, tools in kinds}
     bare: list[Casting] = []  # of the devices without tools
     role_tools = session.role_tools
     session.role_tools = lambda casting, device: [] if casting in bare else role_tools(casting, device)
-    async with OpenAiServer(reply=["好。"]) as server, contextlib.AsyncExitStack() as stack:
+    async with contextlib.AsyncExitStack() as stack:
+        servers = {
+            model: await stack.enter_async_context(OpenAiServer(reply=["好。"], first_token_s=first_token_s))
+            for model, first_token_s in FIRST_TOKEN_S.items()
+        }
         devices: dict[str, tuple[Rig, Any]] = {}
-        for kind in times:
+        for kind, (name, tools) in zip(times, kinds, strict=True):
             mind = PersonaMemory(MemorySettings(), folder / kind.replace(" ", "-"))
-            model = OpenAiChatModel(LlmSettings(base_url=server.url))
-            parts = make_parts(
-                model if "HTTP" in kind else FakeChatModel("好。"),
-                memory=WithoutTools(mind) if "without" in kind else mind,
-            )
-            parts.closers += [mind.aclose, model.aclose]
-            if "without" in kind:
+            if name in servers:
+                model: Any = OpenAiChatModel(LlmSettings(base_url=servers[name].url))
+                stack.push_async_callback(model.aclose)
+            else:
+                model = FakeChatModel("好。")
+            parts = make_parts(model, memory=WithoutTools(mind) if tools == "without" else mind)
+            parts.closers.append(mind.aclose)
+            if tools == "without":
                 bare.append(parts.casting)
             rig = await stack.enter_async_context(running(parts))
             device = await stack.enter_async_context(rig.device())
@@ -100,8 +105,9 @@ async def measure(turns: int, folder: Path) -> dict[str, list[float]]:
                     await asyncio.sleep(0.001)
                 if number > 1:  # the first ones warm up
                     times[kind].append(rig.turns[-1].marks_ms["first_token_ms"])
-        offered = ["tools" in request.body for request in server.requests]
-        assert sum(offered) * 2 == len(offered)
+        for server in servers.values():
+            offered = ["tools" in request.body for request in server.requests]
+            assert sum(offered) * 2 == len(offered)
     return times
 
 
@@ -155,8 +161,8 @@ def main() -> None:
         commands = asyncio.run(measure_commands(arguments.turns, Path(folder) / "commands"))
     rows: dict[str, dict[str, Any]] = {kind: percentiles(values) for kind, values in times.items()}
     medians = [float(np.median(values)) for values in times.values()]
-    for place, name in ((0, "in the process"), (2, "over HTTP")):
-        rows[f"{name}, ratio"] = {"p50": round(medians[place + 1] / medians[place], 3)}
+    for name, without, with_tools in zip(MODELS, medians[::2], medians[1::2], strict=True):
+        rows[f"{name}, ratio"] = {"p50": round(with_tools / without, 3)}
     rows |= {f"command to the device, {kind}": percentiles(values) for kind, values in commands.items()}
     local, called = (float(np.median(values)) for values in commands.values())
     rows["command to the device, ratio"] = {"p50": round(called / local, 1)}

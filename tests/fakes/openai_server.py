@@ -80,6 +80,8 @@ class OpenAiServer:
     raw: bytes | Sequence[bytes] = b""
     content_type: str = "text/event-stream"
     keep_alive_s: float = 0.02
+    first_token_s: float = 0.0
+    """How long the reply's first piece is waited for, as a real model reads before it writes."""
     thoughts: int = 0
     """How many pieces of reasoning come before the reply, one every `keep_alive_s`."""
 
@@ -157,6 +159,7 @@ class OpenAiServer:
             await response.write(_event({"error": {"message": self.reason, "code": self.code}}))
             return response
         await response.write(_event(_chunk({"role": "assistant", "content": ""})))
+        await asyncio.sleep(self.first_token_s)
         for _ in range(self.thoughts):
             await response.write(_event(_chunk({"content": None, "reasoning_content": "hm"})))
             await asyncio.sleep(self.keep_alive_s)
