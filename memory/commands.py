@@ -90,7 +90,7 @@ def _forgetting(said: str, begin: tuple[str, int]) -> Command | None:
 
 
 _ASKING = pattern(
-    r"什么|怎么|吗|[?？]|能不能|有没有|是不是|会不会|要不要|如何|多久|哪[些个里儿]|为何|(?:诀窍|技巧|方法|办法|窍门|秘诀|好处|坏处)[吧啊呢]?$"
+    r"什么|怎么|吗|[?？]|能不能|有没有|是不是|会不会|要不要|如何|多久|哪[些个里儿]|为何|是谁.{1,4}的[呢啊呀吧嘛]?$|(?:诀窍|技巧|方法|办法|窍门|秘诀|好处|坏处)[吧啊呢]?$"
 )
 _PLEASE = Words("小智|请|帮我|给我|麻烦|你|现在|那")
 """What may stand before a command; the expressions for commands begin after it."""
