@@ -29,11 +29,31 @@ class StoredMemory:
 
 
 def stored_memories(root: Path) -> list[StoredMemory]:
-    """Return the memories in a memory folder, the one spoken to last first; none when there is no such folder."""
-    found = [_looked_at(file) for file in root.glob(f"*/{FILE}")]
+    """Return the memories in a memory folder, the one spoken to last first; none when there is no such folder.
+
+    A folder that may not be read, the root or one in it, is a memory with that problem.
+    """
+    try:
+        folders = sorted(root.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as exc:
+        return [StoredMemory("", root, problem=exc.strerror or str(exc))]
+    found = [one for one in map(_in_folder, folders) if one]
     return sorted(
         found, key=lambda one: (one.last.timestamp() if one.last else 0, one.owner_id), reverse=True
     )
+
+
+def _in_folder(folder: Path) -> StoredMemory | None:
+    file = folder / FILE
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as exc:
+        return StoredMemory("", folder, problem=exc.strerror or str(exc))
+    return _looked_at(file)
 
 
 def _looked_at(file: Path) -> StoredMemory:

@@ -18,7 +18,8 @@ from xiaozhi_persona.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("src", "memory", "roles", "providers", "bridge", "run.py")
-HAN = re.compile("[\u3400-\u9fff]")
+HAN = re.compile("[\u3001\u3002\u3400-\u9fff\uff01-\uff5e]")
+"""Chinese, its punctuation too."""
 LOG_METHODS = {"debug", "info", "warning", "error", "exception", "critical"}
 
 

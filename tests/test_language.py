@@ -14,7 +14,9 @@ import pytest
 from messages_of_code import HAN, in_the_help, in_the_roles, in_the_settings, in_the_source, places
 
 from xiaozhi_persona import language
-from xiaozhi_persona.config import render, render_own
+from xiaozhi_persona.bridge.client.timeline import TurnEvent
+from xiaozhi_persona.commands.talk.view import feeling
+from xiaozhi_persona.config import load_settings, render, render_own
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import in_language, set_language, tr, translate_record
 from xiaozhi_persona.roles.role import load_role
@@ -97,6 +99,22 @@ def test_an_error_is_told_in_the_language_that_is_set() -> None:
     with in_language("en"), pytest.raises(SettingsError) as caught:
         load_role("nobody")
     assert "nobody" in str(caught.value) and not HAN.search(str(caught.value).replace("小雨", ""))
+
+
+def test_a_wrong_setting_is_told_without_chinese_marks(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("bridge: {http_port: 0}", encoding="utf-8")
+    with in_language("en"), pytest.raises(SettingsError) as caught:
+        load_settings(tmp_path / "config.yaml")
+    assert not HAN.search(str(caught.value))
+
+
+@pytest.mark.parametrize(("setting", "shown"), [("zh", "（高兴）"), ("en", " (happy)")])
+def test_the_feeling_of_a_sentence_is_named_as_the_reader_speaks(
+    setting: language.Language, shown: str
+) -> None:
+    with in_language(setting):
+        assert feeling(TurnEvent("sentence", 0, "好", "happy")) == shown
+        assert feeling(TurnEvent("sentence", 0, "好", "")) == ""
 
 
 def test_log_lines_are_translated_with_their_values() -> None:

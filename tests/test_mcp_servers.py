@@ -106,7 +106,7 @@ async def test_its_tools_are_called_with_the_environment_that_is_set_and_no_othe
         ),
         (McpServerSettings(command=sys.executable, args=["-c", "print('hello')"]), sys.executable),
         (McpServerSettings(command="sleep", args=["100"]), "到时限"),
-        (McpServerSettings(url="http://127.0.0.1:9/mcp"), "127.0.0.1:9"),
+        (McpServerSettings(url="http://127.0.0.1:9/mcp"), "看它有没有在运行"),
     ],
 )
 async def test_one_that_does_not_work_says_why_and_is_tried_again(

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -18,6 +19,7 @@ from xiaozhi_persona.bridge.admission.devices import Devices
 from xiaozhi_persona.cli import xiaozhi_persona
 from xiaozhi_persona.config import load_settings
 from xiaozhi_persona.errors import PersonaError, SettingsError
+from xiaozhi_persona.memory.roster import stored_memories
 from xiaozhi_persona.memory.store import owner_folder
 
 OWNER = ("--owner", "甲")
@@ -289,6 +291,28 @@ def test_owners_are_listed_with_their_devices_the_last_to_speak_first(filled: st
     shown = run(filled, "owners")
     assert "甲" in shown.stdout and "aa" in shown.stdout and "2025-08-20" in shown.stdout
     assert f"{broken} 读不了" in shown.stdout and not re.search(r"[│┃ ]$", shown.stdout, re.MULTILINE)
+
+
+def test_a_memory_folder_that_may_not_be_read_is_not_taken_for_an_empty_one(
+    filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "data" / "memory"
+    (home,) = root.iterdir()
+    stat, iterdir = Path.stat, Path.iterdir
+    barred: Path
+
+    def refused(path: Path) -> Any:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(
+        Path, "stat", lambda path, **how: refused(path) if barred in path.parents else stat(path, **how)
+    )
+    monkeypatch.setattr(Path, "iterdir", lambda path: refused(path) if path == barred else iterdir(path))
+    for barred in (root, home):
+        assert [(one.folder, one.problem) for one in stored_memories(root)] == [(barred, "Permission denied")]
+        assert f"{barred} 读不了：Permission denied" in run(filled, "owners").stdout
+        with pytest.raises(PersonaError, match="读不了.*doctor"):
+            run(filled, "recall", "昨天")
 
 
 def test_a_roles_own_memory_is_listed_and_named_as_it_is_listed(filled: str) -> None:

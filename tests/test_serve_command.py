@@ -38,7 +38,7 @@ def test_addresses_are_printed_with_their_adapters_where_there_are_several(
     expected = [ip for ip, there in (("192.168.1.5", WIFI), ("172.20.0.1", WSL)) if there in adapters]
     for ip in expected or ["127.0.0.1"]:
         assert f"http://{ip}:8003/xiaozhi/ota/" in shown
-        assert f"ws://{ip}:8000/xiaozhi/v1/ --text" in shown
+        assert f"ws://{ip}:8000/xiaozhi/v1/\n" in shown
     assert shown.count("OTA") == max(1, len(expected))
     for there in (WIFI, WSL):
         assert (f"网卡 {there.nice_name}" in shown) == (len(expected) > 1)
@@ -54,6 +54,12 @@ def test_one_address_that_was_chosen_is_the_only_one(
     assert (
         "python3 run.py talk ws://10.0.0.7:8000/" in shown and "192.168" not in shown and "网卡" not in shown
     )
+    assert "bridge.host" not in shown
+
+
+def test_an_address_that_no_device_can_reach_is_said_to_be_one(capsys: pytest.CaptureFixture[str]) -> None:
+    serve._print_addresses(BRIDGE, Settings.model_validate({"bridge": {"host": "127.0.0.1"}}))
+    assert "bridge.host 是 127.0.0.1：只有本机连得上" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

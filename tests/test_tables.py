@@ -52,4 +52,9 @@ def test_a_table_that_is_piped_has_aligned_columns_and_nothing_else(
 
 def test_a_cell_of_several_lines_is_one_line_when_piped(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(["a", "b"], [["1\n2", "3"]])
-    assert capsys.readouterr().out.splitlines() == ["a    b", "1 2  3"]
+    assert capsys.readouterr().out.splitlines() == ["A    B", "1 2  3"]
+
+
+def test_headings_begin_with_a_capital_and_keep_their_column(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(["seconds", "文字"], [["1.5", "a"]], right=("seconds",))
+    assert capsys.readouterr().out.splitlines() == ["Seconds  文字", "    1.5  a"]

@@ -63,7 +63,11 @@ async def open_websocket(
         return websocket
     except (InvalidURI, ValueError) as exc:
         raise SettingsError(
-            tr("{url!r} 不是 WebSocket 地址，应像 ws://192.168.1.5:8000{PATH}", url=url, PATH=PATH)
+            tr(
+                "{url!r} 不是 WebSocket 地址，应像 ws://192.168.1.5:8000{PATH}；OTA 地址写在 --ota 后面",
+                url=url,
+                PATH=PATH,
+            )
         ) from exc
     except InvalidStatus as exc:
         raise ServiceUnavailable(_refusal(url, exc.response.status_code)) from exc

@@ -95,7 +95,12 @@ def reason_of(exc: BaseException, settings: McpServerSettings, complaints: Seque
     if complaints:
         return tr("{url} 回答 {status}。检查地址，它是不是 MCP 的。", url=settings.url, status=complaints[-1])
     kind, what = type(exc).__name__, settings.command or settings.url
-    return tr("{what}：{reason}（{kind}）。", what=what, reason=first_line(exc), kind=kind)
+    return tr(
+        "{what} 用不了：{reason}（{kind}）。看它有没有在运行，地址或命令对不对。",
+        what=what,
+        reason=first_line(exc),
+        kind=kind,
+    )
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from xiaozhi_persona.errors import (
     ServiceTimeout,
     ServiceUnavailable,
     SettingsError,
+    own_command,
 )
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.local_hosts import is_local
@@ -274,6 +275,14 @@ def voice_of(default: str, cloning: bool, clip: Clip) -> tuple[str, str]:
 def server_url(written: str, key: str) -> httpx.URL:
     """Return an address of the settings without a slash at its end. Raises SettingsError that names the key."""
     address = written.strip()
+    if not address:
+        raise SettingsError(
+            tr(
+                "{key} 还没有写：填上服务器的地址，如 http://192.168.1.9:8020，再运行 {command}。",
+                key=key,
+                command=own_command("doctor"),
+            )
+        )
     if "://" not in address:
         address = "http://" + address
     try:

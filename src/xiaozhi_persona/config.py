@@ -146,7 +146,7 @@ def _entry(name: str, field: FieldInfo) -> list[str]:
         inner = [f"  {line}" for key, entry in section for line in _entry(key, entry)]
         return [f"# {tr(str(type(default).__doc__))}", f"{name}:", *inner]
     allowed = allowed_values(name, field)
-    comment = tr(str(field.description)) + (f"（{allowed}）" if allowed else "")
+    comment = tr(str(field.description)) + (tr("（{allowed}）", allowed=allowed) if allowed else "")
     value = yaml.safe_dump(
         default, allow_unicode=True, default_flow_style=True, width=10_000, sort_keys=False
     )
@@ -238,7 +238,8 @@ def _expand(value: Any, environ: Mapping[str, str], origins: _Origins, path: tup
 
 def _explain(error: Any, origins: _Origins) -> str:
     """Turn one finding of pydantic into: where, which key, what is allowed."""
-    return f"{_place(tuple(str(part) for part in error['loc']), origins)}：{explain(error, Settings)}"
+    place = _place(tuple(str(part) for part in error["loc"]), origins)
+    return tr("{place}：{told}", place=place, told=explain(error, Settings))
 
 
 def _place(path: tuple[str, ...], origins: _Origins) -> str:

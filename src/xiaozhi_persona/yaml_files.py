@@ -89,7 +89,7 @@ def explain(error: Any, model: type[BaseModel]) -> str:
         return tr(
             "没有 {key} 这一项{value}这里可用的有：{model_fields}",
             key=key,
-            value=_meant(path, model, inner) or tr("。"),
+            value=_meant(path, model, inner) or tr("。").rstrip(),
             model_fields=tr("、").join(own_first(inner)),
         )
     if path[-1] == "[key]":  # YAML takes 1234 for a number, and 11:22:33 too

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import click
 
+from xiaozhi_persona.bridge.admission.addresses import is_loopback
 from xiaozhi_persona.bridge.admission.devices import Waiting
 from xiaozhi_persona.bridge.client.talk import TalkOptions, talk
 from xiaozhi_persona.bridge.ota import OTA_PATH
@@ -182,14 +183,7 @@ def _print_addresses(bridge: Bridge, settings: Settings) -> None:
     for ip, adapter in addresses or [LanAddress("127.0.0.1", "")]:
         if len(addresses) > 1:
             click.echo(tr("网卡 {adapter}：", adapter=adapter))
-        talk_command = own_command(
-            tr(
-                "talk ws://{ip}:{websocket_port}{WEBSOCKET_PATH} --text 你好",
-                ip=ip,
-                websocket_port=bridge.websocket_port,
-                WEBSOCKET_PATH=WEBSOCKET_PATH,
-            )
-        )
+        talk_command = own_command(f"talk ws://{ip}:{bridge.websocket_port}{WEBSOCKET_PATH}")
         click.echo(
             tr(
                 "  ESP32 的 OTA 地址：  http://{ip}:{http_port}{OTA_PATH}",
@@ -201,6 +195,9 @@ def _print_addresses(bridge: Bridge, settings: Settings) -> None:
         click.echo(tr("  树莓派或电脑运行：  {talk_command}", talk_command=talk_command))
     if len(addresses) > 1:
         click.echo(tr("用和设备在同一个网络的那一个；虚拟网卡（WSL、Docker、VPN）的，设备连不上。"))
+    if is_loopback(host):
+        click.echo(tr("bridge.host 是 {host}：只有本机连得上。要让设备连，把它设为 0.0.0.0。", host=host))
+    click.echo(tr("talk 用话筒和喇叭，没有声卡就打字。试试：换成小雨；十分钟后提醒我关火；昨天我们聊了什么"))
 
 
 def _how_to_hear(file: Path) -> str:

@@ -32,6 +32,10 @@ def print_table(
     The columns of `wraps` hold running text, which may be broken; those of `right` hold numbers. A terminal that is
     too narrow for the others gets each row as a paragraph.
     """
+    # Words of the catalogue that stand within sentences too, such as units, begin as headings do.
+    columns, wraps, right = (
+        [name[:1].upper() + name[1:] for name in names] for names in (columns, wraps, right)
+    )
     texts = [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in rows]
     console = Console()
     if not console.is_terminal:

@@ -232,9 +232,14 @@ def _running_bridge(settings: Settings) -> str:
 def _memories(settings: Settings) -> Check:
     """Whose memories there are. They are only read: a bridge may be writing to them."""
     memories = stored_memories(settings.memory_dir)
-    step = tr("重启桥，它会把坏的移到一旁，能读的写进新的。")
     for one in memories:
         if one.problem:
+            may_read = os.access(one.folder, os.R_OK | os.X_OK)
+            step = (
+                tr("重启桥，它会把坏的移到一旁，能读的写进新的。")
+                if may_read
+                else tr("检查这个文件夹的权限和主人。")
+            )
             return Check(
                 "error",
                 tr("记忆"),

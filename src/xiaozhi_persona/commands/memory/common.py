@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 import click
 
 from xiaozhi_persona.commands.common import DEMO_DEVICE
-from xiaozhi_persona.errors import PersonaError, SettingsError
+from xiaozhi_persona.errors import PersonaError, SettingsError, own_command
 from xiaozhi_persona.language import later, tr
 from xiaozhi_persona.memory.readonly import lacks_last_turns, readable_copy
 from xiaozhi_persona.memory.roster import StoredMemory, stored_memories
@@ -70,11 +70,16 @@ def owner_of(settings: Settings, given: str | None, purpose: Purpose = "read") -
         owner = settings.memory.owner_of(given)
         if purpose == "make" or any(adopted_folder(settings.memory_dir, owner).glob("*")):
             return owner
-    there = [one for one in stored_memories(settings.memory_dir) if one.owner_id]
+    stored = stored_memories(settings.memory_dir)
+    there = [one for one in stored if one.owner_id]
     real = [one for one in there if one.owner_id != DEMO_DEVICE and (one.turns or one.facts)]
     there = real or there
     if given is None and len(there) == 1:
         return there[0].owner_id
+    if stored and not there:
+        one = stored[0]
+        told = tr("{folder} 读不了（{problem}）", folder=one.folder, problem=one.problem)
+        raise PersonaError(tr("{told}。运行 {command} 看怎么办。", told=told, command=own_command("doctor")))
     if given is None and purpose == "make" and not there:
         raise SettingsError(
             tr("还没有谁的记忆。用 --owner 说明记给谁：设备的 id，或 memory.owners 里的主人。")

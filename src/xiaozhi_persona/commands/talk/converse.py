@@ -23,8 +23,8 @@ from xiaozhi_persona.bridge.messages import LISTEN_MODES, ListenMode
 from xiaozhi_persona.commands.common import common_options, prepare, print_json
 from xiaozhi_persona.commands.talk.device_options import DeviceOptions, device_options
 from xiaozhi_persona.commands.talk.sound import converse, find_card, print_devices, sound_options
+from xiaozhi_persona.commands.talk.view import feeling
 from xiaozhi_persona.language import later, tr
-from xiaozhi_persona.text.emotions import built_in_names
 
 _EVENTS: dict[EventKind, str] = {
     "spoken": later("说完"),
@@ -212,14 +212,7 @@ def print_turn(timeline: Timeline) -> None:
 def print_subtitle(event: TurnEvent) -> None:
     """Print what a person in a typed chat wants to see: the sentences, each with its feeling."""
     if event.kind == "sentence":
-        emotion = built_in_names().get(event.emotion)
-        click.echo(
-            tr(
-                "它{value}：{value2}",
-                value=tr("（{label}）", label=emotion.label) if emotion else "",
-                value2=event.text,
-            )
-        )
+        click.echo(tr("它{value}：{value2}", value=feeling(event), value2=event.text))
     elif event.kind == "waiting":
         click.echo(_event("waiting"))
 

@@ -17,7 +17,7 @@ from xiaozhi_persona.bridge.client.signs.sign import Sign
 from xiaozhi_persona.bridge.client.staying import LinkEvent
 from xiaozhi_persona.bridge.client.timeline import Timeline, TurnEvent
 from xiaozhi_persona.commands.common import print_json
-from xiaozhi_persona.language import later, tr
+from xiaozhi_persona.language import language, later, tr
 from xiaozhi_persona.text.emotions import built_in_names
 
 _WORDS: dict[Sign, tuple[str, str]] = {
@@ -47,9 +47,7 @@ class PlainView:
         if event.kind == "heard":
             self._echo(tr("你：{text}", text=event.text))
         elif event.kind == "sentence":
-            emotion = built_in_names().get(event.emotion)
-            feeling = tr("（{label}）", label=emotion.label) if emotion else ""
-            self._echo(tr("它{value}：{value2}", value=feeling, value2=event.text))
+            self._echo(tr("它{value}：{value2}", value=feeling(event), value2=event.text))
 
     def turn_ended(self, turn: Timeline) -> None:
         """Print how long it took until the reply was heard, and what was lost of it."""
@@ -128,6 +126,14 @@ def open_view(levels: Callable[[], Levels]) -> Iterator[PlainView]:
     view = LiveView(console, levels)
     with view.shown():
         yield view
+
+
+def feeling(event: TurnEvent) -> str:
+    """Return the feeling of a sentence as a person reads it, in brackets; "" for none that is known."""
+    emotion = built_in_names().get(event.emotion)
+    if emotion is None:
+        return ""
+    return tr("（{label}）", label=emotion.label if language() == "zh" else emotion.face)
 
 
 def _meter(level_dbfs: float) -> str:
