@@ -56,7 +56,7 @@ _UNWILLING = pattern("不想|没空|没时间|没有时间|懒得")
 _LONG_AHEAD = timedelta(days=275)
 _NOT_NOT = pattern("不得不|不见不散|要不要|[不别]要?忘|不能忘|不要(?:迟到|忘)")
 _LEAD = pattern(
-    rf"^(?:我们|我(?!家?的?(?:{KIN}))|咱们|咱|记得|提醒我?|别忘了?|不要忘了?|(?:有|去)?(?=去|有)|要|得|会|打算|准备|计划|必须|需要|想|还|就|之前|以前|，|的|一定|可能|应该|昨天|跟我|个|是(?=我)|那么?|正好|刚好)+"
+    rf"^(?:我们|我(?!家?的?(?:{KIN}))|咱们|咱|记得|提醒我?|别忘了?|不要忘了?|(?:有|去)?(?=去|有)|要|得|会(?![议员诊计客面谈])|打算|准备|计划|必须|需要|想|还(?![书钱款车贷])|就(?![医诊餐业职])|之前|以前|，|的|一定|可能|应该|昨天|跟我|个|是(?=我)|那么?|正好|刚好)+"
 )
 _LEAD_IN = pattern("^(?:那么?|就|对了|另外|还有|然后|嗯|好|哦|啊|记得|提醒|别忘了?|正好|刚好|和|，|、| )*$")
 _MOVED = pattern(
@@ -68,7 +68,8 @@ _THEN = pattern("^(?:然后|接着|再|之后|又){1,3}")
 _CLOCK_FIRST = pattern(
     r"(?:然后|接着|再|之后|又)?(?:早上|上午|中午|下午|傍晚|晚上|夜里|(?:\d{1,2}|[一二两三四五六七八九十]{1,3})[点:：])"
 )
-_OFF_WORDS = pattern("(?:我|的|都|已经|取消|改期|不用?去?|没有?|要|想|了|会|看|开|有)+")
+_OFF_WORDS = pattern("(?:我|的|都|已经|取消|改期|不用?去?|没有?|要|想|了|会(?!议)|看|开|有)+")
+_MEETING = pattern("[的个次开]会(?![去来有])|^会(?=取消|改期|不开|没)")
 
 
 def find_appointment(clause: str, now: datetime, before: Sequence[Finding] = ()) -> list[Finding]:
@@ -102,7 +103,7 @@ def find_appointment(clause: str, now: datetime, before: Sequence[Finding] = ())
     if _OF_OTHERS.match(_MY_FRIEND.sub("", rest)) or (_UNWILLING.search(rest) and not rest.endswith("了")):
         return []
     if _CALLED_OFF.search(_NOT_NOT.sub("", rest)):
-        thing = _OFF_WORDS.sub("", rest)
+        thing = _OFF_WORDS.sub("", rest) or ("会" if _MEETING.search(rest) else "")
         return [Finding(SELF, APPOINTMENT, thing, "not", when.start, when.end) for when in times if thing]
     if not _PLAN.search(rest) or _NO_PLAN.search(rest):
         return []

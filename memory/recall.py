@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from xiaozhi_persona.memory import diary, digests, text_index, wall_clock
+from xiaozhi_persona.memory import diary, digests, plans, text_index, wall_clock
 from xiaozhi_persona.memory.diary import Entry
 from xiaozhi_persona.memory.draft import Draft
 from xiaozhi_persona.memory.facts import reading
@@ -49,11 +49,6 @@ Near = Callable[[], Mapping[int, float]]
 _OF_THE_WORLD = re.compile(
     r"天气|气温|新闻|热搜|股[价市票]|大盘|汇率|[油金]价|限行|空气质量|星期几|几点(?:了|钟|日[出落]|天[亮黑])*[啊呀呢吗?？。]*$"
     r"|\b(?:weather|temperature|news|stock)\b",
-    re.IGNORECASE,
-)
-_ASKS_AHEAD = re.compile(
-    "什么|啥|安排|日程|计划|有没有|有事|有空|要做|干嘛|吗|[?？]|提醒|予定|何"
-    r"|\b(?:what|when|where|any|plans?|schedule|do i|am i|have i|will i|remind)\b",
     re.IGNORECASE,
 )
 _TALK = re.compile(r"聊|谈|说[了过什些]|讲[了过什]|话题|\b(?:talk|said|say|discuss|chat)|話", re.IGNORECASE)
@@ -128,6 +123,7 @@ class _Search:
         self._max_tokens = max_tokens
         self._skip = skip
         self._near = near
+        self._plans: list[tuple[datetime, datetime]] = []  # days ahead that the words for past ones may mean
 
     def run(self) -> None:
         ranges = find_ranges(self._question, self._local)[:_MAX_RANGES]
@@ -135,9 +131,12 @@ class _Search:
             return  # 今天天气怎么样: what was said today does not answer it
         ranges = ranges or find_conversation(self._db, self._question, self._now, self._skip)
         self._draft.ranges = list(ranges)
+        self._plans = plans.days_meant(self._question, ranges, self._local)
         asked = facts_wanted(self._question)
         if ranges:
             self._facts_of(asked, ranges, [])
+            for start, end in self._plans:
+                self._events(start, end, [])
             for part in ranges:
                 self._add(digests.for_range(self._db, part.start, part.end, self._left() // 3))
                 told = self._events(part.start, part.end, self._terms_beside(ranges))
@@ -145,6 +144,8 @@ class _Search:
                 self._beyond(part, ranges)
             if len(ranges) > 1:
                 self._draft.turns_in_range = self._count(ranges)
+            if self._plans and not self._draft.text:
+                self._add(plans.nothing_on(self._plans))
             return
         if not self._ahead():
             terms = query_terms(self._question)
@@ -184,7 +185,7 @@ class _Search:
 
     def _appointments(self, ranges: Sequence[TimeRange]) -> list[Fact]:
         days = [(day.start, day.end) for day in find_future(self._question, self._local)]
-        days += [(part.start, part.end) for part in ranges]
+        days += [(part.start, part.end) for part in ranges] + self._plans
         days = days or [(self._local, self._local + timedelta(days=_DAYS_AHEAD))]
         return [fact for start, end in days for fact in reading.appointments(self._db, start, end)]
 
@@ -205,7 +206,7 @@ class _Search:
     def _ahead(self) -> bool:
         """Add the appointments of the days ahead that the question names. Returns whether it asked for them."""
         ahead = find_future(self._question, self._local)
-        if not ahead or not _ASKS_AHEAD.search(self._question):
+        if not ahead or not plans.may_be_asked(self._question):
             return False
         shown = False
         for day in ahead[:_MAX_RANGES]:
@@ -213,9 +214,7 @@ class _Search:
             shown = self._events(day.start, day.end, []) or bool(self._draft.facts) or shown
         asks = facts_asked(self._question)
         if not shown and asks and APPOINTMENT in asks.attributes:
-            self._add(
-                "\n".join(f"{span(day.start, day.end)} 没有记下什么安排。" for day in ahead[:_MAX_RANGES])
-            )
+            self._add(plans.nothing_on([(day.start, day.end) for day in ahead[:_MAX_RANGES]]))
             return True
         return shown
 
@@ -237,7 +236,7 @@ class _Search:
         self._draft.turns_in_range += total
         budget = self._left() // (len(ranges) - ranges.index(part)) - 24
         if not total:
-            if not has_events:
+            if not has_events and not self._plans:
                 self._add(f"{span(part.start, part.end)} 没有说过什么，没有谈话记录。")
             return
         fitting = max(4, budget // _TOKENS_A_TURN)

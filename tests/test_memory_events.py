@@ -161,3 +161,29 @@ def test_the_number_of_a_forgotten_turn_is_not_given_again(tmp_path: Path) -> No
         forget.forget_all(store)
         conversation(store, ("2025-08-18 20:03", "四", ""))
         assert diary.latest(store.writer, 1)[0].seq > last + 1
+
+
+@pytest.mark.parametrize(
+    ("told", "question", "found"),
+    [
+        (("我下个月要去日本旅游",), "我九月份有什么计划", "去日本旅游"),
+        (("I have a meeting on Thursday",), "What do I have on Thursday", "I have a meeting"),
+        (("我喜欢吃面",), "我周五有什么安排", "2025-08-22 星期五 没有记下什么安排。"),
+        (("周五我要去看牙医", "牙医改到下周一了"), "我周五有什么安排", "（其中“去看牙医”取消或改期了）"),
+    ],
+)
+def test_who_asks_for_plans_means_the_day_that_comes(
+    tmp_path: Path, told: tuple[str, ...], question: str, found: str
+) -> None:
+    with memory(tmp_path) as store:
+        conversation(store, *((f"2025-08-{18 + day} 10:00", text, "") for day, text in enumerate(told)))
+        text = ask(store, question).text
+    assert found in text
+    assert "没有谈话记录" not in text
+
+
+@pytest.mark.parametrize("question", ["我周五去哪了", "周五我说了什么"])
+def test_who_asks_what_was_means_the_day_that_is_past(tmp_path: Path, question: str) -> None:
+    with memory(tmp_path) as store:
+        conversation(store, ("2025-08-18 10:00", "这周五我要去看牙医", ""))
+        assert ask(store, question).text == "2025-08-15 星期五 没有说过什么，没有谈话记录。"

@@ -32,7 +32,7 @@ _MAY_NAME_TIME = pattern(
 """Most sentences name no time: these are looked at no longer."""
 _AHEAD = pattern(
     r"要|会(?!议|[员计长])|打算|准备|计划|得去|约了|约好|想去|将|[订定买]了|安排|报了|提醒|记得|别忘|该|说好|答应"
-    r"|\b(?:will|going to|gonna|have to|has to|need to|plan\w*|appointment|remind|due|leaving|flying|(?:i'm|we're|is|are|am) \w{2,12}ing)\b|'ll\b"
+    r"|\b(?:will|going to|gonna|have to|has to|need to|have an?|plan\w*|appointment|remind|due|leaving|flying|(?:i'm|we're|is|are|am) \w{2,12}ing)\b|'ll\b"
     r"|予定|つもり|[行来見会飲買食]きます|します|る[。！]?$",
     re.IGNORECASE,
 )
@@ -42,7 +42,11 @@ _PAST = pattern(
     r"|[たっいん]た[。！]?|ました",
     re.IGNORECASE,
 )
-_STILL_AHEAD = pattern("约了|约好|[订定买]了|[订定买]好|报了|报名了|说好|答应了|安排了|安排好")
+_STILL_AHEAD = pattern(
+    "约了|约好|[订定买]了|[订定买]好|报了|报名了|说好|答应了|安排了|安排好"
+    r"|\b(?:(?:is|are|was|were|been|got) (?:cancell?ed|postponed|moved|rescheduled|called off)|booked|scheduled)\b",
+    re.IGNORECASE,
+)
 _SURELY_AHEAD = pattern("明|后天|下|后$|tomorrow|next|later|\\bin |来|再来|翌", re.IGNORECASE)
 _SURELY_PAST = pattern("昨|前|上|去年|刚|last|ago|yesterday|past|先|以来|过去", re.IGNORECASE)
 _LATELY = pattern("最近|近|这[几些]|recent|lately|these", re.IGNORECASE)
@@ -89,7 +93,7 @@ def find_events(text: str, now: datetime) -> list[Event]:
 
 def _times(clause: str, now: datetime) -> Iterator[tuple[datetime, datetime]]:
     is_past = bool(_PAST.search(clause)) and not _STILL_AHEAD.search(clause)
-    is_ahead = bool(_AHEAD.search(clause)) and not is_past
+    is_ahead = bool(_AHEAD.search(clause) or _STILL_AHEAD.search(clause)) and not is_past
     future = [when for when in find_future(clause, now) if _SURELY_AHEAD.search(when.text) or not is_past]
     place = 0
     while place < len(future):
@@ -113,8 +117,16 @@ def _times(clause: str, now: datetime) -> Iterator[tuple[datetime, datetime]]:
             yield from _next(past, now)
 
 
+def next_of(past: TimeRange, now: datetime) -> list[tuple[datetime, datetime]]:
+    """Return when the weekday, date or feast comes next that was read as the last one; nothing for one that is surely
+    past, or not over yet.
+    """
+    if past.end > now or _SURELY_PAST.search(past.text) or _LATELY.search(past.text):
+        return []
+    return list(_next(past, now))
+
+
 def _next(past: TimeRange, now: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """Yield when the weekday, date or feast comes next that was read as the last one."""
     if past.end > now:
         yield past.start, past.end
     elif _WEEKDAY.search(past.text):

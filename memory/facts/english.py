@@ -131,6 +131,11 @@ _OF_KIN = pattern(
     rf"my ({'|'.join(BEINGS)}) (?:is allergic to {_THING}|lives in {_PLACE}|(?:really )?(?:likes|loves) {_THING})",
     re.IGNORECASE,
 )
+_LEAD = pattern(
+    r"^(?:(?:actually|well|oh|no|yes|yeah|hey|hi|hello|sorry|anyway|honestly|also|but|so)\b[ ,]*)+",
+    re.IGNORECASE,
+)
+"""What a sentence may begin with that says nothing."""
 _AND_I = pattern(r"^(i\b.*?) and (?=(?:work|live) )", re.IGNORECASE)
 _AND = pattern(r",? (?:and|but) (?=(?:i|my|he|she|it)\b)", re.IGNORECASE)
 _WHEN = pattern(
@@ -147,7 +152,7 @@ _NAMED = pattern(
 def find_english(clause: str) -> list[Finding]:
     """Return the facts that an English clause tells."""
     found: list[Finding] = []
-    for part in _AND.split(_AND_I.sub(r"\1 and I ", clause)):
+    for part in _AND.split(_AND_I.sub(r"\1 and I ", _LEAD.sub("", clause))):
         plain = _WHEN.sub("", part.strip(" ."))
         age = (
             _AGE.fullmatch(plain)

@@ -10,7 +10,7 @@ from typing import Literal
 from xiaozhi_persona.memory.patterns import followed
 from xiaozhi_persona.text.measures import normalized
 
-RULES_VERSION = "4"
+RULES_VERSION = "5"
 """Changes whenever the rules do: turns that were read by others are read again."""
 SELF = "我"
 """The subject of what the owner says about himself, when no speaker is known."""

@@ -101,8 +101,10 @@ def _parted(match: re.Match[str], who: str) -> list[Finding]:
     return _without(("女朋友", "男朋友"))
 
 
-@_rule(rf"{SUBJECT}{ADVERBS}(?:大学|高中|初中|小学|硕士|博士|研究生|本科|学校|从.{{1,10}})?毕业了?")
-def _graduated(match: re.Match[str], who: str) -> list[Finding]:
+@_rule(
+    rf"{SUBJECT}{ADVERBS}(?:大学|高中|初中|小学|硕士|博士|研究生|本科|学校|从.{{1,10}})?(?:毕业了?|退学了)"
+)
+def _left_school(match: re.Match[str], who: str) -> list[Finding]:
     return [Finding(who, SCHOOL, "", "not")]
 
 

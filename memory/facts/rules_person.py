@@ -64,6 +64,11 @@ def _renamed_to(match: re.Match[str], who: str) -> list[Finding]:
     return _renamed(match, who)
 
 
+@_rule(rf"{SUBJECT}{ADVERBS}(?:改|换)了?一?个?新?名字?了")
+def _renamed_oneself(match: re.Match[str], who: str) -> list[Finding]:
+    return [Finding(who, NAME, "", "not")]
+
+
 @_rule(rf"{SUBJECT}不叫{NAMED}了?")
 def _not_name(match: re.Match[str], who: str) -> list[Finding]:
     return [Finding(who, NAME, match["v"].rstrip("了"), "not")]
