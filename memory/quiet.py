@@ -50,11 +50,13 @@ class Quiet:
                 await asyncio.sleep(rest_s)
             async with self._one_at_a_time:
                 await self._room()
+                began_s = time.monotonic()
                 try:
                     more = await self._work(owner_id)
                 except Exception:
                     log.exception("安静时整理记忆出错")
                     more = False
+            more = more or self._spoke_at_s[owner_id] > began_s  # he spoke while that was done
         self._spoke_at_s.pop(owner_id, None)
 
     async def _room(self) -> None:

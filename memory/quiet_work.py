@@ -8,8 +8,6 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
-from xiaozhi_persona.errors import ServiceRejected
-from xiaozhi_persona.language import tr
 from xiaozhi_persona.memory import digests, second_reader
 from xiaozhi_persona.memory.store import OwnerStore
 
@@ -30,19 +28,23 @@ class QuietWork:
         self._change = change
 
     async def read_for_facts(self) -> bool:
-        """Have what was said since the last time read for facts. Returns whether there was anything to be read."""
+        """Have what was said since the last time read for facts. Returns whether anything was read."""
         read = await self._change(lambda store: second_reader.unread(store.writer))
         if read is None:
             return False
         changes = second_reader.checked(await self._ask(*second_reader.messages(read)), read)
-        if changes is None:
-            raise ServiceRejected(tr("再读谈话时答的不是 JSON"))
 
         def write(store: OwnerStore) -> int:
             with store.transaction() as db:
+                if changes is None:
+                    second_reader.put_off(db, read)
+                    return 0
                 return second_reader.apply(db, read, changes)
 
         changed = await self._change(write)
+        if changes is None:
+            log.warning("对话模型再读谈话时答的不是 JSON，下次安静时再读。")
+            return False
         log.info("对话模型把 %d 句话再读了一遍，事实改了 %d 处。", len(read.turns), changed)
         return True
 

@@ -22,13 +22,33 @@ import yaml
 from xiaozhi_persona.memory import diary
 from xiaozhi_persona.memory.diary import Entry
 from xiaozhi_persona.memory.facts import reading, writing
-from xiaozhi_persona.memory.facts.kinds import APPOINTMENT, BY_NAME, NOTE, SELF, Fact, Finding, subject_of
+from xiaozhi_persona.memory.facts.kinds import (
+    APPOINTMENT,
+    AVOIDS,
+    BY_NAME,
+    DIET,
+    DISLIKES,
+    KIN,
+    NOTE,
+    OTHERS,
+    PETS,
+    PROFILE,
+    SELF,
+    Fact,
+    Finding,
+    subject_of,
+)
+from xiaozhi_persona.memory.facts.rules import find_facts, stated, takes_back
+from xiaozhi_persona.memory.facts.writing import key_of
 from xiaozhi_persona.memory.patterns import pattern
 from xiaozhi_persona.memory.schema import get_meta, set_meta
 from xiaozhi_persona.text.measures import normalized
 
 READ_TO = "facts_read_to"
 """Key of the table meta: the number of the last turn that was read."""
+_TRIES = "facts_read_tries"
+"""Key of the table meta: how often the model gave no answer for what comes next."""
+_MAX_TRIES = 3
 MODEL_CONFIDENCE = 0.85
 """Of a fact that the chat model found: a little less than of one that the rules found."""
 MAX_TURNS = 40
@@ -38,12 +58,16 @@ _MAX_CHANGES = 20
 _MAX_CLOSED_BY_A_TURN = 2
 _MAX_VALUE_CHARS = 60
 _MAX_ANSWER_CHARS = 20_000
-_TOLD = tuple(kind for kind in BY_NAME if kind not in (APPOINTMENT, "档案"))
+_TOLD = tuple(kind for kind in BY_NAME if kind not in (APPOINTMENT, PROFILE))
 _ORDER = re.compile(
     r"忘[掉记了]|删|清空|忽略|重置|记忆|指令|系统提示|\b(?:forget|delete|erase|ignore|reset|memory|instructions?)\b",
     re.IGNORECASE,
 )
 _SHAPES = {kind.name: pattern(kind.shape) for kind in BY_NAME.values() if kind.shape}
+_BEING = pattern(f"{KIN}|{OTHERS}|{PETS}|兄弟|姐妹")
+_NEGATIVE = (DISLIKES, AVOIDS, DIET)
+_NOT = re.compile(r"没(?!错|事)|并[非不]|不是|\b(?:not|never)\b|n't\b", re.IGNORECASE)
+"""A clause with one of these tells that something is not so, but for what one does not like or eat."""
 _WORD = re.compile(r"[a-z0-9']+|[^\W\d_a-z]")
 
 
@@ -83,7 +107,7 @@ def messages(read: Reading) -> tuple[str, str]:
     said = "".join(turn.text for turn in read.turns if turn.who == "user")
     texts = _prompts()["en" if said.isascii() else "zh"]
     turns = "\n".join(
-        f"{number} {'用户' if turn.who == 'user' else '助手'}：{' '.join(turn.text[:_MAX_TURN_CHARS].split())}"
+        f"{number} {turn.speaker or '用户' if turn.who == 'user' else '助手'}：{' '.join(turn.text[:_MAX_TURN_CHARS].split())}"
         for number, turn in enumerate(read.turns, 1)
     )
     facts = "\n".join(f"{fact.id} {fact.subject} {fact.attribute}：{fact.value}" for fact in read.facts)
@@ -102,7 +126,7 @@ def checked(answer: str, read: Reading) -> list[Change] | None:
     for kind, item in _items(data):
         turn = _turn(item, read.turns)
         fact = facts.get(item["fact"]) if isinstance(item.get("fact"), int) else None
-        if turn is None or (kind != "add" and fact is None):
+        if turn is None or (kind != "add" and (fact is None or fact.valid_from_ms > turn.at_ms)):
             continue
         if kind == "close":
             closed[turn.id] += 1
@@ -110,13 +134,29 @@ def checked(answer: str, read: Reading) -> list[Change] | None:
                 changes.append(Change(turn, None, fact))
             continue
         value = str(item.get("value", "")).strip()
-        if not value or len(value) > _MAX_VALUE_CHARS or not _stands_in(value, turn, read.turns):
+        if not value or len(value) > _MAX_VALUE_CHARS:
             continue
-        if kind == "correct" and fact:
-            changes.append(Change(turn, Finding(fact.subject, fact.attribute, value), fact))
-        elif kind == "add" and (finding := _finding(item, value)):
-            changes.append(Change(turn, finding))
+        finding = (
+            Finding(fact.subject, fact.attribute, value)
+            if kind == "correct" and fact
+            else _finding(item, value, turn, read)
+        )
+        if (
+            finding
+            and _stands_in(finding, turn, read.turns)
+            and _has_shape(finding)
+            and not _is_denied(finding, turn)
+        ):
+            changes.append(Change(turn, finding, fact if kind == "correct" else None))
     return changes[:_MAX_CHANGES]
+
+
+def put_off(db: sqlite3.Connection, read: Reading) -> None:
+    """Note, in the transaction that is open, that the model gave no answer: after some times the turns count as read."""
+    tries = int(get_meta(db, _TRIES) or 0) + 1
+    if tries >= _MAX_TRIES:
+        set_meta(db, READ_TO, str(read.last))
+    set_meta(db, _TRIES, str(tries % _MAX_TRIES))
 
 
 def apply(db: sqlite3.Connection, read: Reading, changes: Sequence[Change]) -> int:
@@ -139,6 +179,7 @@ def apply(db: sqlite3.Connection, read: Reading, changes: Sequence[Change]) -> i
         elif change.finding:
             changed += writing.keep(db, change.finding, at_ms, source, confidence=MODEL_CONFIDENCE)
     set_meta(db, READ_TO, str(read.last))
+    set_meta(db, _TRIES, "0")
     return changed
 
 
@@ -186,21 +227,56 @@ def _turn(item: Mapping[str, Any], turns: Sequence[Entry]) -> Entry | None:
     return turn if turn.who == "user" else None
 
 
-def _finding(item: Mapping[str, Any], value: str) -> Finding | None:
+def _finding(item: Mapping[str, Any], value: str, turn: Entry, read: Reading) -> Finding | None:
     kind, who = str(item.get("kind", "")).strip(), str(item.get("who", "") or SELF).strip()
-    if kind not in _TOLD or len(who) > 20:
-        kind = NOTE
-    if kind in _SHAPES and not _SHAPES[kind].fullmatch(value):
-        return None
-    return Finding(subject_of(who) if kind != NOTE else SELF, kind, value)
+    if kind == NOTE or kind not in _TOLD:
+        return Finding(SELF, NOTE, value)
+    speaker = turn.speaker or SELF
+    if who in (SELF, speaker):
+        return Finding(speaker, kind, value)
+    who = subject_of(who)
+    return Finding(who, kind, value) if _is_known(who, read) else None
 
 
-def _stands_in(value: str, turn: Entry, turns: Sequence[Entry]) -> bool:
-    """Whether the words of a value stand in a turn, or in what the user said next."""
+def _has_shape(finding: Finding) -> bool:
+    shape = _SHAPES.get(finding.attribute)
+    return shape is None or bool(shape.fullmatch(finding.value))
+
+
+def _is_known(who: str, read: Reading) -> bool:
+    """Whether somebody was spoken of: a relative or a pet may go by another word for it, anybody else by no other name."""
+    said = "".join(one.text for one in read.turns if one.who == "user")
+    return (
+        bool(_BEING.fullmatch(who))
+        or any(fact.subject == who for fact in read.facts)
+        or bool(who)
+        and who in said
+    )
+
+
+def _is_denied(finding: Finding, turn: Entry) -> bool:
+    """Whether the rules are sure that what the turn says of this is something else: of whom, of what kind, that it is not."""
+    key = key_of(finding)
+    return any(
+        key_of(sure) == key
+        and (sure.subject, sure.attribute, sure.tense) != (finding.subject, finding.attribute, "is")
+        for sure in find_facts(turn.text, turn.local, turn.speaker)
+    )
+
+
+def _stands_in(finding: Finding, turn: Entry, turns: Sequence[Entry]) -> bool:
+    """Whether the words of a value stand in what a turn states, or in what the same person said next, and he did not
+    make a joke of it.
+    """
     place = turns.index(turn)
-    said = normalized(" ".join(one.text for one in turns[place : place + 3] if one.who == "user"))
-    words = _WORD.findall(normalized(value))
-    return bool(words) and set(words) <= set(_WORD.findall(said))
+    near = [one for one in turns[place : place + 3] if (one.who, one.speaker) == (turn.who, turn.speaker)]
+    if any(takes_back(one.text) for one in near):
+        return False
+    clauses = [clause for one in near for clause in stated(one.text)]
+    if finding.attribute not in _NEGATIVE:
+        clauses = [clause for clause in clauses if not _NOT.search(clause)]
+    words = _WORD.findall(normalized(finding.value))
+    return bool(words) and set(words) <= set(_WORD.findall(normalized("，".join(clauses))))
 
 
 @functools.cache

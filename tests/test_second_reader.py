@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from memory_kit import NOW, conversation, memory
+from memory_kit import NOW, conversation, memory, turn
 
 from xiaozhi_persona.errors import ServiceUnavailable
 from xiaozhi_persona.memory import diary, forget, schema, second_reader
@@ -118,6 +118,73 @@ def test_an_order_in_the_conversation_closes_nothing_and_nobody_closes_much(tmp_
         left = written(store, {"close": [{"turn": 8, "fact": fact} for fact in facts]})
         assert left is not None
         assert len(left) == len(facts) - 2
+
+
+@pytest.mark.parametrize(
+    ("said", "item"),
+    [
+        ("我没有对花生过敏", {"who": "我", "kind": "过敏", "value": "花生"}),
+        ("我是不是对花生过敏？", {"who": "我", "kind": "过敏", "value": "花生"}),
+        ("如果我对花生过敏就好了", {"who": "我", "kind": "过敏", "value": "花生"}),
+        ("他说我对花生过敏", {"who": "我", "kind": "过敏", "value": "花生"}),
+        ("我对花生过敏，逗你玩的", {"who": "我", "kind": "过敏", "value": "花生"}),
+        ("我同学对花生过敏", {"who": "我", "kind": "过敏", "value": "花生"}),
+        ("我不喜欢花生", {"who": "我", "kind": "喜欢", "value": "花生"}),
+        ("阿强最近老吃花生", {"who": "小丽", "kind": "喜欢", "value": "花生"}),  # nobody spoke of her
+    ],
+)
+def test_what_was_not_stated_or_is_somebody_elses_is_not_added(
+    tmp_path: Path, said: str, item: dict[str, Any]
+) -> None:
+    with memory(tmp_path) as store:
+        conversation(store, ("2025-08-18 10:00", said, ""))
+        before = holding(store)
+        assert written(store, {"add": [{"turn": 1, **item}]}) == before
+
+
+def test_a_joke_of_the_next_turn_is_known_when_it_is_read(tmp_path: Path) -> None:
+    with memory(tmp_path) as store:
+        conversation(
+            store, ("2025-08-18 10:00", "我迷上了陶笛", "真的？"), ("2025-08-18 10:01", "骗你的啦", "")
+        )
+        assert written(store, {"add": [{"turn": 1, "who": "我", "kind": "喜欢", "value": "陶笛"}]}) == []
+
+
+def test_what_a_known_speaker_says_of_himself_is_his(tmp_path: Path) -> None:
+    with memory(tmp_path) as store:
+        store.append([turn("我迷上了陶笛", "2025-08-18 10:00", speaker="小红")])
+        answer = {"add": [{"turn": 1, "who": "我", "kind": "喜欢", "value": "陶笛"}]}
+        assert written(store, answer) == ["小红 喜欢 陶笛"]
+
+
+def test_a_fact_is_corrected_only_to_what_it_may_be_and_closed_only_by_what_was_said_later(
+    tmp_path: Path,
+) -> None:
+    with memory(tmp_path) as store:
+        conversation(
+            store, ("2025-08-18 10:00", "看到了火锅", ""), ("2025-08-18 10:01", "我生日是五月五号", "")
+        )
+        number = number_of(store, "五月五号")
+        answer = {
+            "correct": [
+                {"turn": 1, "fact": number, "value": "火锅"},
+                {"turn": 2, "fact": number, "value": "生日"},
+            ],
+            "close": [{"turn": 1, "fact": number}],
+        }
+        assert written(store, answer) == ["我 生日 五月五号"]
+
+
+def test_what_the_model_never_answers_for_is_left_after_some_times(tmp_path: Path) -> None:
+    with memory(tmp_path) as store:
+        conversation(store, *TALK)
+        for _ in range(3):
+            part = read(store)
+            with store.transaction() as db:
+                second_reader.put_off(db, part)
+        assert second_reader.unread(store.writer) is None
+        conversation(store, ("2025-08-18 11:00", "我迷上了陶笛", ""))
+        assert len(read(store).turns) == 1
 
 
 @pytest.mark.parametrize("answer", ["", "好的，我读过了。", "[]", '{"add": ' + "[" * 3000, "null"])
@@ -241,7 +308,7 @@ async def test_a_model_that_fails_is_asked_again_when_something_is_said(
     model.answer = answer
     async with minded(tmp_path, model) as mind:
         await tell(mind, "我闺女迷上了陶笛")
-        await until(lambda: "下次安静时再做" in caplog.text)
+        await until(lambda: "下次安静时再" in caplog.text)
         assert await read_to(mind) == ""
         model.answer = '{"add": [{"turn": 1, "who": "女儿", "kind": "喜欢", "value": "陶笛"}]}'
         await tell(mind, "天气不错", NOW - timedelta(days=1))

@@ -93,8 +93,7 @@ def find_facts(text: str, at: datetime, speaker: str = "") -> list[Finding]:
     ):
         raw = FOUND_OUT.sub("", LEAD.sub("", said.strip()))
         clause = raw.rstrip(TAIL).strip()
-        if CONDITION.search(clause) or OTHERS_WORDS.search(clause):
-            not_ours = True
+        not_ours = not_ours or _begins_anothers(clause)
         if ASKED_BACK.fullmatch(raw):
             del findings[sentence:]
         if TAKEN_BACK.fullmatch(clause):
@@ -102,8 +101,7 @@ def find_facts(text: str, at: datetime, speaker: str = "") -> list[Finding]:
             speaking.nobody()
             continue
         another = another or names_another(clause)
-        asks = mark in ("?", "？") or QUESTION.search(raw) or QUESTION.search(clause)
-        if not_ours or asks or SUPPOSED.search(clause):
+        if not_ours or not _is_stated(raw, mark):
             speaking.nobody()
         elif clause and len(clause) <= _MAX_CLAUSE_CHARS:
             found = (
@@ -119,6 +117,33 @@ def find_facts(text: str, at: datetime, speaker: str = "") -> list[Finding]:
             not_ours, before, sentence = False, sentence, len(findings)
             speaking.end_sentence()
     return [_as_spoken(finding, speaker) for finding in _last_of_each(findings)]
+
+
+def stated(text: str) -> list[str]:
+    """Return the clauses that a text states: not its questions, what it only supposes, what others say; none of a joke."""
+    kept = []
+    not_ours = False
+    for said, mark in CLAUSE.findall(QUOTATION.sub(_unquoted, text[:MAX_CHARS])):
+        clause = said.strip().rstrip(TAIL)
+        if TAKEN_BACK.fullmatch(clause) or ASKED_BACK.fullmatch(said.strip()):
+            return []
+        not_ours = not_ours or _begins_anothers(clause)
+        if not not_ours and _is_stated(said.strip(), mark):
+            kept.append(said)
+        not_ours = not_ours and mark not in _SENTENCE_ENDS
+    return kept
+
+
+def _begins_anothers(clause: str) -> bool:
+    """Whether from this clause on, the sentence is only supposed, or somebody else speaks."""
+    return bool(CONDITION.search(clause) or OTHERS_WORDS.search(clause))
+
+
+def _is_stated(clause: str, mark: str) -> bool:
+    """Whether a clause that ends with a mark is neither a question nor said to be uncertain."""
+    plain = clause.rstrip(TAIL).strip()
+    asks = mark in ("?", "？") or QUESTION.search(clause) or QUESTION.search(plain)
+    return not asks and not SUPPOSED.search(plain)
 
 
 def takes_back(text: str) -> bool:
