@@ -51,8 +51,6 @@ class Wanted:
     start: datetime
     instructions: str
     material: str
-    mark: int
-    """Tells whether its turns or entries are still the same."""
 
 
 def next_wanted(db: sqlite3.Connection, now: datetime) -> Wanted | None:
@@ -80,7 +78,7 @@ def keep(db: sqlite3.Connection, wanted: Wanted, written: str) -> bool:
     It is left out when any of its turns was forgotten meanwhile; what is no entry is not asked for again.
     """
     text = " ".join(written.rpartition("</think>")[2].split())
-    if _mark(db, wanted.kind, wanted.start) != wanted.mark:
+    if _again(db, wanted) != wanted:
         return False
     fits = _MIN_WRITTEN <= len(text) <= _MAX_WRITTEN
     db.execute(
@@ -121,9 +119,18 @@ def shown(entries: Sequence[Entry]) -> str:
     return "\n".join(f"- {entry.start.strftime(forms[entry.kind])}：{entry.text}" for entry in entries)
 
 
-def _of_day(db: sqlite3.Connection, day: int) -> Wanted:
+def _again(db: sqlite3.Connection, wanted: Wanted) -> Wanted | None:
+    """Return what is to be written of the same day or month as it is by now."""
+    if wanted.kind == "day":
+        return _of_day(db, to_local_ms(wanted.start) // DAY_MS)
+    return _of_month(db, wanted.start, (wanted.start + timedelta(days=32)).replace(day=1))
+
+
+def _of_day(db: sqlite3.Connection, day: int) -> Wanted | None:
     start = from_local_ms(day * DAY_MS)
     turns = diary.in_range(db, start, start + timedelta(days=1))
+    if not turns:
+        return None
     each = max(40, _MAX_TALK_CHARS // len(turns))
     lines = [
         f"{'用户' if turn.who == 'user' else '我'}：{' '.join(turn.text.split())[:each]}" for turn in turns
@@ -132,7 +139,7 @@ def _of_day(db: sqlite3.Connection, day: int) -> Wanted:
     role = roles.most_common(1)[0][0] if roles else "小智"
     said = "".join(turn.text for turn in turns if turn.who == "user")
     instructions = _told("day", said, role, f"{start:%Y-%m-%d}")
-    return Wanted("day", start, instructions, "\n".join(lines)[:_MAX_TALK_CHARS], _mark(db, "day", start))
+    return Wanted("day", start, instructions, "\n".join(lines)[:_MAX_TALK_CHARS])
 
 
 def _of_month(db: sqlite3.Connection, start: datetime, end: datetime) -> Wanted | None:
@@ -144,23 +151,11 @@ def _of_month(db: sqlite3.Connection, start: datetime, end: datetime) -> Wanted 
         return None
     material = "\n".join(f"{entry.start:%m-%d}：{entry.text}" for entry in entries)
     instructions = _told("month", material, "小智", f"{start:%Y-%m}")
-    return Wanted("month", start, instructions, material[: 2 * _MAX_TALK_CHARS], _mark(db, "month", start))
+    return Wanted("month", start, instructions, material[: 2 * _MAX_TALK_CHARS])
 
 
 def _told(kind: str, said: str, role: str, when: str) -> str:
     return _prompts()["en" if said.isascii() else "zh"][kind].format(role=role, when=when, limit=MAX_CHARS)
-
-
-def _mark(db: sqlite3.Connection, kind: str, start: datetime) -> int:
-    day = to_local_ms(start) // DAY_MS
-    if kind == "day":
-        row = db.execute("select turns from day where day = ?", (day,)).fetchone()
-    else:
-        after = to_local_ms((start + timedelta(days=32)).replace(day=1)) // DAY_MS
-        row = db.execute(
-            "select count(*) from digest where kind = 'day' and day >= ? and day < ?", (day, after)
-        ).fetchone()
-    return int(row[0]) if row else 0
 
 
 @functools.cache

@@ -132,8 +132,12 @@ class Embedding:
             if store is None or store.readonly:
                 return []
             with contextlib.closing(schema.connect(store.file, readonly=True)) as db:
-                if owner_id not in self._known and vectors.is_of(db, self._embedder.name):
-                    self._known[owner_id] = Meaning(*vectors.read(db))
+                if vectors.is_of(db, self._embedder.name):
+                    known = self._known.get(owner_id)
+                    if known is None:
+                        self._known[owner_id] = Meaning(*vectors.read(db))
+                    else:  # another process may have made some
+                        known.add(*vectors.read(db, known.last))
                 return vectors.missing(db, self._embedder.name, _BATCH_TURNS)
 
     def _keep(self, owner_id: str, made: list[tuple[vectors.Missing, NDArray[np.float32]]]) -> None:
