@@ -48,6 +48,10 @@ class Embedding:
         self._model = ThreadPoolExecutor(1, "memory-embed")
         self._lock = threading.Lock()
         self._known: dict[str, Meaning] = {}
+        self._made: set[str] = set()  # owners for whom vectors were made here
+        self._left_to_others: set[str] = (
+            set()
+        )  # owners whose vectors another process makes with another model
         self._waiting: dict[str, None] = {}  # owners whose turns may have no vector yet, in their order
         self._works = False
         self._failed_at_s = -_AGAIN_S
@@ -129,9 +133,12 @@ class Embedding:
 
     def _missing(self, owner_id: str) -> list[vectors.Missing]:
         with self._lend(owner_id) as store:
-            if store is None or store.readonly:
+            if store is None or store.readonly or owner_id in self._left_to_others:
                 return []
             with contextlib.closing(schema.connect(store.file, readonly=True)) as db:
+                if owner_id in self._made and vectors.is_of_another(db, self._embedder.name):
+                    self._leave(owner_id)
+                    return []
                 if vectors.is_of(db, self._embedder.name):
                     known = self._known.get(owner_id)
                     if known is None:
@@ -139,6 +146,14 @@ class Embedding:
                     else:  # another process may have made some
                         known.add(*vectors.read(db, known.last))
                 return vectors.missing(db, self._embedder.name, _BATCH_TURNS)
+
+    def _leave(self, owner_id: str) -> None:
+        """Let another process have its way: else each would make all vectors anew for ever."""
+        self._left_to_others.add(owner_id)
+        self._known.pop(owner_id, None)
+        log.warning(
+            "另一个程序用别的模型做了同一份记忆的向量，这里只按词找。请给两个程序写一样的 memory.embedder，再重启。"
+        )
 
     def _keep(self, owner_id: str, made: list[tuple[vectors.Missing, NDArray[np.float32]]]) -> None:
         """In the writing thread."""
@@ -148,6 +163,7 @@ class Embedding:
                     with store.transaction() as db:
                         vectors.use_model(db, self._embedder.name)
                         kept = set(vectors.keep(db, made))
+                    self._made.add(owner_id)
                     self._note(owner_id, [(turn.seq, vector) for turn, vector in made if turn.seq in kept])
                     with self._lock:
                         self._waiting[owner_id] = None

@@ -34,6 +34,11 @@ def is_of(db: sqlite3.Connection, name: str) -> bool:
     return get_meta(db, MODEL) == name
 
 
+def is_of_another(db: sqlite3.Connection, name: str) -> bool:
+    """Whether there are vectors, or were, of another model."""
+    return get_meta(db, MODEL) not in ("", name)
+
+
 def use_model(db: sqlite3.Connection, name: str) -> None:
     """Drop the vectors of another model, in the transaction that is open."""
     if not is_of(db, name):

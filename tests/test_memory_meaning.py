@@ -192,6 +192,34 @@ async def test_another_model_makes_all_of_them_anew(tmp_path: Path) -> None:
         assert "B2" in await text_of(mind, "爱车停放何处")
 
 
+async def test_what_another_process_embeds_is_found_by_its_meaning_too(tmp_path: Path) -> None:
+    async with minded(tmp_path, Synonyms()) as mind, minded(tmp_path, Synonyms()) as other:
+        await tell(mind, *TALK[3:9])
+        await until(lambda: kept(tmp_path) == 6)
+        await tell(other, TALK[0])
+        await until(lambda: kept(tmp_path) == 7)
+        await tell(mind, "后来又说了一句")
+        await until(lambda: kept(tmp_path) == 8)
+        await until(lambda: len(mind._threads._embedding._known[ME.id]) == 8)  # type: ignore[union-attr]
+        assert "坐骑" in await text_of(mind, "地库停放哪里")
+
+
+async def test_two_processes_with_different_models_do_not_remake_each_others_vectors_for_ever(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, two = Synonyms("one"), Synonyms("two")
+    async with minded(tmp_path, one) as mind, minded(tmp_path, two) as other:
+        await tell(mind, *TALK)
+        await until(lambda: kept(tmp_path) == len(TALK))
+        await tell(other, "另一个程序说了一句")
+        await until(lambda: kept(tmp_path) == len(TALK) + 1 and len(two.embedded) == len(TALK) + 1)
+        await tell(mind, "这边又说了一句")
+        await until(lambda: "另一个程序用别的模型" in caplog.text)
+        await tell(other, "那边也说了一句")
+        await until(lambda: kept(tmp_path) == len(TALK) + 3)
+        assert (len(one.embedded), len(two.embedded)) == (len(TALK), len(TALK) + 3)
+
+
 async def test_what_the_model_gives_in_another_size_finds_nothing(tmp_path: Path) -> None:
     embedder = Synonyms()
     async with minded(tmp_path, embedder) as mind:
