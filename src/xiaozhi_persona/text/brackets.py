@@ -10,7 +10,7 @@ from xiaozhi_persona.text.faces import bare_face, has_words, is_face
 from xiaozhi_persona.text.marks import run_of_marks, unspoken_characters
 from xiaozhi_persona.text.skips import MAX_LOOKAHEAD, TEXT, Arms, Cut, LinkTarget, Phrase, Place, Tag, Until
 
-_PAIRS = ("〔〕", "〖〗", "〘〙", "〚〛", "⟦⟧", "⟨⟩", "⟬⟭", "⦃⦄", "⁅⁆", "❲❳", "❴❵", "﹛﹜", "﹝﹞")
+_PAIRS = ("〔〕", "〖〗", "〘〙", "〚〛", "⟦⟧", "⟨⟩", "⟬⟭", "⦃⦄", "⁅⁆", "❲❳", "❴❵", "﹛﹜", "﹝﹞", "༼༽")
 
 CLOSERS = {
     **dict.fromkeys("[【［", "]】］"),
@@ -19,11 +19,12 @@ CLOSERS = {
     **{pair[0]: pair[1] for pair in _PAIRS},
     "ʕ": "ʔ",
 }
-_ROUND = "(（ʕ"
+_ROUND = "(（ʕ༼"
 _END = "。！？!?"
 _MAX_ALT = 80  # characters of an image's description
 _ALT_END = re.compile(r"[\]\n]|!\[")
 _NOTE = re.compile(r"\^?\d{1,3}(?:\s?[-–,，、]\s?\^?\d{1,3}){0,4}|[^\n]{0,6}†[^\n]{0,12}|\^[\w-]{1,10}")
+_ZERO = re.compile(r"(?<!\d)0(?!\d)")  # notes are counted from 1
 _PLAIN = re.compile(r"[^\W\d_]{1,8}(?: [A-Za-z]{1,12}){0,2}")
 _MACHINE_WORD = re.compile(r"[a-z]{2,12}(?:_[a-z0-9]{1,12}){1,3}")
 _ACTION_END = re.compile(r"[\s。！？!?【\[（(*]")
@@ -90,7 +91,9 @@ def _closed(buffer: str, content: str, final: bool, place: Place) -> Cut | None:
     name = unmarked(content)
     if name[:1] in ("/", "／") and not is_round and (ended := _end_tag(name[1:], taken, place)):
         return ended
-    if content and not name and any(map(emotion_of_emoji, content)):
+    key, _ = split_key(content)
+    shown = not name or name.casefold() in FEELING_KEYS  # `[😊]`, `[emotion:😊]`
+    if content and shown and any(map(emotion_of_emoji, content)):
         return Cut(taken, emotion=next(filter(None, map(emotion_of_emoji, content))))
     if name == "THINK":
         return Cut(taken, skip=Until("[/think]"))
@@ -105,7 +108,6 @@ def _closed(buffer: str, content: str, final: bool, place: Place) -> Cut | None:
         return Cut(taken, emotion=emotion)
     if is_round and is_face(content):
         return Cut(taken, effect="gap", skip=Arms())
-    key, _ = split_key(name)
     if names.skips_directions and (key.casefold() in ACTION_KEYS or is_thought(key)):
         return Cut(taken, effect="gap")
     if is_round and (hidden := _direction(content, place, taken)):
@@ -126,9 +128,11 @@ def _squared(buffer: str, name: str, final: bool, place: Place) -> Cut | None:
             return None
     if opening in "[【［〔" and _NOTE.fullmatch(name):
         is_index = _is_latin(place.before) and not _is_latin(place.tail[:-1])  # a[1]
-        is_number = name == "0" or (name.isdigit() and place.before in tuple("第是为"))
+        is_number = ("†" not in name and _ZERO.search(name)) or (
+            name.isdigit() and place.before in tuple("第是为")
+        )
         return TEXT if is_index or is_number or _is_list(name, place) else Cut(taken)
-    if split_key(name)[0].casefold() in FEELING_KEYS | ACTION_KEYS:
+    if split_key(content)[0].casefold() in FEELING_KEYS | ACTION_KEYS:
         return Cut(taken, effect="gap")
     is_named = not place.clause_start and place.before.isalnum()  # `谜底是【声音】`
     if name.casefold() in ACTION_KEYS and place.names.skips_directions and not is_named:
@@ -174,7 +178,8 @@ def _end_tag(name: str, taken: int, place: Place) -> Cut | None:
 
 
 def _direction(content: str, place: Place, taken: int) -> Cut | None:
-    if not place.names.skips_directions or not is_direction(content, place.clause_start):
+    named = not place.clause_start and place.before in tuple("是叫为")  # `答案是【小声】`
+    if not place.names.skips_directions or named or not is_direction(content, place.clause_start):
         return None
     return Cut(taken, emotion=place.names.within(content), effect="gap")
 

@@ -16,6 +16,10 @@ _ATTRIBUTED = re.compile(r"<([A-Za-z_][\w:.\-]{0,23})(?:(?:\s{1,3}[A-Za-z_:\-]{1
 _PLAYED = re.compile(r"<(?:video|audio|iframe|input|script)(?:\s{1,3}[A-Za-z_:\-]{0,16}){0,3}")
 _VALUED = re.compile(r"<([A-Za-z]{3,12})[:：]?\s")
 _WIDE = re.compile(r"<(/?)([\u3041-\u30fa\u3400-\u9fff\uac00-\ud7a3、，:：]{1,8})(>?)")
+_TRANSLATED = re.compile(r"<[\u3040-\u30ff\u3400-\u9fff、。，！？…「」ー～]+>?")
+_KANA = re.compile(r"[\u3041-\u3096\u30a1-\u30fa]")
+_SAID_END = tuple("。！？!?～~…")
+"""Behind these a model writes what it said once more in Japanese, as LingChat asks it: `好呀。<いいよ。>`."""
 _TEMPLATE = re.compile(r"<[|｜]")
 _ATTRIBUTE = re.compile(r"([A-Za-z_:\-]{1,20})\s?=\s?[\"']?([^\"'>=]{1,40})")
 _HIDDEN = re.compile(
@@ -80,13 +84,12 @@ class Attributes(Skip):
             self._text += buffer[0] if len(self._text) < _MAX_ATTRIBUTES else ""
             return 1
         self.ended = True
-        if self._name.casefold() in FEELING_KEYS:
+        is_feeling_tag = _bare(self._name) in FEELING_KEYS
+        if is_feeling_tag:
             self.emotion = self._names.read(self._text.partition(" ")[2].rstrip("/ "))
         for key, value in _ATTRIBUTE.findall(self._text[:_MAX_ATTRIBUTES]):
-            is_feeling = (
-                self._name.casefold() in FEELING_KEYS or key.casefold() in FEELING_KEYS or key == "style"
-            )
-            if is_feeling and (found := self._names.read(value.strip())):
+            is_feeling = key.casefold() in FEELING_KEYS or key == "style"
+            if (is_feeling or is_feeling_tag) and (found := self._names.read(value.strip())):
                 self.emotion = found
                 break
         if buffer[0] == ">" and not self.emotion and not self._text.endswith("/"):
@@ -108,8 +111,30 @@ class Template(Skip):
             self.emotion = self._names.read(name)
             if name == "im_start":  # and whose turn it is
                 self.next = Until("\n")
+            elif name in ("start", "channel"):
+                self.next = Channel()
         self._text += buffer[0]
         return int(buffer[0] != "\n")
+
+
+class Channel(Skip):
+    """Who speaks, or in which channel, behind `<|start|>` and `<|channel|>`: only `final` is for people.
+
+    Source: the harmony format of gpt-oss (github.com/openai/harmony), which leaks where a server does not read it.
+    """
+
+    def __init__(self) -> None:
+        self._name = ""
+
+    def take(self, buffer: str) -> int:
+        """Read one word."""
+        if len(self._name) < _MAX_NAME and (buffer[0].isascii() and buffer[0].isalpha()):
+            self._name += buffer[0]
+            return 1
+        self.ended = True
+        if self._name in ("analysis", "commentary"):
+            self.next = Until("<|end|>")
+        return 0
 
 
 def angle(buffer: str, final: bool, place: Place) -> Cut | None:
@@ -135,6 +160,13 @@ def angle(buffer: str, final: bool, place: Place) -> Cut | None:
     if attributed or (valued and valued[1].casefold() in FEELING_KEYS and len(buffer) > valued.end()):
         name = (attributed or valued)[1]  # type: ignore[index]
         return Cut(len(buffer), skip=Attributes(buffer, name, place.names))
+    if place.before in _SAID_END and not _KANA.search(place.tail) and _TRANSLATED.fullmatch(buffer):
+        if _KANA.search(buffer) and not (buffer.endswith(">") and place.names.read(buffer[1:-1])):
+            return Cut(
+                len(buffer), effect="gap", skip=None if buffer.endswith(">") else Until(">", in_line=True)
+            )
+        if not final and len(buffer) <= MAX_LOOKAHEAD and not buffer.endswith(">"):
+            return None
     wide = _WIDE.fullmatch(buffer)
     if wide and wide[3]:
         emotion = place.names.read(wide[2])
@@ -149,7 +181,7 @@ def angle(buffer: str, final: bool, place: Place) -> Cut | None:
         or any(text.startswith(lowered) for text in begins)
     )
     name = lowered.lstrip("</ ")
-    is_name = " " in name or _COMPOUND.search(name) or _HIDDEN.match(name)
+    is_name = " " in name or _COMPOUND.search(name) or _HIDDEN.match(name) or place.names.may_go_on(name)
     too_long = len(buffer) > MAX_LOOKAHEAD + 1 and not is_name
     return None if begun and not too_long and not final else TEXT
 
@@ -179,6 +211,11 @@ def _tag(name: str, is_end: bool, is_empty: bool, taken: int, place: Place) -> C
         return Cut(taken, emotion=emotion)
     is_type = place.before.isascii() and place.before.isalnum() and not _HTML.match(name)  # List<String>
     return TEXT if is_type else Cut(taken)
+
+
+def _bare(name: str) -> str:
+    """Return the name of an element without the name space: `amazon:emotion`."""
+    return name.rpartition(":")[2].casefold()
 
 
 def _hidden(name: str, names: EmotionNames) -> Skip | None:

@@ -53,6 +53,8 @@ _DEGREES = frozenset(
         "looking being is with in of and more most kind kinda softly gently quietly loud deep voice tone expression mood",
     )
 )
+_WAYS = ("tone", "voice", "mood", "expression")
+"""What may stand behind a name, as in `sarcastic tone`."""
 _KEY = re.compile(r"\s{0,3}([^\W\d]{1,20})\s{0,3}[:：=]\s{0,3}")
 _LATIN_WORDS = re.compile(r"[A-Za-z]+")
 _SPACES = re.compile(r"[\s_\-]+")
@@ -119,6 +121,8 @@ class EmotionNames:
             return key.casefold() in FEELING_KEYS
         *whole, last = _SEPARATOR.split(text)
         *adverbs, last = last.split(" ") if last.strip() else [last]
+        if len(adverbs) == 1 and self._named(adverbs[0]) and last:
+            return any(way.startswith(last.casefold()) for way in _WAYS)
         if not all(word.casefold() in _DEGREES for word in adverbs if word):
             return False
         if not all(self._named(part) for part in whole):
@@ -127,7 +131,8 @@ class EmotionNames:
         if adverbs and begun in _DEGREES:
             return True
         enough = len(begun) >= (min(least, 2) if adverbs else least)
-        return (enough and begun in self._starts) or (not begun and bool(whole))
+        is_manner = begun.endswith(("l", "ly")) and begun.rstrip("y")[:-1] in self._names  # mischievousl
+        return (enough and (begun in self._starts or is_manner)) or (not begun and bool(whole))
 
     def could_begin(self, text: str) -> bool:
         """Whether `text` begins with a name, or is itself the beginning of one."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import unicodedata
 
-ARMS_BEFORE = frozenset("ヽヾ٩ᕙΣლ໒＼ψo")
+ARMS_BEFORE = frozenset("ヽヾ٩ᕙΣლ໒＼ψom凸ଘ")
 """What may stand before the bracket of a face and belongs to it; lines, as in `╮(╯▽╰)╭`, are left out anywhere."""
 
 ARMS_AFTER = frozenset("ノﾉو۶✧づっง゛ﾞ〃彡╭╯╰╮︵┻━┓┛┗┏♡♥☆★✿♪ゞシｼ゜/／\\＼ψ〜~～ლ¯_σ︴︶੭ა")
 """What may stand behind it."""
 
-HANDS = frozenset("obdmqOn")
-"""Letters that stand behind it, where no other letter follows."""
+HANDS = frozenset("obdmqOnつ")
+"""Letters that stand behind it, where no other letter follows that would make it a word."""
 
 _WORDS = re.compile(
     r"[\u3400-\u706b\u706d-\u76be\u76c0-\u9fff\uac00-\ud7a3]|[\u3041-\u309a]{2}|[\u30a1-\u30ee\u30f0-\u30fa]{2}|[A-Za-z]{2}|\d\d"
@@ -23,6 +23,8 @@ _EYES = re.compile(
 _BARE = re.compile(r"(?:[TQ][_^.]{1,4}[TQ]|>_{1,4}<|\^_{0,4}\^|Q[AwWUu]Q|TAT|TwT)")
 _BARE_BEGUN = re.compile(r"[TQ][_^.]{0,4}|>_{0,4}|\^_{0,4}|Q[AwWUu]|TA|Tw")
 _LETTERS = re.compile(r"([TQUOo])[oOwWvAa_.]\1")
+_ALIKE = re.compile(r"([^\x00-\x7f])[_.‿▽ωㅅ皿]{1,3}\1")  # 눈_눈, 艹皿艹
+_BOWED = re.compile(r"_{1,2} _{1,2}")
 _MIRRORED = {"><", "≧≦", "＞＜", "<>"}
 _MIN_SYMBOLS = 2
 
@@ -30,7 +32,7 @@ _MIN_SYMBOLS = 2
 def is_face(content: str) -> bool:
     """Whether what stands between two round brackets is a face: eyes and a mouth, and no word."""
     content = content.strip(" \u3000")
-    if _LETTERS.fullmatch(content):
+    if _LETTERS.fullmatch(content) or _ALIKE.fullmatch(content) or _BOWED.fullmatch(content):
         return True
     if not content or has_words(content):
         return False

@@ -24,24 +24,32 @@ _OTHER_ENDS = frozenset(
     ("type", "id", "lang", "language", "format", "length", "count", "role", "name", "time")
 )
 _CALL_KEYS = frozenset(
-    "arguments args parameters params function functions tool tools tool_name tool_calls action actions command cmd call intent api url".split()
+    "arguments args parameters params function functions tool tools tool_name calls action actions command cmd call intent api url music song "
+    "playlist play volume brightness device 音乐 歌曲 歌名 播放 音量 亮度 设备 指令 命令 动作 操作 工具 函数 参数".split()
 )
-"""Keys of an object that is a request to a machine."""
-_THOUGHT_KEYS = frozenset(
-    "thought thoughts think thinking reason reasons reasoning plan plans analysis observation step steps note notes cot scratchpad "
-    "思考 想法 推理 分析 计划 理由 原因 步骤 备注 心理 内心".split()
+"""Keys of an object that is a request to a machine, and the words they are made of: `play_music`."""
+_THINKING_KEYS = frozenset(
+    "thought thoughts think thinking inner reason reasons reasoning analysis cot scratchpad 思考 想法 推理 分析 心理 内心".split()
+)
+_THOUGHT_KEYS = _THINKING_KEYS | frozenset(
+    "plan plans observation step steps note notes 计划 理由 原因 步骤 备注".split()
 )
 _MAX_VALUES, _MAX_VALUE = (
     20,
     2000,
 )  # values, and characters of one, that are kept, since they may be all that a reply says
 _NAME_KEYS = frozenset(("name", "type", "label", "value", "primary", "main"))
-_OPENED = re.compile(r"(?:`{3,4}(?:json|JSON)?\s{0,3})?(?:\[\s{0,8})?\{\s{0,8}[\"']")
+_QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’"}
+_OPENED = re.compile(r"(?:`{3,4}(?:json|JSON)?\s{0,3})?(?:\[\s{0,8})?\{\s{0,8}[\"'“‘]")
+_BARE_OPENED = re.compile(r"\{\s{0,8}([A-Za-z_]{2,16}|[\u3400-\u9fff]{2,4})\s{0,3}[:：]\s{0,3}[\"'“‘]")
+_BARE_BEGUN = re.compile(r"\{\s{0,8}([A-Za-z_]{1,16}|[\u3400-\u9fff]{1,4})\s{0,3}([:：]?)\s{0,3}")
 _OPENING = re.compile(
     r"(?:`{1,4}|`{3,4}(?:j|js|jso|json|J|JS|JSO|JSON)?\s{0,3})?(?:\[\s{0,8})?(?:\{\s{0,8})?"
 )
-_KEY_BEGUN = re.compile(r"([\w \-]{0,16})([\"']?)\s{0,3}(:?)")
+_KEY_BEGUN = re.compile(r"([\w \-]{0,16})([\"'”’]?)\s{0,3}([:：]?)")
 _KEY_PARTS = re.compile(r"[\s_\-]+")
+_MAY_BEGIN = re.compile(r"[\n{]")
+_MAX_KEY = 100
 _ESCAPES = {"n": "\n", "t": " ", "r": "", "b": "", "f": ""}
 
 
@@ -70,7 +78,7 @@ class JsonReader:
 
     def feed(self, chunk: str) -> list[Piece]:
         """Return what is decided now."""
-        if not (self._walk or self._line_start) and "\n" not in chunk:
+        if not (self._walk or self._line_start or "\n" in chunk or "{" in chunk):
             return [Piece("text", chunk)]
         pieces: list[Piece] = []
         at = 0
@@ -84,10 +92,11 @@ class JsonReader:
                 pieces += self._start(chunk[at])
                 at += 1
             else:
-                end = chunk.find("\n", at) + 1 or len(chunk)
-                pieces.append(Piece("text", chunk[at:end]))
-                self._line_start = chunk[end - 1] == "\n"
-                at = end
+                end = next((found.start() for found in _MAY_BEGIN.finditer(chunk, at)), len(chunk))
+                ended = chunk[end : end + 1] == "\n"
+                pieces.append(Piece("text", chunk[at : end + ended]))
+                self._line_start = end < len(chunk)
+                at = end + ended
         return pieces
 
     def finish(self) -> list[Piece]:
@@ -98,7 +107,7 @@ class JsonReader:
         return [Piece("text", held)] if held else []
 
     def _start(self, character: str) -> list[Piece]:
-        """Read the beginning of a line, where JSON may begin."""
+        """Read the beginning of a line, or what stands from a brace on, where JSON may begin."""
         if not self._held and (character.isspace() or (self._after and character in ",]`")):
             return [] if self._after else [Piece("text", character)]
         self._held += character
@@ -112,7 +121,15 @@ class JsonReader:
                 return [piece for c in held.lstrip("`json JSON\n") for piece in walk.step(c)]
             if begun and known and not begun[3]:
                 return []
-        elif _OPENING.fullmatch(self._held):
+        elif bare := _BARE_OPENED.match(self._held):
+            if _is_key(bare[1], whole=True):
+                self._walk, held, self._held, self._leading = _Walk(), self._held, "", False
+                return [piece for c in held for piece in self._walk.step(c)]
+        elif (
+            _OPENING.fullmatch(self._held)
+            or (begun := _BARE_BEGUN.fullmatch(self._held))
+            and _is_key(begun[1], whole=bool(begun[2]))
+        ):
             return []
         held, self._held = self._held, ""
         self._leading = self._line_start = self._after = False
@@ -128,6 +145,8 @@ class _Walk:
         self._key = ""
         self._is_key = False  # whether a string here is one
         self._quote = ""  # the mark that ends the string we are in
+        self._says = False  # whether that string is spoken
+        self._bare = ""  # a key without quotes
         self._string = ""
         self._escape = ""
         self._closing = ""  # a quote that may end the string, and what followed it
@@ -144,7 +163,7 @@ class _Walk:
         elif self._closing:
             if character.isspace():
                 self._closing += character
-            elif character in ",:}]`":
+            elif character in ",:}]`" or (character in "：，" and (self._is_key or self._quote in "”’")):
                 yield from self._end_string()
                 yield from self._structure(character)
             else:
@@ -165,8 +184,9 @@ class _Walk:
         return list(self._end_string()) if self._quote else []
 
     def _structure(self, character: str) -> Iterator[Piece]:
-        if character in "\"'":
-            self._quote, self._string = character, ""
+        if character in _QUOTES:
+            self._quote, self._string = _QUOTES[character], ""
+            self._says = not self._is_key and _is_words(self._key) and not self._is_thinking()
             if self._unbroken and not self._is_key:
                 yield from self._break(not self._is_feeling())
         elif character in "{[":
@@ -180,10 +200,15 @@ class _Walk:
             self._is_key = False
             if self.ended:
                 yield from self._unknown_words()
-        elif character == ":":
+        elif character in ":：":
+            if self._bare:
+                self._string, self._bare = self._bare, ""
+                yield from self._end_string()
             self._is_key = False
-        elif character == ",":
+        elif character in ",，":
             self._is_key = bool(self._nested) and self._nested[-1][0] == "{"
+        elif self._is_key and (character.isalnum() or character == "_") and len(self._bare) < _MAX_KEY:
+            self._bare += character
 
     def _escaped(self, character: str) -> Iterator[Piece]:
         self._escape += character
@@ -198,7 +223,7 @@ class _Walk:
             yield from self._content(chr(int(code, 16)))
 
     def _content(self, text: str) -> Iterator[Piece]:
-        if not self._is_key and _is_words(self._key):
+        if self._says:
             self._has_words = True
             yield Piece("text", text)
         elif len(self._string) < _MAX_VALUE:
@@ -207,8 +232,8 @@ class _Walk:
     def _end_string(self) -> Iterator[Piece]:
         self._quote = self._closing = ""
         if self._is_key:
-            self._key, self._has_feeling = self._string[:100].strip().casefold(), False
-            self._is_call = self._is_call or self._key in _CALL_KEYS
+            self._key, self._has_feeling = self._string[:_MAX_KEY].strip().casefold(), False
+            self._is_call = self._is_call or _is_call(self._key)
             yield from self._break(not self._is_feeling())
         elif self._is_feeling() and self._has_feeling:
             pass
@@ -216,9 +241,13 @@ class _Walk:
             self._has_feeling = True
             yield Piece("late feeling" if self._unbroken else "feeling", self._string)
             yield from self._break(True)
-        elif _is_words(self._key):
+        elif self._says:
             self._unbroken = True
-        elif not _is_unspoken(self._key) and len(self._nested) < 3 and len(self._unknown) < _MAX_VALUES:
+        elif (
+            not (_is_unspoken(self._key) or self._is_thinking())
+            and len(self._nested) < 3
+            and len(self._unknown) < _MAX_VALUES
+        ):
             self._unknown.append(self._string)
 
     def _unknown_words(self) -> Iterator[Piece]:
@@ -235,6 +264,10 @@ class _Walk:
             self._unbroken = False
             yield Piece("break")
 
+    def _is_thinking(self) -> bool:
+        """Whether we are inside of what the model thinks: `{"thinking": {"text": ...`."""
+        return any(not _THINKING_KEYS.isdisjoint(_KEY_PARTS.split(key)) for _, key in self._nested)
+
     def _is_feeling(self) -> bool:
         outer = self._nested[-1][1] if self._nested and self._key in _NAME_KEYS else ""
         parts = {*_KEY_PARTS.split(self._key), *_KEY_PARTS.split(outer)}
@@ -247,6 +280,10 @@ def _is_words(key: str) -> bool:
 
 def _is_other(key: str) -> bool:
     return _KEY_PARTS.split(key)[-1] in _OTHER_ENDS
+
+
+def _is_call(key: str) -> bool:
+    return key in _CALL_KEYS or _CALL_KEYS.issuperset(_KEY_PARTS.split(key))
 
 
 def _is_unspoken(key: str) -> bool:

@@ -21,6 +21,7 @@ _ADDRESS_TRAILING = ".,!?;:'\"*_~"
 _MAX_TRAILING = 12
 _MAX_TAG = 60
 _MAX_PHRASE, _MAX_LATIN_PHRASE = 24, 60
+_IN_WORD = re.compile(r"[A-Za-z0-9\u3041-\u3096]")
 _SENTENCE_END = "\n。！？!?"
 _CLAUSE_END = "，,、；;：:"
 
@@ -147,7 +148,7 @@ class Arms(Skip):
         if buffer[0] in HANDS and len(buffer) == 1:
             return 0
         self.ended = True
-        return int(buffer[0] in HANDS and not (buffer[1].isascii() and buffer[1].isalnum()))
+        return int(buffer[0] in HANDS and _IN_WORD.match(buffer[1]) is None)
 
 
 class Groups(Skip):
