@@ -1,4 +1,4 @@
-"""The HTTP server: OTA, photos and the health check, for devices and for the web pages that may ask."""
+"""The HTTP server: OTA, photos, the health check and what other programs ask, also for web pages that may ask."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from xiaozhi_persona import __version__
+from xiaozhi_persona.bridge.http.api import Api
+from xiaozhi_persona.bridge.http_server import request_key
 from xiaozhi_persona.bridge.mcp.photos import PHOTO_PATH, Photos
 from xiaozhi_persona.bridge.origins import REFUSAL, Origins
 from xiaozhi_persona.bridge.ota import OTA_PATH, Ota
 from xiaozhi_persona.language import tr
 
+_PAGE_HEADERS = request_key("page headers", dict)
 
-def make_app(origins: Origins, ota: Ota, photos: Photos, devices: Callable[[], int]) -> web.Application:
+
+def make_app(
+    origins: Origins, ota: Ota, photos: Photos, api: Api, devices: Callable[[], int]
+) -> web.Application:
     """Return the web application; `devices` tells how many are connected."""
 
     async def health(request: web.Request) -> web.Response:
@@ -27,6 +33,8 @@ def make_app(origins: Origins, ota: Ota, photos: Photos, devices: Callable[[], i
     app.router.add_post(f"{OTA_PATH}activate", ota.activate)
     app.router.add_post(PHOTO_PATH, photos.explain)
     app.router.add_get("/health", health)
+    api.add_to(app)
+    app.on_response_prepare.append(_tell_page)
     return app
 
 
@@ -38,22 +46,20 @@ def _pages(origins: Origins) -> Middleware:
         pages = request.headers.getall("Origin", [])
         if not origins.allow(pages):
             return web.Response(status=403, text=tr(REFUSAL), headers={"Vary": "Origin"})
-        headers = {"Vary": "Origin"}
+        headers = request[_PAGE_HEADERS] = {"Vary": "Origin"}
         if pages:
             headers["Access-Control-Allow-Origin"] = pages[0]
         if request.method == "OPTIONS" and pages:
+            asked = request.headers.get("Access-Control-Request-Headers", "")
             headers["Access-Control-Allow-Methods"] = "GET, POST"
-            headers["Access-Control-Allow-Headers"] = request.headers.get(
-                "Access-Control-Request-Headers", ""
-            )
+            headers["Access-Control-Allow-Headers"] = asked
             headers["Access-Control-Max-Age"] = "600"
-            return web.Response(status=204, headers=headers)
-        try:
-            response = await handler(request)
-        except web.HTTPException as exc:
-            exc.headers.update(headers)
-            raise
-        response.headers.update(headers)
-        return response
+            return web.Response(status=204)
+        return await handler(request)
 
     return answer
+
+
+async def _tell_page(request: web.Request, response: web.StreamResponse) -> None:
+    """Tell a page that may ask that it may, before anything of an answer is sent."""
+    response.headers.update(request.get(_PAGE_HEADERS, {}))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -26,16 +27,22 @@ _SHUTDOWN_S = 2.0
 _log = logging.getLogger(__name__)
 
 
+def request_key(name: str, kind: type) -> Any:
+    """Return a key under which a request keeps something: of aiohttp's own kind from 3.14 on, which warns of others."""
+    return web.RequestKey(name, kind) if hasattr(web, "RequestKey") else name
+
+
 @contextlib.asynccontextmanager
 async def serve_http(
     app: web.Application,
     listener: socket.socket,
     connections: Connections,
-    room: Callable[[web.Request], contextlib.AbstractContextManager[int | None]],
+    rooms: Sequence[Callable[[web.Request], contextlib.AbstractContextManager[int | None]]],
 ) -> AsyncIterator[None]:
     """Serve `app` on a socket of `connections` while the block runs. Handlers begin when the body is there.
 
-    `room` tells, while the body of a request comes, how many bytes it may have; None for what the application allows.
+    Each of `rooms` may refuse a request, and tells while its body comes how many bytes it may have; None for what the
+    application allows.
     """
 
     @web.middleware
@@ -48,8 +55,10 @@ async def serve_http(
         connections.wait_for_request(transport, BODY_TIMEOUT_S)
         try:
             try:
-                with room(request) as most:
-                    request = request.clone(client_max_size=most) if most else request
+                with contextlib.ExitStack() as stack:
+                    for room in rooms:
+                        most = stack.enter_context(room(request))
+                        request = request.clone(client_max_size=most) if most else request
                     await request.read()
             except web.RequestPayloadError as exc:
                 raise web.HTTPBadRequest from exc
@@ -62,6 +71,7 @@ async def serve_http(
     runner = web.AppRunner(
         app,
         access_log=None,
+        handler_cancellation=True,  # of who has gone nothing is to go on
         logger=_log,
         lingering_time=_LINGER_S,
         shutdown_timeout=_SHUTDOWN_S,

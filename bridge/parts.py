@@ -99,7 +99,7 @@ async def build_parts(settings: Settings) -> Parts:
         memory = PersonaMemory(
             settings.memory,
             settings.memory_dir,
-            role_of=lambda owner: (casting.role(owner.device).name, casting.lore(owner.device)),
+            role_of=lambda owner: (casting.role(owner.talks_at).name, casting.lore(owner.talks_at)),
             recent_turns=2 * settings.llm.history_turns,
             recent_chars=settings.llm.history_chars,
             on_forget=synthesizer.clear_cache,

@@ -18,6 +18,8 @@ from xiaozhi_persona.bridge.admission.addresses import source_of
 from xiaozhi_persona.bridge.admission.admission import REFUSALS, Admission
 from xiaozhi_persona.bridge.admission.devices import Waiting
 from xiaozhi_persona.bridge.credentials import CredentialsReader
+from xiaozhi_persona.bridge.http.api import Api
+from xiaozhi_persona.bridge.http.doors import Doors
 from xiaozhi_persona.bridge.http_api import make_app
 from xiaozhi_persona.bridge.http_server import serve_http
 from xiaozhi_persona.bridge.listening import Connections
@@ -101,10 +103,14 @@ class Bridge:
                 self.http_port = listener.getsockname()[1]
                 self._origins.own_ports = {self.http_port, self.websocket_port}
                 ota = Ota(bridge, self.websocket_port, self._own_names, self.admission)
-                app = make_app(self._origins, ota, self._photos, lambda: len(self._sessions))
-                await stack.enter_async_context(
-                    serve_http(app, listener, self._connections, self._photos.room)
+                doors = await asyncio.to_thread(
+                    Doors, bridge, self._settings.data_dir, self._origins, self._own_names
                 )
+                self.api_token = doors.token
+                api = Api(self._parts, self._settings)
+                app = make_app(self._origins, ota, self._photos, api, lambda: len(self._sessions))
+                rooms = (self._photos.room, doors.room)
+                await stack.enter_async_context(serve_http(app, listener, self._connections, rooms))
             except OSError as exc:
                 raise _cannot_listen(exc, bridge.host, port) from exc
             stack.callback(self._connections.close)  # first of all: the servers wait for connections to end

@@ -8,6 +8,7 @@ import math
 import threading
 from collections.abc import Mapping
 
+from xiaozhi_persona.device_ids import ROLE_MARK
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.roles.choices import DeviceChoices
@@ -54,6 +55,10 @@ class Casting:
         here = [name for role in roles for name in (role.name, role.sheet.user) if name]
         return list(dict.fromkeys([*here, *self.role_names()]))
 
+    def roles(self) -> Mapping[str, str]:
+        """Return what all roles are called, by their ids."""
+        return self._names.names()
+
     def role_names(self) -> list[str]:
         """Return what the roles are called that a device can be switched to."""
         return list(dict.fromkeys(self._names.names().values()))
@@ -74,6 +79,19 @@ class Casting:
         """Return the lore book of a device's role."""
         return self._of(device_id)[1]
 
+    def named(self, name: str) -> Role:
+        """Return a role by its name or id. Blocks while it is read. Raises PersonaError for one that is not there."""
+        role_id = self._names.find(name)
+        try:
+            return self._load(role_id)[0]
+        except (PersonaError, OSError) as exc:
+            log.error("%s", exc)
+            raise PersonaError(tr("角色{name}现在用不了，原因见日志。", name=name)) from exc
+
+    def seat(self, role: Role) -> str:
+        """Return an id that is no device's and stands for this role wherever a device's id does."""
+        return ROLE_MARK + role.id
+
     def switch(self, device_id: str, name: str | None) -> Role:
         """Have a device play another role from now on, by its name or id; None for the one that the settings name.
 
@@ -82,12 +100,7 @@ class Casting:
         if not device_id:
             raise PersonaError(tr("设备没有报上编号，不能换角色。"))
         configured = self.configured(device_id)
-        role_id = configured.id if name is None else self._names.find(name)
-        try:
-            role, _ = self._load(role_id)
-        except (PersonaError, OSError) as exc:
-            log.error("%s", exc)
-            raise PersonaError(tr("角色{name}现在用不了，原因见日志。", name=name)) from exc
+        role = configured if name is None else self.named(name)
         if role is not self.role(device_id):
             kept = "" if role.id == configured.id else role.id
             self._choices.put(device_id, _INSTEAD_OF + configured.id, kept)
@@ -95,11 +108,13 @@ class Casting:
 
     def pace(self, device_id: str = "") -> float:
         """Return how fast a device's user wants it to speak, as a factor on the role's own speed."""
-        if not self.takes_pace:
-            return 1.0
         with contextlib.suppress(ValueError):
-            return _bounded(float(self._choices.get(device_id, _PACE) or 1.0))
+            return self.bounded_pace(float(self._choices.get(device_id, _PACE) or 1.0))
         return 1.0
+
+    def bounded_pace(self, factor: float) -> float:
+        """Return the pace nearest to `factor` that the voice can have. Raises ValueError for what is no number."""
+        return _bounded(factor) if self.takes_pace else 1.0
 
     def set_pace(self, device_id: str, factor: float) -> float:
         """Have a device speak at a pace from MIN_PACE to MAX_PACE; return the one that holds. It is kept.
@@ -116,6 +131,8 @@ class Casting:
         return pace
 
     def _of(self, device_id: str) -> tuple[Role, LoreBook]:
+        if device_id.startswith(ROLE_MARK):
+            return self._kept(device_id[len(ROLE_MARK) :]) or self._cast[self._settings.role]
         configured = self._settings.role_of_device.get(device_id, self._settings.role)
         kept = self._choices.get(device_id, _INSTEAD_OF + configured)
         return (kept and self._kept(kept)) or self._cast[configured]

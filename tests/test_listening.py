@@ -48,7 +48,7 @@ async def serving(handler: Any) -> AsyncIterator[int]:
     app.router.add_post("/", handler)
     connections = Connections(per_address=64)
     with connections.listen("127.0.0.1", 0) as listener:
-        async with serve_http(app, listener, connections, Photos(None).room):
+        async with serve_http(app, listener, connections, (Photos(None).room,)):
             yield listener.getsockname()[1]
 
 

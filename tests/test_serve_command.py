@@ -15,7 +15,7 @@ from xiaozhi_persona.commands import serve
 from xiaozhi_persona.errors import STARTED_AS
 from xiaozhi_persona.settings import Settings
 
-BRIDGE: Any = SimpleNamespace(websocket_port=8000, http_port=8003)
+BRIDGE: Any = SimpleNamespace(websocket_port=8000, http_port=8003, api_token="the-token")
 
 
 def adapter(name: str, *addresses: object) -> SimpleNamespace:
@@ -83,3 +83,14 @@ def test_how_to_hear_the_reply_is_told_for_every_system(
 
 def test_the_reply_lies_beside_the_settings(tmp_path: Path) -> None:
     assert Settings().at(tmp_path).path(serve.DEMO_REPLY) == tmp_path / "out" / "reply.wav"
+
+
+def test_the_token_for_programs_is_printed_and_an_open_network_is_warned_of(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for access, warns in (("token", False), ("open", True)):
+        settings = Settings.model_validate({"bridge": {"host": "192.168.1.5", "api_access": access}})
+        serve._print_addresses(BRIDGE, settings)
+        shown = capsys.readouterr().out
+        assert "http://192.168.1.5:8003/v1  令牌 the-token" in shown
+        assert shown.count("bridge.api_access") == warns

@@ -21,7 +21,7 @@ from xiaozhi_persona.bridge.admission.addresses import Source, is_loopback
 from xiaozhi_persona.bridge.admission.devices import Device, Devices, Waiting
 from xiaozhi_persona.bridge.admission.tokens import Tokens, client_hash, equal
 from xiaozhi_persona.bridge.credentials import Credentials, bare_token
-from xiaozhi_persona.device_ids import normal_id
+from xiaozhi_persona.device_ids import is_http_owner, normal_id
 from xiaozhi_persona.language import later
 from xiaozhi_persona.settings import BridgeSettings
 
@@ -75,7 +75,8 @@ class Standing:
 def visitor_of(given: Credentials, source: Source, id_in_hello: str = "") -> Visitor:
     """Return who asks: known by his Device-Id, in the headers or the hello, else by his Client-Id."""
     names = map(normal_id, (given.device_id, id_in_hello, given.client_id))
-    return Visitor(next(filter(None, names), ""), client_hash(given.client_id), given.token, source)
+    device_id = next((name for name in names if name and not is_http_owner(name)), "")
+    return Visitor(device_id, client_hash(given.client_id), given.token, source)
 
 
 class Admission:

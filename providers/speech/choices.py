@@ -24,10 +24,14 @@ class EmotionChoices:
         self._phrases = settings.phrases.model_dump().values()
         self._means: dict[str, _Means] = {}  # by role
 
-    def of(self, device_id: str = "") -> ReplyChoice:
-        """Return the choice of emotions for one reply of a device."""
+    def of(self, device_id: str = "", pace: float | None = None) -> ReplyChoice:
+        """Return the choice of emotions for one reply of a device; `pace` counts instead of the device's own."""
         casting = self._casting
-        return ReplyChoice(lambda: casting.role(device_id), self._of_role, lambda: casting.pace(device_id))
+
+        def pace_now() -> float:
+            return casting.pace(device_id) if pace is None else casting.bounded_pace(pace)
+
+        return ReplyChoice(lambda: casting.role(device_id), self._of_role, pace_now)
 
     def _of_role(self, role: Role) -> EmotionChoice:
         means = self._means.get(role.id) or self._means.setdefault(role.id, self._means_of(role))

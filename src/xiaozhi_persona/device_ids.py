@@ -16,6 +16,10 @@ MAX_LENGTH = 256
 ROLE_MARK = "‖"
 """Stands in the id of an owner before the role whose own memory it is. No device can call itself so."""
 
+HTTP_OWNER = "http"
+"""Whose memory programs use over HTTP that name nobody; followed by `:` and a name for those that are not trusted to
+name a device. No device is known by such an id."""
+
 _MAC = re.compile(r"(?:[0-9a-f]{2}[-:.]?){5}[0-9a-f]{2}")
 
 
@@ -33,6 +37,11 @@ def normal_id(text: str) -> str:
         digits = "".join(filter(str.isalnum, plain))
         return ":".join(digits[i : i + 2] for i in range(0, 12, 2))
     return text
+
+
+def is_http_owner(normal: str) -> bool:
+    """Whether an id is that of a program over HTTP, in normal form."""
+    return normal.partition(":")[0] == HTTP_OWNER
 
 
 def spellings(normal: str) -> list[str]:

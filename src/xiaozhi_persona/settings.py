@@ -67,6 +67,10 @@ class BridgeSettings(Section):
         "lan",
         description="让哪些设备用。lan：本地网络来的都行，有了记忆就认准它，换了别的来冒充的用另一份记忆，要批准；外面来的先配对。paired：都先配对（推荐），设备说出六位数字，用命令 devices approve 批准。open：谁都行",
     )
+    api_access: Literal["token", "open"] = Field(
+        "token",
+        description="别的程序用 HTTP 接口（/v1、/api）要不要令牌，本机来的不用。token：本机以外来的要，令牌在启动时打印；open：本地网络来的也不用，同一个网络里的人都能让它说话",
+    )
     binary_version: Literal[1, 2, 3] = Field(1, description="让设备使用的二进制协议版本")
     allowed_origins: list[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*://[^/\s*]*/?$")]] = (
         Field(

@@ -26,15 +26,22 @@ class Owner:
 
     id: str
     """A device's or person's; with a role behind it, the memory that this role alone has of him."""
+    seat: str = field(default="", compare=False)
+    """Where he talks with a role, if not on the device: an id for which a casting knows the role."""
 
     @property
     def device(self) -> str:
         """The id without a role."""
         return self.id.partition(ROLE_MARK)[0]
 
+    @property
+    def talks_at(self) -> str:
+        """The id for which a casting knows the role that he talks with."""
+        return self.seat or self.device
+
     def as_role(self, role_id: str) -> Owner:
         """Return the owner of the memory that a role has for itself."""
-        return Owner(f"{self.id}{ROLE_MARK}{role_id}")
+        return Owner(f"{self.id}{ROLE_MARK}{role_id}", self.seat)
 
 
 @dataclass(frozen=True)

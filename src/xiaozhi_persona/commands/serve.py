@@ -193,6 +193,16 @@ def _print_addresses(bridge: Bridge, settings: Settings) -> None:
             )
         )
         click.echo(tr("  树莓派或电脑运行：  {talk_command}", talk_command=talk_command))
+        click.echo(
+            tr(
+                "  别的程序（OpenAI 接口）：  http://{ip}:{http_port}/v1  令牌 {token}",
+                ip=ip,
+                http_port=bridge.http_port,
+                token=bridge.api_token,
+            )
+        )
+    if settings.bridge.api_access == "open":
+        click.echo(tr("注意：bridge.api_access 是 open，本地网络里的任何程序都能让它说话、和它聊天。"))
     if len(addresses) > 1:
         click.echo(tr("用和设备在同一个网络的那一个；虚拟网卡（WSL、Docker、VPN）的，设备连不上。"))
     if is_loopback(host):

@@ -1,0 +1,1 @@
+"""What other programs speak over HTTP: speech, transcripts and chats as OpenAI's API has them, and announcements."""
