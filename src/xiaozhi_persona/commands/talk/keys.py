@@ -49,16 +49,3 @@ async def presses() -> AsyncIterator[AsyncIterator[None]]:
     finally:
         loop.remove_reader(terminal)
         termios.tcsetattr(terminal, termios.TCSADRAIN, before)
-
-
-class _Presses:
-    """Not a generator: that would end where whoever waits for a press is cancelled, as at the end of a connection."""
-
-    def __init__(self, pressed: asyncio.Queue[None]) -> None:
-        self._pressed = pressed
-
-    def __aiter__(self) -> AsyncIterator[None]:
-        return self
-
-    async def __anext__(self) -> None:
-        await self._pressed.get()
