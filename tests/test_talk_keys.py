@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from xiaozhi_persona.commands.keys import presses
+from xiaozhi_persona.commands.talk.keys import presses
 from xiaozhi_persona.errors import SettingsError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
