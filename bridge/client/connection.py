@@ -262,9 +262,8 @@ class DeviceConnection:
         self.model.connect(self._now())
         hello = Hello(self.version, features=self._features, audio=AudioParams(MIC_RATE_HZ, self.frame_ms))
         self.send_frame(json.dumps(hello.fields()))
-        if await self._wait(lambda: self.server_hello is not None, timeout_s):
-            return
-        raise failures.no_hello(self.url, self.ending, self._refused_hello, timeout_s)
+        if not await self._wait(lambda: self.server_hello is not None, timeout_s):
+            raise failures.no_hello(self.url, self.ending, self._refused_hello, timeout_s)
 
     # What comes in.
 
