@@ -36,9 +36,6 @@ _TIME_SLOTS = frozenset(("part", "strict_part", "clock", "weak_clock"))
 _ENGLISH_GLUE = re.compile(
     r"[\s,]*(?:(?:of|on|at|in|from|the|around|about|just|right|this|that|back|during|early|late|by)\b\s*)*(?:'s\s*)?"
 )
-_IN_THE = re.compile(
-    r"\b(?:in the|at|around|about|during the|on the|by|since|until|till|after|before|late|early)\s+(?:the\s+)?$"
-)
 _NOT_HOUR_AFTER = re.compile(
     "建议|意见|要求|原因|理由|内容|问题|收获|体会|感想|东西|都[没不]|也[没不]|儿|点|不|没有?[^,]{0,4}|进步|小|水|吃的|心|希望|想法"
 )

@@ -17,6 +17,7 @@ from xiaozhi_persona.errors import (
 )
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.local_hosts import is_local
+from xiaozhi_persona.providers.sendable import sendable_key
 from xiaozhi_persona.settings import MemorySettings
 from xiaozhi_persona.spine import Embedder
 
@@ -36,8 +37,7 @@ class OpenAiEmbedder:
             raise SettingsError(tr("memory.embedder_url {url} 不是地址。", url=base_url)) from exc
         if url.scheme not in ("http", "https") or not url.host:
             raise SettingsError(tr("memory.embedder_url {url} 应以 http:// 或 https:// 开头。", url=base_url))
-        if not (api_key.isascii() and api_key.isprintable()):
-            raise SettingsError(tr("memory.embedder_key 里有密钥不会有的字。请把服务商给的密钥原样填入。"))
+        api_key = sendable_key("memory.embedder_key", api_key)
         self._url = url
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._client = httpx.Client(timeout=_TIMEOUT_S, headers=headers, trust_env=not is_local(url.host))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from xiaozhi_persona.errors import (
 from xiaozhi_persona.language import later, tr
 from xiaozhi_persona.providers.llm.openai_reply import Complaint, CompletionReader, complaint_in
 from xiaozhi_persona.providers.local_hosts import is_local
+from xiaozhi_persona.providers.sendable import check_sendable, sendable_key
 from xiaozhi_persona.settings import LlmSettings
 from xiaozhi_persona.spine import ChatDelta, Message
 
@@ -47,17 +47,8 @@ class OpenAiChatModel:
         self._settings = settings
         self._url = completions_url(settings.base_url)
         self._place = self._url.netloc.decode("ascii")
-        self._key = settings.api_key.strip()
-        if not (self._key.isascii() and self._key.isprintable()):
-            raise SettingsError(
-                tr("llm.api_key 里有密钥不会有的字（中文、换行等）。请把服务商给的密钥原样填入。")
-            )
-        try:
-            json.dumps(settings.extra_body, allow_nan=False)
-        except (TypeError, ValueError) as exc:
-            raise SettingsError(
-                tr("llm.extra_body 不能写成 JSON：{exc}。日期等请加上引号。", exc=exc)
-            ) from exc
+        self._key = sendable_key("llm.api_key", settings.api_key)
+        check_sendable("llm.extra_body", settings.extra_body)
         self._client: httpx.AsyncClient | None = None
         self._takes_tools = True
 

@@ -7,7 +7,6 @@ serves XTTS under both: /v1/audio/speech takes a path for `voice`, and speaks th
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
 import httpx
@@ -15,6 +14,7 @@ import httpx
 from xiaozhi_persona.checks import Check
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr
+from xiaozhi_persona.providers.sendable import check_sendable, sendable_key
 from xiaozhi_persona.providers.tts import server_checks
 from xiaozhi_persona.providers.tts.failures import ServerFailures
 from xiaozhi_persona.providers.tts.http_synthesizer import (
@@ -39,7 +39,8 @@ _COQUI = "/api/tts"
 def open_engine(settings: Settings) -> HttpSynthesizer:
     """Return the synthesizer. Raises SettingsError for an address, a key or parameters that cannot be sent."""
     section = settings.openai_speech
-    _check_sendable(section)
+    key = sendable_key("openai_speech.api_key", section.api_key)
+    check_sendable("openai_speech.extra_body", section.extra_body)
     url = coqui_url(section.base_url) if section.api == "coqui" else speech_url(section.base_url)
 
     def request_of(text: str, clip: Clip) -> SpeechRequest:
@@ -49,7 +50,7 @@ def open_engine(settings: Settings) -> HttpSynthesizer:
         section,
         url,
         request_of,
-        ServerFailures("openai_speech", url.netloc.decode("ascii"), section.api_key.strip()),
+        ServerFailures("openai_speech", url.netloc.decode("ascii"), key),
         _COQUI_NAME if section.api == "coqui" else tr("OpenAI 语音接口"),
         settings.data_dir / "cache" / "speech",
     )
@@ -178,17 +179,3 @@ def _models(look: Look) -> str:
 def _authorization(section: OpenAiSpeechSettings) -> dict[str, str]:
     key = section.api_key.strip()
     return {"Authorization": f"Bearer {key}"} if key else {}
-
-
-def _check_sendable(section: OpenAiSpeechSettings) -> None:
-    key = section.api_key.strip()
-    if not (key.isascii() and key.isprintable()):
-        raise SettingsError(
-            tr("openai_speech.api_key 里有密钥不会有的字（中文、换行等）。请把服务商给的密钥原样填入。")
-        )
-    try:
-        json.dumps(section.extra_body, allow_nan=False)
-    except (TypeError, ValueError) as exc:
-        raise SettingsError(
-            tr("openai_speech.extra_body 不能写成 JSON：{exc}。日期等请加上引号。", exc=exc)
-        ) from exc
