@@ -13,7 +13,8 @@ import anyio
 
 from xiaozhi_persona.bridge.speaking import TurnTimeline
 from xiaozhi_persona.bridge.tools import Toolbox
-from xiaozhi_persona.bridge.written_calls import Unrepeated, WrittenCalls
+from xiaozhi_persona.bridge.unrepeated import Unrepeated
+from xiaozhi_persona.bridge.written_calls import WrittenCalls
 from xiaozhi_persona.errors import ServiceTimeout
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.speech.pipeline import SpeechPipeline

@@ -7,13 +7,10 @@ and Kimi, a JSON object of that form alone or in a Markdown fence, and `name(key
 
 from __future__ import annotations
 
-import ast
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from xiaozhi_persona.bridge.tools import parsed
+from xiaozhi_persona.bridge.call_texts import calls_in, may_be_arguments, may_be_object
 from xiaozhi_persona.spine import ToolCall
 
 MAX_BLOCK_CHARACTERS = 10_000
@@ -37,19 +34,6 @@ _BLOCKS = {
 _THINK, _THOUGHT = "<think>", re.compile("</think>", re.IGNORECASE)
 _FENCE = "```"
 _FENCE_HEAD = re.compile(r"```[A-Za-z_]*\s*")
-_FUNCTION = re.compile(r"<function=([^>\s]+)>(.*?)(?:</function>|$)", re.DOTALL)
-_PARAMETER = re.compile(r"<parameter=([^>\s]+)>(.*?)(?:</parameter>|$)", re.DOTALL)
-_MARKED = re.compile(  # functions.name:0 <mark> {...}, name <mark> ```json {...}```
-    r"(?<![\w.-])(?:functions\.)?([\w-]{1,64})(?::\d{1,4})?\s{0,8}(?:<\|tool_call_argument_begin\|>|\n?```json)"
-)
-_TAG = re.compile("^【[^】]{1,12}】")
-_INSIDE_WORDS, _INSIDE_NUMBERS = "'’-_", ".,:：/%°℃"
-_NAME_KEYS = ("name", "tool", "tool_name", "function", "function_name", "action")
-_ARGUMENT_KEYS = ("arguments", "parameters", "args", "params", "action_input", "tool_input", "input")
-_WRAPPERS = ("tool_calls", "tool_call", "function_call", "function")
-_FIRST_KEYS = frozenset((*_NAME_KEYS, *_ARGUMENT_KEYS, *_WRAPPERS, "id", "type"))
-_OBJECT_BEGUN = re.compile(r"(?:\[\s{0,20})?(?:\{\s{0,20}(?:[\"'](\w{0,16})([\"']?))?)?")
-_ARGUMENTS_BEGUN = re.compile(r"\(\s{0,20}(?:\w{1,40}\s{0,3})?")
 _AROUND = ("", "print(", "tool_code\n", "tool_code\nprint(")
 """What models write before `name(`: it is dropped with the call."""
 
@@ -107,7 +91,7 @@ class WrittenCalls:
                 self._buffer = self._buffer[-len(self._closer) :]
             return False
         self._buffer, self._closer = rest, ""
-        self.calls += _calls_in(inner, self._names) or [_unreadable(inner)]
+        self.calls += calls_in(inner, self._names) or [ToolCall("", "", inner[:200])]
         return True
 
     def _decide(self, final: bool) -> int:
@@ -146,7 +130,7 @@ class WrittenCalls:
 
     def _written(self, around: str, bracket: int, final: bool) -> int:
         """Take `name(key=value)`, whose bracket opens there, with what is around it."""
-        may_be = _may_be_arguments(self._buffer[bracket : bracket + 70])
+        may_be = may_be_arguments(self._buffer[bracket : bracket + 70])
         if may_be is None and not final:
             return 0
         if not may_be:
@@ -154,7 +138,7 @@ class WrittenCalls:
         return self._bracketed(around.find("(") if "(" in around else bracket, final, around)
 
     def _json(self, final: bool) -> int:
-        may_be = _may_be_object(self._buffer[:70])
+        may_be = may_be_object(self._buffer[:70])
         if may_be is None and not final:
             return 0
         return self._bracketed(0, final) if may_be else 1
@@ -176,7 +160,7 @@ class WrittenCalls:
         inside = self._buffer[head.end() :]
         if not inside and not final:
             return 0
-        may_be = _may_be_object(inside[:70]) if inside[:1] in ("{", "[") else False
+        may_be = may_be_object(inside[:70]) if inside[:1] in ("{", "[") else False
         if may_be is None and not final:
             return 0
         if not may_be:
@@ -190,100 +174,12 @@ class WrittenCalls:
     def _take(self, end: int, spoken: int, around: str = "") -> int:
         """Take the calls before `end`; where there are none, it is text."""
         written = self._buffer[len(around) : end - around.count("(")]
-        calls = _calls_in(written.strip("`"), self._names)
+        calls = calls_in(written.strip("`"), self._names)
         if not calls:
             return spoken
         self.calls += calls
         self._buffer = self._buffer[end:]
         return -1
-
-
-class Unrepeated:
-    """Leaves out the beginning of a text that was written before: a model may begin anew after its tools answered."""
-
-    def __init__(self, before: Iterable[str]) -> None:
-        texts = [text.strip() for text in before]
-        texts.append("".join(texts))
-        self._before = {text for text in (*texts, *(_TAG.sub("", text) for text in texts)) if text}
-        self._held = ""
-
-    def feed(self, text: str) -> str:
-        """Return what was not written before, as far as that is known."""
-        if not self._before:
-            return text
-        self._held += text
-        held = self._held.lstrip()
-        if any(text.startswith(held) for text in self._before):
-            return ""
-        return self.finish()
-
-    def finish(self) -> str:
-        """Return what was held back, at the text's end."""
-        held = self._held.lstrip()
-        repeated = max((text for text in self._before if _begins(held, text)), key=len, default="")
-        rest = held[len(repeated) :] if repeated else self._held
-        self._before, self._held = set(), ""
-        return rest
-
-
-def _begins(text: str, beginning: str) -> bool:
-    """Whether a text begins with another one that ends where a word ends; in Chinese only a mark tells that."""
-    if not text.startswith(beginning):
-        return False
-    last, following = beginning[-1], text[len(beginning) : len(beginning) + 1]
-    goes_on = (
-        following.isalnum() or following in _INSIDE_WORDS or (last.isdigit() and following in _INSIDE_NUMBERS)
-    )
-    return not (last.isalnum() and following and goes_on)
-
-
-def _calls_in(text: str, names: Sequence[str]) -> list[ToolCall]:
-    """Return the calls that a text is, [] when it is none."""
-    text = text.strip().strip("`").strip()
-    if functions := _FUNCTION.findall(text):
-        return [_call(name, _parameters(body) or body) for name, body in functions]
-    _, *marked = _MARKED.split(text)
-    if marked:
-        bodies = (body[: body.rfind("}") + 1].strip() for body in marked[1::2])
-        return [_call(name, body) for name, body in zip(marked[::2], bodies, strict=True) if body[:1] == "{"]
-    name = text.partition("(")[0].strip()
-    if name in names:
-        keywords = _keywords(text)
-        keywords = _keywords(f"{text})") if keywords is None else keywords
-        return [] if keywords is None else [_call(name, keywords)]
-    value = parsed(text.removeprefix("json").strip())
-    return [
-        call for item in (value if isinstance(value, list) else [value]) for call in _calls_of(item, names)
-    ]
-
-
-def _parameters(body: str) -> dict[str, str]:
-    return {name: value.strip() for name, value in _PARAMETER.findall(body)}
-
-
-def _calls_of(item: Any, names: Sequence[str]) -> Iterator[ToolCall]:
-    if not isinstance(item, Mapping):
-        return
-    for key in _WRAPPERS:
-        inner = item.get(key)
-        if isinstance(inner, (Mapping, list)):
-            for one in inner if isinstance(inner, list) else [inner]:
-                yield from _calls_of(one, names)
-            return
-    name = next((item[key] for key in _NAME_KEYS if isinstance(item.get(key), str)), "")
-    key = next((key for key in _ARGUMENT_KEYS if key in item), "")
-    if name and (key or name in names):
-        rest = {other: value for other, value in item.items() if value != name}
-        yield _call(name, item[key] if key else rest)
-
-
-def _call(name: str, arguments: Any) -> ToolCall:
-    text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-    return ToolCall("", name, text)
-
-
-def _unreadable(text: str) -> ToolCall:
-    return ToolCall("", "", text[:200])
 
 
 def _thoughts(text: str, final: bool) -> tuple[int, bool]:
@@ -292,42 +188,6 @@ def _thoughts(text: str, final: bool) -> tuple[int, bool]:
         return end.end(), False
     tail = next((n for n in range(min(7, len(text)), 0, -1) if "</think>".startswith(text[-n:].lower())), 0)
     return len(text) - (0 if final else tail), True
-
-
-def _keywords(text: str) -> dict[str, Any] | None:
-    """Return the arguments of a call that is written as in Python, None when it is prose: `play(ball)`."""
-    try:
-        call = ast.parse(text, mode="eval").body
-        assert isinstance(call, ast.Call) and not any(isinstance(value, ast.Name) for value in call.args)
-        return {str(keyword.arg): _value(keyword.value) for keyword in call.keywords}
-    except (AssertionError, SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
-def _value(node: ast.expr) -> Any:
-    return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
-
-
-def _may_be_object(text: str) -> bool | None:
-    """Whether a text begins as a call in JSON, by its first key; None where that is not known yet."""
-    begun = _OBJECT_BEGUN.match(text)
-    if not begun or begun[1] is None:
-        return None if begun and begun.end() == len(text) else False
-    if begun[2]:
-        return begun[1] in _FIRST_KEYS
-    goes_on = begun.end() == len(text) and any(key.startswith(begun[1]) for key in _FIRST_KEYS)
-    return None if goes_on else False
-
-
-def _may_be_arguments(text: str) -> bool | None:
-    """Whether a bracket opens the arguments of a call, and no words of prose; None where that is not known yet."""
-    begun = _ARGUMENTS_BEGUN.match(text)
-    if not begun:
-        return False
-    if begun.end() == len(text):
-        return None
-    has_word = begun[0][1:].strip() != ""
-    return text[begun.end()] in ("=" if has_word else ")\"'{")
 
 
 class _Brackets:

@@ -16,7 +16,8 @@ from xiaozhi_persona.bridge import reply as replies
 from xiaozhi_persona.bridge.reply import MAX_ROUNDS, Reply
 from xiaozhi_persona.bridge.speaking import TurnTimeline
 from xiaozhi_persona.bridge.tools import MAX_CALLS, Tool, Toolbox, arguments_of
-from xiaozhi_persona.bridge.written_calls import Unrepeated, WrittenCalls
+from xiaozhi_persona.bridge.unrepeated import Unrepeated
+from xiaozhi_persona.bridge.written_calls import WrittenCalls
 from xiaozhi_persona.errors import ServiceUnavailable
 from xiaozhi_persona.providers.speech.choices import EmotionChoices
 from xiaozhi_persona.providers.speech.pipeline import SpeechPipeline
