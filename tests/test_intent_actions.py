@@ -131,7 +131,7 @@ ASKED = ["声音大一点", "音量调到三十", "静音", "亮度调到二十"
 
 @pytest.mark.parametrize("said", ASKED)
 async def test_what_a_device_has_no_tool_for_is_told(said: str) -> None:
-    scene = FakeScene({"self.lamp.turn_on": "true"})
+    scene = FakeScene({"self.lamp.turn_on": "true", "take_screenshot": "true"})
     assert is_one_of(await scene.say(said), "cannot")
     assert not scene.calls
 
@@ -139,7 +139,7 @@ async def test_what_a_device_has_no_tool_for_is_told(said: str) -> None:
 @pytest.mark.parametrize(
     ("said", "tool"),
     [
-        ("声音大一点", "hass_media_volume"), ("亮度调到二十", "my_screen_light"), ("放首歌", "hass_play_media"),
+        ("声音大一点", "hass_media_volume"), ("亮度调到二十", "my_screen_light"), ("亮度调到二十", "set_brightness"), ("亮度调到二十", "set_screen"), ("放首歌", "hass_play_media"),
         ("放首歌", "music_player.search_and_play"), ("拍张照", "self.camera.snap"), ("十分钟后叫我", "self.alarm.set"), ("取消闹钟", "self.alarm.set"),
     ],
 )  # fmt: skip

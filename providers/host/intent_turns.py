@@ -197,7 +197,7 @@ class Intents:
         with anyio.move_on_after(limit_s):
             async with self._one_at_a_time:
                 done = await carry_out(match, scene)
-        comes_back = match.intent in ("role_switch", "role_reset") and plays_another(self._connection)
+        comes_back = match.intent == "role_switch" and plays_another(self._connection)
         await self._follow_role(again=comes_back)
         return done
 

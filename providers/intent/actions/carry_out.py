@@ -42,7 +42,6 @@ ACTIONS: Mapping[str, Action] = {
     "speed_reset": roles.speed_reset,
     "role_switch": roles.role_switch,
     "role_list": roles.role_list,
-    "role_reset": roles.role_reset,
     "music_play": music.music_play,
     "music_pause": music.music_pause,
     "music_resume": music.music_resume,

@@ -30,7 +30,7 @@ class _Level:
     part: str
     """The part of the device's status under which it stands."""
     about: tuple[str, ...]
-    """Words of names of other tools that may do it."""
+    """Words of names of other tools that may do it, as `cannot` takes them."""
 
     async def read(self, scene: Scene, names: Collection[str]) -> int | None:
         """Return how it is; None where nobody knows. Raises PersonaError."""
@@ -67,7 +67,7 @@ _BRIGHTNESS = _Level(
     (("self.screen.set_brightness", "brightness", 100), ("self.disp.setbacklight", "level", 255)),
     ("self.screen.get_brightness",),
     "screen",
-    ("screen", "backlight", "display"),
+    ("screen_", "brightness", "backlight", "display"),  # no screenshot
 )
 
 

@@ -13,13 +13,8 @@ from xiaozhi_persona.roles.casting import PACE_STEP
 
 
 async def role_switch(scene: Scene, match: Match) -> Done:
-    """Let another role speak, which begins with one of its openings."""
-    return await switched(scene, match.slots["role"])
-
-
-async def role_reset(scene: Scene, match: Match) -> Done:
-    """Let the role of the settings speak again."""
-    return await switched(scene, None)
+    """Let another role speak, which begins with one of its openings: where none is named, that of the settings."""
+    return await switched(scene, match.slots.get("role"))
 
 
 async def switched(scene: Scene, name: str | None) -> Done:

@@ -28,10 +28,10 @@ def found(names: Collection[str], *wanted: str) -> str | None:
 def cannot(scene: Scene, names: Collection[str], *about: str) -> Done | None:
     """Return what is to be done without the right tool: nothing where one of another name may do it, for the chat model.
 
-    `about` are words that the name of such a tool has. Where there is none, the chat model could only claim to have
-    done it.
+    `about` are words that the name of such a tool has, with `_` behind one that must end there. Where there is none, the
+    chat model could only claim to have done it.
     """
-    if any(word in _form(name) for name in names for word in about):
+    if any(word in f"{_form(name)}_" for name in names for word in about):
         return None
     return undone(scene, "cannot")
 
