@@ -32,6 +32,10 @@ def test_a_sentence() -> None:
     assert (answer["intent"], answer["slots"]) == ("role_switch", {"role": "小雨"}) and answer["us"] > 0
 
 
+def test_a_role_may_be_named_by_its_id_as_at_the_device() -> None:
+    assert run("switch to xiaoyu").stdout.startswith("role_switch role=xiaoyu（")
+
+
 def test_many_sentences_from_a_file_or_a_pipe(folder: Path) -> None:
     lines = '{"id": "x", "text": "停"}\n\n几点了？\n{"text": "你好"}\n{"id": 9, "text": "切换到露娜"}\n'
     (folder / "said.jsonl").write_text(lines, encoding="utf-8")

@@ -11,13 +11,12 @@ from typing import Any
 import click
 
 from xiaozhi_persona.commands.common import common_options, input_lines, prepare, print_json
-from xiaozhi_persona.errors import PersonaError, SettingsError, own_command
+from xiaozhi_persona.errors import SettingsError, own_command
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.intent.router import Match, Router
 from xiaozhi_persona.providers.intent.tables import Template
 from xiaozhi_persona.providers.intent.why import nearest
-from xiaozhi_persona.roles.role import role_folders, role_of_settings
-from xiaozhi_persona.settings import Settings
+from xiaozhi_persona.roles.names import RoleNames
 from xiaozhi_persona.text_files import read_text
 
 
@@ -43,7 +42,7 @@ def command(
     router = Router(settings.data_dir / "intents")
     for problem in router.refresh():
         click.echo(problem, err=True)
-    lists = {"role": [*_role_names(settings), *roles]}
+    lists = {"role": [*RoleNames(settings.data_dir).spoken(), *roles]}
     if jsonl:
         router.warm()
         for name, sentence in _sentences(text):
@@ -112,14 +111,6 @@ def _tell_why(router: Router, text: str, match: Match | None) -> None:
                     place=place,
                 )
             )
-
-
-def _role_names(settings: Settings) -> Iterator[str]:
-    for role_id in role_folders(settings.data_dir):
-        try:
-            yield role_of_settings(settings, role_id).name
-        except PersonaError:
-            continue  # a role that cannot be read cannot be switched to; `roles check` says why
 
 
 def _sentences(file: str | None) -> Iterator[tuple[Any, str]]:
