@@ -93,7 +93,7 @@ def take_mirror(arguments):
             (word.partition("=")[2], at + 1) if "=" in word else ("".join(arguments[at + 1 : at + 2]), at + 2)
         )
         if name not in MIRRORS and "://" not in name:
-            say(tr("--mirror 后面写 {} 或一个网址（https://…/simple）").format("、".join(MIRRORS)))
+            say(tr("--mirror 后面写 {} 或一个网址（https://…/simple）").format(tr("、").join(MIRRORS)))
             sys.exit(2)
         return MIRRORS.get(name, name), arguments[:at] + arguments[end:]
     return "", arguments
@@ -324,7 +324,7 @@ def run_tests(more):
         say(name)
         if subprocess.call([str(PYTHON), "-m"] + command, cwd=str(ROOT)):
             failed.append(name)
-    return tr("没有通过：{}").format("、".join(failed)) if failed else 0
+    return tr("没有通过：{}").format(tr("、").join(failed)) if failed else 0
 
 
 def has_torch():

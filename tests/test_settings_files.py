@@ -166,6 +166,7 @@ def test_the_examples_are_right_once_their_marks_are_removed() -> None:
     [
         ("role", "true", "true"),
         ("bridge.http_port", "9003", 9003),
+        ("memory.embedder", "off", "off"),
         ("llm.api_key", "sk: '1' #2", "sk: '1' #2"),
         ("gpt_sovits.servers", "[http://a:1, http://b:2]", ["http://a:1", "http://b:2"]),
         ("memory.owners.aa:bb:cc:dd:ee:ff", "小明", "小明"),
@@ -175,7 +176,8 @@ def test_the_examples_are_right_once_their_marks_are_removed() -> None:
 def test_set_writes_one_setting(run: Run, key: str, text: str, value: Any) -> None:
     run("init")
     run("set", "llm.model", "before")
-    assert str(OWN) in run("set", key, text)
+    shown = run("set", key, text)
+    assert str(OWN) in shown and f"{key}: {value}" in shown
     run("set", "asr.workers", "2")
     found: Any = load_settings(None, {}).model_dump()
     assert (found["llm"]["model"], found["asr"]["workers"]) == ("before", 2)

@@ -126,7 +126,11 @@ def _refusal(url: str, status: int) -> str:
             "{url} 不接受这个令牌（HTTP {status}）。请用 --token 给出服务器设置的令牌", url=url, status=status
         )
     if status == 404:
-        return tr("{url} 没有这个路径（HTTP 404）。路径一般是 {PATH}", url=url, PATH=PATH)
+        return tr(
+            "{url} 没有这个路径（HTTP 404）。路径一般是 {PATH}，端口默认是 8000（8003 是 OTA）",
+            url=url,
+            PATH=PATH,
+        )
     if status == 429:
         return tr("{url} 那里一分钟来了太多新设备（HTTP 429）。过一分钟再试", url=url)
     if status >= 500:
