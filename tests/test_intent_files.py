@@ -95,7 +95,7 @@ WRONG = {
     "nothing": ("intents:\n  a:\n    sentences: [关灯吧]\n", "第 2 行：没有写做什么"),
     "two": (one("sentences: [关灯吧]\n    do: {tool: a, role: b}"), "只写一个"),
     "memory": (one("sentences: [关灯吧]\n    do: {memory: 天气不错}"), "memory 写一句记忆听得懂的话"),
-    "url": (one("sentences: [关灯吧]\n    do: {http: {url: 'file:///etc/passwd'}}"), "intents.a.do.http.url"),
+    "url": (one("sentences: [关灯吧]\n    do: {http: {url: 'file:///etc/passwd'}}"), "应为：http:// 或 https:// 开头的网址"),
     "lacking": ("intents:\n  a:\n    sentences: [关灯吧]\n    say: 好{room}\n", "第 2 行：do 或 say 里的 {room} 在句子里没有"),
     "spelled": ("intents:\n  a:\n    sentence: [关灯吧]\n", "第 3 行：没有 intents.a.sentence 这一项"),
     "twice": (one("sentences: [关灯吧]") + "  a:\n    say: 好\n", "在第 2 行已经写过"),

@@ -6,7 +6,8 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel
@@ -179,9 +180,8 @@ def _expected(error: Any, name: str, field: FieldInfo | None) -> str:
     if allowed:
         return allowed
     if kind == "literal_error":  # an item of a list
-        return tr("可选 ") + str(context["expected"]).replace("'", "").replace(" or ", ", ").replace(
-            ", ", "、"
-        )
+        choices = str(context["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
+        return tr("可选 ") + tr("、").join(choices)
     if kind in ("greater_than_equal", "less_than_equal"):  # an entry of a mapping
         return (
             tr("至少 {value}", value=context["ge"])
@@ -194,6 +194,8 @@ def _expected(error: Any, name: str, field: FieldInfo | None) -> str:
 def _model_in(annotation: Any) -> tuple[type[BaseModel] | None, int]:
     """Return the model that a field holds, if any, and how many lists and mappings are around it."""
     depth = 0
+    if get_origin(annotation) in (Union, UnionType):  # one that may be left out
+        annotation = get_args(annotation)[0]
     while get_origin(annotation) in (list, dict):
         annotation, depth = get_args(annotation)[-1], depth + 1
     return (annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None), depth

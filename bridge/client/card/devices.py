@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.errors import PersonaError, own_command
 from xiaozhi_persona.language import tr
 
 Block = NDArray[np.int16]
@@ -73,7 +73,7 @@ def choose_input(devices: Sequence[Device], wanted: str) -> Device:
         [device for device in devices if device.input_channels],
         wanted,
         lambda device: device.default_input,
-        tr("没有话筒。请插上话筒，或运行 talk --list-devices 看有哪些设备"),
+        tr("没有话筒。请插上话筒，或运行 {command} 看有哪些设备", command=own_command("talk --list-devices")),
         "audio.input",
     )
 
@@ -84,7 +84,7 @@ def choose_output(devices: Sequence[Device], wanted: str) -> Device:
         [device for device in devices if device.output_channels],
         wanted,
         lambda device: device.default_output,
-        tr("没有喇叭。请接上喇叭，或运行 talk --list-devices 看有哪些设备"),
+        tr("没有喇叭。请接上喇叭，或运行 {command} 看有哪些设备", command=own_command("talk --list-devices")),
         "audio.output",
     )
 
