@@ -205,10 +205,11 @@ def _overrides(data: dict[str, Any], environ: Mapping[str, str]) -> Iterator[tup
 def _value_of(path: tuple[str, ...], text: str) -> Any:
     """Return the value that a text means for the setting at `path`. Raises yaml.YAMLError."""
     field = field_at(Settings, path)
-    is_word = (
+    if (
         field is None or field.annotation is str or text in get_args(field.annotation)
-    )  # YAML reads off as false
-    return text if is_word else load_yaml(text)
+    ):  # YAML reads off as false
+        return text
+    return load_yaml(text)
 
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
