@@ -25,6 +25,8 @@ class Command:
     """The words that say what to remember or to forget."""
     sure: bool = False
     """Whether to forget it, however much it is."""
+    language: Literal["zh", "en", "ja"] = "zh"
+    """In which it is answered."""
 
 
 def parse_command(text: str) -> Command | None:
@@ -40,6 +42,8 @@ def parse_command(text: str) -> Command | None:
     if _NOT_MEANT.match(bare_folded):
         return None
     begins = ((bare_folded, _PLEASE.lead(bare_folded)), (folded, _PLEASE.lead(folded)))
+    if any(_FORGET_LAST.fullmatch(*begin) for begin in begins):
+        return Command("forget", "刚才那句话")
     if any(_OFF.fullmatch(*begin) or _OFF_JA.fullmatch(*begin) for begin in begins):
         return Command("off")
     if any(_ON.fullmatch(*begin) or _ON_JA.fullmatch(*begin) for begin in begins):
@@ -69,7 +73,8 @@ def _forgetting(said: str, begin: tuple[str, int]) -> Command | None:
     if _NEVER_MIND.fullmatch(folded, start):
         return None
     match = (
-        _FORGET.fullmatch(folded, start)
+        _FORGET_MEMORY.fullmatch(folded, start)
+        or _FORGET.fullmatch(folded, start)
         or _FORGET.fullmatch(_WELL.sub("", folded), start)
         or _FORGET_SAID.fullmatch(folded, start)
         or _FORGET_JA.fullmatch(folded)
@@ -82,8 +87,9 @@ def _forgetting(said: str, begin: tuple[str, int]) -> Command | None:
         ends = begins + _EVERY.tail(match[group], least=1)
     what, found = said[begins:ends].strip(), folded[begins:ends].strip()
     sure = bool(match.groupdict().get("sure")) or "确定" in folded
-    if _ALL.fullmatch(found):
-        return Command("forget_all" if sure else "ask_forget_all")
+    if _ALL.fullmatch(found) and not (found == "我" and folded.endswith("忘了")):  # 你把我忘了 complains
+        language = "en" if said.isascii() else "ja" if _KANA.search(said) else "zh"
+        return Command("forget_all" if sure else "ask_forget_all", language=language)
     if not what or (_OF_THE_DEVICE.search(found) and not _ABOUT.match(found)):
         return None
     return Command("forget", what, sure)
@@ -96,7 +102,7 @@ _PLEASE = Words("小智|请|帮我|给我|麻烦|你|现在|那")
 """What may stand before a command; the expressions for commands begin after it."""
 _WORDS_OF_OURS = r"(?:这|那|接下来|下面|后面|刚才|以下|之后)(?:一?[段些句件]|几[段句]|个)?(?:的|我?要?说的)?(?:话|内容|事情?|对话|聊天|谈话)?|我(?:接下来|下面|后面)?说的话?"
 _OFF = pattern(
-    r"我?(?:接下来|(?:下面|后面)?这一?[段句]|这几[段句]|这些|下面|后面|刚才|以下|这件事|这个|这话|我)?(?:的话|的?内容|要?说的话?|的|话)?(?:我说的话?)?(?:都|就|先|你)*"
+    r"从(?:现在|这里|此刻|这儿)(?:开始|起)?[，,]?(?:都|就|你|先)*(?:别|不要|不用)(?:再)?(?:记|记录)(?:了|吧)?|我?(?:接下来|(?:下面|后面)?这一?[段句]|这几[段句]|这些|下面|后面|刚才|以下|这件事|这个|这话|我)?(?:的话|的?内容|要?说的话?|的|话)?(?:我说的话?)?(?:都|就|先|你)*"
     rf"(?:不要|不用|不许|别再|不要再|别)(?:记|记住|记录|记下来?|录|往心里记)(?:下来|了|下)?(?:{_WORDS_OF_OURS})?(?:吧|了|啊)?"
     r"|(?:停止|暂停|先停|关闭|关掉)(?:记录|记忆|记)(?:一下|吧|我的话)?"
     r"|(?:please )?(?:let's |lets )?(?:go |keep (?:this|it|that) |this is |that is |that's |what i say next is |the next part is )?off the record(?: please| now)?"
@@ -152,6 +158,12 @@ _ON_JA = pattern(
     )
 )
 _GONE = "忘掉|删掉|删了|删除|清除|清空|抹掉"
+_FORGET_MEMORY = pattern(
+    rf"(?:重置|格式化|初始化)(?P<k>(?:你|我)?的?(?:全部|所有)?的?记忆)|(?P<l>全部|全都|统统)(?:都|给我)?(?:忘记|{_GONE}|忘了吧)吧?"
+    r"|(?:please )?(?:delete|erase|wipe|clear|reset|forget)(?: out| about)? (?P<m>(?:all (?:of )?)?(?:my|our|your|the) (?:entire |whole )?(?:memor(?:y|ies)|data|conversations?)(?: of me)?)",
+    re.IGNORECASE,
+)
+"""Only what there is of an owner as a whole is reset, wiped, or forgotten before it is said what."""
 _FORGET = pattern(
     rf"把(?P<a>.+)(?:忘了|忘记|{_GONE})"
     rf"|(?P<sure>确定|确认)?(?:忘记|忘掉|删掉|删除|清除|清空|抹掉)(?P<b>.+)"
@@ -160,6 +172,9 @@ _FORGET = pattern(
     r"|(?:please )?(?:delete|erase|wipe) (?P<d>(?:what|everything|our|the (?:memory|memories|conversation)|my memories|all (?:my |our )?(?:memories|conversations))\b.*)",
     re.IGNORECASE,
 )
+_FORGET_LAST = pattern(
+    "(?:刚才|刚刚|上面|前面)(?:说?的?)?(?:那|这)(?:一?句|段|个)?(?:话)?(?:都|就|先|你)*(?:别|不要|不用|不许)(?:记|记住|记录|记下来?)(?:了|吧|啊)?"
+)
 _FORGET_SAID = pattern(
     rf"(?![^忘删清抹]*[我他她它你](?:已经|就|早|也)?(?:全部|全都|都|全)?(?:忘|删))(?P<e>[^忘删清抹]*?(?:[说讲聊谈提]的|话|对话|聊天|记录|内容|记忆))"
     rf"(?:请|帮我|给我)?(?:全部|统统|全都|都|全)?(?:给我|帮我)?(?:(?:{_GONE})(?:吧|好了)?|(?:忘了|忘记)(?:吧|好了))"
@@ -167,7 +182,7 @@ _FORGET_SAID = pattern(
 _FORGET_JA = pattern(
     fold_expression(
         rf"(?P<f>.+?)(?:のことは|のことを|については|について|は|を|も)?(?:全部|ぜんぶ|すべて|もう|全て)?忘れて(?:おいて|しまって)?{_JA_PLEASE}"
-        rf"|(?P<g>.*?(?:記憶|会話|話|言ったこと|話したこと))(?:を|は)?(?:全部|ぜんぶ|すべて|全て)?(?:消して|削除して|消去して){_JA_PLEASE}"
+        rf"|(?P<g>.*?(?:記憶|会話|話|言ったこと|話したこと))(?:を|は)?(?:全部|ぜんぶ|すべて|全て)?(?:消して|削除して|消去して|リセットして|初期化して){_JA_PLEASE}"
     )
 )
 _EVERY = Words("都|全部|全|统统")
@@ -175,9 +190,14 @@ _WELL = pattern("(?:吧|好了|好不好)$")
 _PAUSES = pattern(r"[，,\s]+")
 _NOT_MEANT = pattern("[我他她].{0,4}忘|别忘|不要忘|差点忘")
 _ALL = pattern(
-    "(?:所有|全部|一切|整个|你的)(?:的)?(?:记忆|事情?|内容|记录|聊天|谈话|东西)?|记忆|everything|(?:all )?(?:my|our|the|all) memor(?:y|ies)|全部|ぜんぶ|すべて|(?:全て|すべて)の记忆",
+    "(?:关于|有关)?(?:我|你)?的?(?:所有|全部|一切|整个|你的)的?(?:记忆|事情?|内容|记录|聊天|谈话|东西|信息|资料|数据|(?:聊天|谈话|对话)(?:记录|内容))?"
+    "|(?:我|你)?的?(?:记忆|(?:聊天|谈话|对话)记录)|(?:关于|有关)?我|我们?(?:以前|之前)?(?:跟你|和你|对你)?(?:以前|之前)?[说聊讲]过的(?:所有|全部|一切)?(?:话|事情?|东西|内容)|全都|统统"
+    r"|everything(?: (?:about me|you (?:know|have|remember)(?: (?:about|of|on) me)?|i(?:'ve| have)? (?:ever )?(?:said|told you)))?|me"
+    r"|(?:all )?(?:of )?(?:my|our|the|all|your) (?:entire |whole )?(?:memor(?:y|ies)|data|conversations?)(?: of me)?"
+    "|全部|ぜんぶ|すべて|(?:全て|すべて)の记忆|(?:私|僕|俺)(?:のこと)?(?:を?全部)?",
     re.IGNORECASE,
 )
+_KANA = pattern("[\u3041-\u30ff]")
 _NEVER_MIND = pattern(r"(?:please )?forget (?:about )?it\b.*", re.IGNORECASE)
 # What a device keeps: to delete it is no business of the memory.
 _OF_THE_DEVICE = pattern(
@@ -187,6 +207,6 @@ _OF_THE_DEVICE = pattern(
 )
 _ABOUT = pattern("关于|有关")
 _YES = pattern(
-    r"(?:[嗯哦啊][，,\s]*)*(?:(?:对|对的|对啊|是|是的|是啊|没错|好|好的|好啊|我?(?:很|非常)?确定|确认|yes|yeah|sure|ok)[，,。！!.\s]*)+",
+    r"(?:[嗯哦啊][，,\s]*)*(?:(?:对|对的|对啊|是|是的|是啊|没错|好|好的|好啊|我?(?:很|非常)?确定|确认|(?:yes|sure|ok)(?:,? please|,? do it)?|yeah|go ahead|はい|ええ|うん|お願いします)[，,。！!.\s]*)+",
     re.IGNORECASE,
 )

@@ -168,9 +168,9 @@ class PersonaMemory:
         if command is None or self._closed:
             return ""
         try:
-            if command.kind == "forget_all":
+            if command.kind == "forget_all" or (command.kind == "ask_forget_all" and command.sure):
                 await self.forget_all(owner)
-                return "好，我全都忘掉了。"
+                return spoken.ALL_FORGOTTEN[command.language]
             done = asyncio.wrap_future(self._threads.obey(self.owner_id(owner), command, now))
             answer, forgotten, asks = await asyncio.wait_for(done, _COMMAND_DEADLINE_S)
         except asyncio.TimeoutError as exc:

@@ -18,6 +18,7 @@ from xiaozhi_persona.memory.store import OwnerStore
 from xiaozhi_persona.memory.time_words import find_ranges
 
 __all__ = [
+    "ALL_FORGOTTEN",
     "MAX_UNASKED",
     "Command",
     "Done",
@@ -53,8 +54,26 @@ _ABOUT = pattern(
 _WHOSE = pattern("^(?:我们?(?:家里?)?的?|那[个只条位]?|这[个只条位]?)+(?=.)")
 _WHO = pattern(f"{KIN}|{PETS}")
 _ABOUT_IT = pattern("关于|有关")
-_OF_OURS = pattern("我|my|i ", re.IGNORECASE)
+_OF_OURS = pattern("我|私|僕|俺|my|i ", re.IGNORECASE)
 _NOBODY = pattern("[你我他她它的了是在那这事话啥谁人]")
+
+
+_FORGET_ALL = {
+    "zh": "我这里有 {turns} 句谈话、{facts} 件记下的事。全部忘掉就找不回来了。要忘的话，请说“确定”。",
+    "en": "I keep {turns} turns of talk and {facts} facts. Once forgotten, they are gone for good. Say yes to forget them all.",
+    "ja": "{turns}件の会話と{facts}件の事柄を覚えています。忘れると元に戻せません。よければ「はい」と言ってください。",
+}
+_NOTHING_KEPT = {
+    "zh": "我这里什么都没有记着。",
+    "en": "There is nothing that I remember.",
+    "ja": "何も覚えていません。",
+}
+ALL_FORGOTTEN = {
+    "zh": "好，我全都忘掉了。",
+    "en": "Done, I have forgotten everything.",
+    "ja": "はい、全部忘れました。",
+}
+"""What is answered once all is forgotten."""
 
 
 class Done(NamedTuple):
@@ -85,7 +104,11 @@ def carry_out(store: OwnerStore, command: Command, now: datetime) -> Done:
         if not gone.turns and not gone.facts:
             return Done("我这里没有记着这些。")
         return Done("好，已经忘掉了。", forgotten=True)
-    return Done("要忘掉全部记忆吗？要的话请说：确定忘掉全部记忆。")
+    store.append([])  # takes in what waits in the pending file
+    turns, facts = diary.count(store.writer), len(reading.current(store.writer, diary.to_ms(now)))
+    if not turns and not facts:
+        return Done(_NOTHING_KEPT[command.language])
+    return Done(_FORGET_ALL[command.language].format(turns=turns, facts=facts), asks=True)
 
 
 def note(store: OwnerStore, what: str, now: datetime, *, before: str = "") -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from memory_kit import NOW, conversation, memory, turn
+from memory_kit import NOW, ask, conversation, memory, turn
 
 from xiaozhi_persona.memory import diary, spoken
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
@@ -174,3 +174,78 @@ def test_the_last_sentence_is_forgotten_also_while_it_waits(tmp_path: Path) -> N
         store.append([])
         assert texts(store) == ["旧的话"]
     assert not [p for p in owner_folder(tmp_path, "甲").glob("pending*") if b"1234" in p.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        *((text, "zh") for text in (
+            "清空我的记忆", "删除我的所有记忆", "忘掉关于我的一切", "把我说过的话都删了", "你把我忘了吧", "重置记忆", "全部忘掉", "删掉我所有的聊天记录",
+            "把我的所有信息都删掉",
+        )),
+        *((text, "en") for text in (
+            "Forget everything about me", "Delete all my memories", "Erase your memory", "Please forget me", "wipe your memory",
+            "Delete everything you know about me",
+        )),
+        *((text, "ja") for text in ("記憶を消して", "記憶をリセットして", "私のことを忘れて", "全部忘れて")),
+    ],
+)  # fmt: skip
+def test_whoever_wants_all_forgotten_is_asked_back_in_his_language(text: str, language: str) -> None:
+    assert spoken.parse_command(text) == spoken.Command("ask_forget_all", language=language)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "忘掉我的生日", "忘掉关于我妈妈的一切", "忘掉昨天的一切", "把昨天说的话都删了", "清空我的购物清单", "你把我忘了", "重置闹钟", "我全都忘掉了", "你怎么把我忘了",
+        "Forget everything about my mom", "Forget everything I said yesterday", "clear the alarm", "私の誕生日を忘れて",
+    ],
+)  # fmt: skip
+def test_who_wants_something_forgotten_is_not_asked_about_all(text: str) -> None:
+    command = spoken.parse_command(text)
+    assert command is None or command.kind == "forget"
+
+
+@pytest.mark.parametrize(
+    ("text", "yes", "asked", "done"),
+    [
+        ("清空我的记忆", "确定", "2 句谈话、1 件记下的事", "好，我全都忘掉了。"),
+        ("Forget everything about me", "yes, please", "2 turns of talk and 1 facts", "Done, I have forgotten everything."),
+        ("記憶を消して", "はい", "2件の会話と1件の事柄", "はい、全部忘れました。"),
+    ],
+)  # fmt: skip
+async def test_all_is_forgotten_after_a_yes_and_only_then(
+    tmp_path: Path, text: str, yes: str, asked: str, done: str
+) -> None:
+    me = Owner("甲")
+    mind = PersonaMemory(MemorySettings(), tmp_path)
+    try:
+        assert "2" not in await mind.obey(me, text, NOW)  # there is nothing
+        await mind.remember(me, [Turn("user", "我对花生过敏", NOW), Turn("assistant", "好", NOW)])
+        assert asked in await mind.obey(me, text, NOW)
+        assert not await mind.obey(me, "不要", NOW)
+        assert not await mind.obey(me, yes, NOW)
+        assert "花生" in (await mind.recall(me, "我对什么过敏", NOW)).text
+        assert asked in await mind.obey(me, text, NOW)
+        assert await mind.obey(me, yes, NOW) == done
+        assert "花生" not in (await mind.recall(me, "我对什么过敏", NOW)).text
+    finally:
+        await mind.aclose()
+
+
+def test_what_was_just_said_is_not_to_be_kept_and_a_birthday_in_japanese(tmp_path: Path) -> None:
+    with memory(tmp_path) as store:
+        conversation(
+            store,
+            ("2025-08-20 15:00", "誕生日は5月5日です", "はい"),
+            ("2025-08-20 15:01", "我把钱藏在床底下", "好"),
+        )
+        for text in ("刚才那句别记", "私の誕生日を忘れて"):
+            command = spoken.parse_command(text)
+            assert command
+            assert spoken.carry_out(store, command, NOW).forgotten
+        assert not ask(store, "钱藏在哪").text
+        assert not ask(store, "我生日是哪天").facts
+    command = spoken.parse_command("从现在开始别记")
+    assert command
+    assert command.kind == "off"

@@ -91,7 +91,7 @@ KINDS = (
     Kind(SURNAME, asks="姓什么|贵姓|姓啥|surname", also=(NAME,)),
     Kind(HOME, asks="住(?!院)|家在|地址|搬|哪个城市|live"),
     Kind(HOMETOWN, asks=f"老家|家乡|籍贯|哪里人|哪儿人|出身|{followed('where', ' from')}"),
-    Kind(BIRTHDAY, asks="生日|出生|几号生|birthday", shape=DATE),
+    Kind(BIRTHDAY, asks="生日|誕生日|出生|几号生|birthday", shape=DATE),
     Kind(AGE, asks="多大|几岁|年龄|年纪|何歳|how old", also=(BIRTHDAY,), shape=f"{N}{{1,3}}岁半?"),
     # Before what it holds: 不喜欢 is no question of 喜欢.
     Kind(DISLIKES, True, "不喜欢|讨厌|不爱|最烦|嫌い|hate|dislike", (AVOIDS,), is_thing=True, ends=(LIKES,)),

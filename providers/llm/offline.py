@@ -11,6 +11,7 @@ from datetime import date, datetime
 from itertools import cycle
 from typing import Any
 
+from xiaozhi_persona.memory.facts.rules import stated
 from xiaozhi_persona.memory.unwritten import cause_told
 from xiaozhi_persona.providers.llm.offline_facts import FACTS, Fact, asked_for, known, said_back, told_in
 from xiaozhi_persona.providers.llm.offline_recall import (
@@ -195,7 +196,7 @@ class _Conversation:
             echo = second_person(self._question)
             is_own = _OWN.search(self._question)
             return f"【高兴】I will remember that {echo[:1].lower()}{echo[1:]}." if is_own else ""
-        if _REQUEST.search(self._question):
+        if _REQUEST.search(self._question) or not stated(self._question):
             return ""
         if not (not {"我", "咱"}.isdisjoint(self._question) or days_in(self._question, self._today)):
             return ""
@@ -247,8 +248,9 @@ class _Conversation:
 
 
 def _tells(text: str) -> bool:
-    """Whether a statement is worth saying back: no greeting, no request."""
-    return not (has_set_answer(text) or feature_asked_for(text) or _ABOUT_WORDS.search(text))
+    """Whether a statement is worth saying back: no greeting, no request, no joke, nothing that is only supposed."""
+    is_said_to_me = has_set_answer(text) or feature_asked_for(text) or _ABOUT_WORDS.search(text)
+    return not is_said_to_me and bool(stated(text))
 
 
 _AROUND = " \t\n，。！？、；：,.!?;:~…"
