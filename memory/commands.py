@@ -15,6 +15,8 @@ from xiaozhi_persona.memory.time_words.fold import fold, fold_expression
 
 _MAX_CHARS = 100
 
+Language = Literal["zh", "en", "ja"]
+
 
 @dataclass(frozen=True)
 class Command:
@@ -25,7 +27,7 @@ class Command:
     """The words that say what to remember or to forget."""
     sure: bool = False
     """Whether to forget it, however much it is."""
-    language: Literal["zh", "en", "ja"] = "zh"
+    language: Language = "zh"
     """In which it is answered."""
 
 
@@ -88,7 +90,7 @@ def _forgetting(said: str, begin: tuple[str, int]) -> Command | None:
     what, found = said[begins:ends].strip(), folded[begins:ends].strip()
     sure = bool(match.groupdict().get("sure")) or "确定" in folded
     if _ALL.fullmatch(found) and not (found == "我" and folded.endswith("忘了")):  # 你把我忘了 complains
-        language = "en" if said.isascii() else "ja" if _KANA.search(said) else "zh"
+        language: Language = "en" if said.isascii() else "ja" if _KANA.search(said) else "zh"
         return Command("forget_all" if sure else "ask_forget_all", language=language)
     if not what or (_OF_THE_DEVICE.search(found) and not _ABOUT.match(found)):
         return None

@@ -53,7 +53,7 @@ class Meaning:
             if new.any() and data.shape[1] == self._data.shape[1]:
                 self._seqs = np.concatenate([self._seqs, seqs[new]])
                 self._data = np.concatenate([self._data, data[new]])
-                self._bits = np.concatenate([self._bits, self._signs(data[new])])
+                self._bits = np.concatenate([self._bits, self._signs(data[new])], axis=1)
 
     def near(self, question: NDArray[np.float32], falling: tuple[float, ...]) -> dict[int, float]:
         """Return by number how near turns are, those beside them counted with falling weight: in standard deviations
@@ -83,18 +83,24 @@ class Meaning:
         return dict(zip(found.tolist(), scores.tolist(), strict=True))
 
     def _nearest(self, bits: NDArray[np.uint16], asked: NDArray[np.float32]) -> NDArray[np.int64]:
-        if len(bits) <= _CANDIDATES:
-            return np.arange(len(bits))
-        differ = _ones()[bits ^ _words(asked[None] > 0)].sum(axis=1, dtype=np.uint16)
+        count = bits.shape[1]
+        if count <= _CANDIDATES:
+            return np.arange(count)
+        ones = _ones()
+        differ = np.zeros(count, np.uint16)
+        for part, word in zip(bits, _words(asked[None] > 0)[0], strict=True):
+            differ += ones.take(part ^ word)  # three times as fast as ones[bits ^ words].sum()
         return np.argpartition(differ, _CANDIDATES)[:_CANDIDATES]
 
     def _signs(self, data: NDArray[np.int8]) -> NDArray[np.uint16]:
-        return np.concatenate(
+        """Return a column for each vector: on which side of the middle its components lie, 16 in a number."""
+        rows = np.concatenate(
             [
                 _words(_unit(data[start : start + _MIDDLE]) > self._middle)
                 for start in range(0, max(1, len(data)), _MIDDLE)
             ]
         )
+        return np.ascontiguousarray(rows.T)
 
 
 def _unit(data: NDArray[np.int8]) -> NDArray[np.float32]:
