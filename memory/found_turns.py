@@ -59,6 +59,7 @@ def find_turns(
     asked = question.strip()
     found = [turns[seq] for seq in [*sources, *seqs] if seq in turns]
     found = [turn for turn in found if turn.id not in unwanted and turn.text.strip() != asked]
+    found = _different_first(found)
     first = [turn.seq for turn in found[:_WITH_SURROUNDINGS]]
     turns |= diary.by_seq(db, [seq + step for seq in first for step in (1, 2, -1, -2)])
     wanted: dict[int, Entry] = {}
@@ -67,6 +68,17 @@ def find_turns(
         if place < _WITH_SURROUNDINGS:
             wanted.update((near.seq, near) for near in _around(turn, turns) if near.id not in unwanted)
     return list(wanted.values())
+
+
+def _different_first(turns: Sequence[Entry]) -> list[Entry]:
+    """Put what says the same in the same words as one before it behind all others."""
+    said: set[tuple[str, str]] = set()
+    first: list[Entry] = []
+    again: list[Entry] = []
+    for turn in turns:
+        (again if (turn.who, turn.text) in said else first).append(turn)
+        said.add((turn.who, turn.text))
+    return first + again
 
 
 def by_words_and_meaning(hits: Sequence[Hit], near: Mapping[int, float]) -> list[int]:

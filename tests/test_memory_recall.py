@@ -549,3 +549,19 @@ def test_the_local_day_of_the_place_counts_and_daylight_saving_loses_nothing(tmp
         store.append([turn("在东京说的", at("2025-08-19 08:00").replace(tzinfo=ZoneInfo("Asia/Tokyo")))])
         found = ask(store, "昨天我们聊了什么", NOW.astimezone(ZoneInfo("America/Los_Angeles")))
         assert "在东京说的" in found.text
+
+
+def test_of_a_list_different_turns_come_before_the_same_one_again(tmp_path: Path) -> None:
+    with memory(tmp_path) as store:
+        conversation(
+            store,
+            *(
+                (f"2025-08-0{day} 10:00", f"《三体》第{day}章", "推荐你看书，推荐《三体》")
+                for day in range(1, 9)
+            ),
+            ("2025-07-01 10:00", "想找本书看", "推荐《活着》"),
+            ("2025-07-09 10:00", "没书看了", "推荐你读《围城》"),
+        )
+        found = ask(store, "你给我推荐过哪些书", max_tokens=200).text
+    assert "活着" in found
+    assert "围城" in found
