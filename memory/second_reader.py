@@ -39,6 +39,7 @@ from xiaozhi_persona.memory.facts.kinds import (
     subject_of,
 )
 from xiaozhi_persona.memory.facts.rules import find_facts, stated, takes_back
+from xiaozhi_persona.memory.facts.subjects import own_clauses
 from xiaozhi_persona.memory.facts.writing import key_of
 from xiaozhi_persona.memory.patterns import pattern
 from xiaozhi_persona.memory.schema import get_meta, set_meta
@@ -272,7 +273,9 @@ def _stands_in(finding: Finding, turn: Entry, turns: Sequence[Entry]) -> bool:
     near = [one for one in turns[place : place + 3] if (one.who, one.speaker) == (turn.who, turn.speaker)]
     if any(takes_back(one.text) for one in near):
         return False
-    clauses = [clause for one in near for clause in stated(one.text)]
+    is_own = finding.attribute != NOTE and finding.subject in (SELF, turn.speaker)
+    told = [stated(one.text) for one in near]
+    clauses = [clause for one in told for clause in (own_clauses(one) if is_own else one)]
     if finding.attribute not in _NEGATIVE:
         clauses = [clause for clause in clauses if not _NOT.search(clause)]
     words = _WORD.findall(normalized(finding.value))

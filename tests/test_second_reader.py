@@ -129,6 +129,7 @@ def test_an_order_in_the_conversation_closes_nothing_and_nobody_closes_much(tmp_
         ("他说我对花生过敏", {"who": "我", "kind": "过敏", "value": "花生"}),
         ("我对花生过敏，逗你玩的", {"who": "我", "kind": "过敏", "value": "花生"}),
         ("我同学对花生过敏", {"who": "我", "kind": "过敏", "value": "花生"}),
+        ("我认识一个医生，老爱吃花生", {"who": "我", "kind": "喜欢", "value": "花生"}),
         ("我不喜欢花生", {"who": "我", "kind": "喜欢", "value": "花生"}),
         ("阿强最近老吃花生", {"who": "小丽", "kind": "喜欢", "value": "花生"}),  # nobody spoke of her
     ],

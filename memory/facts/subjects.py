@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from xiaozhi_persona.memory.facts.clauses import SUBJECT, TAIL
+from xiaozhi_persona.memory.facts.clauses import OF_ONESELF, SUBJECT, TAIL
 from xiaozhi_persona.memory.facts.kinds import (
     ALLERGY,
     APPOINTMENT,
@@ -136,6 +136,19 @@ class Speaking:
             who = f"我的{subject_of(own['other'])}" if own["other"] else OWN
             return who if _SAYS_NOTHING_ELSE.make_up(rest) else ""
         return self.subject if _SAYS_NOTHING_ELSE.make_up(clause) else ""
+
+
+def own_clauses(clauses: Sequence[str]) -> list[str]:
+    """Return those clauses of a text that may be about whoever says it: 我认识一个医生，住在北京 has one of them."""
+    own = []
+    introduced = False
+    for clause in clauses:
+        if OF_ONESELF.search(clause):
+            introduced = False
+        if not introduced:
+            own.append(clause)
+        introduced = introduced or _introduced(clause) is not None
+    return own
 
 
 _OURS = re.compile("[我俺咱]")
