@@ -84,6 +84,7 @@ def _friend(match: re.Match[str], who: str) -> list[Finding]:
 
 
 @_rule(rf"我(?:们?家里?)?的?(?P<who>{PETS}|{KIN})(?:{_WHEN})?(?:{_WHEN})?(?:{_GONE})了")
+@_rule(rf"我(?:{_WHEN})?把(?:我?们?家?里?的?)?(?P<who>{PETS})(?:送人|送走|弄丢|卖)了")
 def _gone(match: re.Match[str], who: str) -> list[Finding]:
     gone = subject_of(match["who"])
     kept_as = [Finding(SELF, kind, gone, "not") for kind in (PET, FAMILY)]
@@ -122,6 +123,7 @@ def _without(partners: tuple[str, ...]) -> list[Finding]:
 
 
 @_rule(rf"{SUBJECT}{ADVERBS}(?P<v>结婚|离婚|单身|订婚|怀孕)了?")
+@_rule(rf"(?P<me>我)(?:和|跟|与)[^你说，]{{1,6}}?(?:{_WHEN})?(?P<v>结婚|离婚|订婚)了")
 def _marriage(match: re.Match[str], who: str) -> list[Finding]:
     over = _without(("老公", "老婆")) if match["v"] == "离婚" and who == SELF else []
     return [*over, Finding(who, MARRIAGE, match["v"])]
