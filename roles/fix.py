@@ -77,9 +77,7 @@ async def _fix_clip(clip: RoleClip, role: Role, folder: Path, recognizer: Speech
         return Mended(clip.reference.path, problem=tr("文件在 GPT-SoVITS 的机器上，这里改不了"))
     path = clip.file.relative_to(role.folder)
     result = Mended(path.as_posix())
-    if clip.file.suffix.lower() != ".wav":
-        result.problem = tr("不是 WAV。先转换：ffmpeg -i 原文件 -ac 1 新文件.wav")
-        return result
+    mended_path = path.with_suffix(".wav") if path.suffix.lower() != ".wav" else path
     try:
         original = read_clip(clip.file)
     except SettingsError as exc:
@@ -88,11 +86,18 @@ async def _fix_clip(clip: RoleClip, role: Role, folder: Path, recognizer: Speech
     sound, lost = _fitted(original, result)
     if sound is None:
         return result
+    if mended_path != path and (folder / mended_path).exists():
+        result.problem = tr("旁边已经有 {file}，没有转成 WAV。删去一个", file=mended_path.name)
+        return result
+    if mended_path != path:
+        result.done.append(tr("转成 WAV"))
     samples, rate_hz = converted(sound, result.done)
     if result.done:
         (folder / path).unlink()
-        write_wav(folder / path, samples, rate_hz)
+        write_wav(folder / mended_path, samples, rate_hz)
     text = clip.reference.text
+    if mended_path != path:
+        _set_text(folder, path, text, mended_path)
     if lost or not syllables(text):
         text = (await recognizer.transcribe(resample(samples, rate_hz, 16000))).text if recognizer else ""
         if text:
@@ -107,7 +112,7 @@ async def _fix_clip(clip: RoleClip, role: Role, folder: Path, recognizer: Speech
                 "要补文字：{left}写进同名的 .txt。在设置里配好 asr.model，roles fix 就能听写", left=left
             )
         if result.done:
-            _set_text(folder, path, text)
+            _set_text(folder, mended_path, text, mended_path)
     return result
 
 
@@ -157,18 +162,20 @@ def converted(sound: ClipSound, done: list[str]) -> tuple[Samples, int]:
     return resample(samples, sound.sample_rate_hz, rate_hz), rate_hz
 
 
-def _set_text(folder: Path, path: Path, text: str) -> None:
-    """Write the text beside the clip, or where role.yaml has it."""
+def _set_text(folder: Path, path: Path, text: str, mended: Path) -> None:
+    """Write the text beside the clip, or where role.yaml has it, which names the `mended` file from then on."""
     sheet = read_yaml(folder / "role.yaml")
     entries = [entry for entries in (sheet.get("references") or {}).values() for entry in entries or ()]
     listed = [entry for entry in entries if inside(entry.get("file") or "") == inside(path.as_posix())]
     for entry in listed:
-        entry["text"] = text
+        entry |= {"file": mended.as_posix(), "text": text}
+    for aux in (entry.get("aux") or [] for entry in entries):
+        aux[:] = [mended.as_posix() if inside(file) == inside(path.as_posix()) else file for file in aux]
     if listed:
         dumped = yaml.safe_dump(sheet, allow_unicode=True, sort_keys=False)
         (folder / "role.yaml").write_text(dumped, encoding="utf-8")
     else:
-        (folder / path).with_suffix(".txt").write_text(text + "\n", encoding="utf-8")
+        (folder / mended).with_suffix(".txt").write_text(text + "\n", encoding="utf-8")
 
 
 def _samples_16k(sound: ClipSound, first: float, last: float) -> int:

@@ -217,6 +217,12 @@ def test_a_picture_that_is_damaged_or_a_bomb_is_refused(tmp_path: Path, name: st
     assert not (tmp_path / "roles").exists()
 
 
+def test_a_picture_that_was_not_downloaded_whole_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(bad_pictures()["cut off"])
+    with pytest.raises(SettingsError, match="重新下载"):
+        import_role(tmp_path / "a.png", tmp_path / "roles")
+
+
 @pytest.mark.parametrize(
     ("content", "name"), [(b"{}" + b" " * (9 << 20), "card.json"), (b"{}", "other.json"), (b"x", "card.json")]
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from fakes.role_packs import hum, write_clip, write_role
 
 from xiaozhi_persona.errors import SettingsError
@@ -125,6 +126,32 @@ async def test_missing_texts_are_written_down_by_the_recognizer(tmp_path: Path) 
     assert len(listener.heard) == 3 and not any(item.problem for item in account)
     assert not check_role(load_pack(folder))
     assert load_pack(source).clips[0].reference.text == ""
+
+
+async def test_another_format_becomes_a_wav_with_its_text(tmp_path: Path) -> None:
+    sheet = "name: x\nreferences: {默认: [{file: refs/默认/a.flac, text: 今天真是太好了, aux: [refs/默认/a.flac]}]}"
+    source = write_role(tmp_path / "old", sheet)
+    for file in ("默认/a.flac", "高兴/b.flac"):
+        (source / "refs" / file).parent.mkdir(parents=True)
+        soundfile.write(source / "refs" / file, hum(12.0 if file.startswith("高兴") else 4.0), 16000)
+    (source / "refs" / "高兴" / "b.flac.txt").write_text(TEXT, encoding="utf-8")
+    folder, account = await fix_role(load_pack(source), tmp_path / "roles", "new", Listener())
+    assert folder and not [item.problem for item in account if item.problem]
+    clips = {clip.name: clip for clip in load_pack(folder).clips}
+    assert {clip.file.suffix for clip in clips.values() if clip.file} == {".wav"}
+    assert clips[""].reference.text == "今天真是太好了" and set(clips["高兴"].reference.text) == {"听"}
+    assert [file.name for file in clips[""].aux_files] == ["a.wav"]
+    assert not [finding for finding in check_role(load_pack(folder)) if finding.level == "error"]
+
+
+async def test_a_wav_that_lies_beside_another_format_is_not_written_over(tmp_path: Path) -> None:
+    source = write_role(tmp_path / "old", "name: x", {"高兴/b": TEXT})
+    before = (source / "refs" / "高兴" / "b.wav").read_bytes()
+    soundfile.write(source / "refs" / "高兴" / "b.flac", hum(4.0), 16000)
+    write_clip(source / "refs" / "悲伤" / "long.wav", 12.0, TEXT)
+    folder, account = await fix_role(load_pack(source), tmp_path / "roles", "new")
+    assert folder and (folder / "refs" / "高兴" / "b.wav").read_bytes() == before
+    assert "b.wav" in next(item.problem for item in account if item.where.endswith("b.flac"))
 
 
 async def test_what_cannot_be_mended_here_is_told(tmp_path: Path) -> None:

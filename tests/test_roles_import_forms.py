@@ -176,6 +176,12 @@ def test_references_of_cabm_are_found_without_multiref(tmp_path: Path, config: s
     assert "multiREF" in notes(changes)
 
 
+def test_a_cabm_role_that_names_only_its_weights_is_known(tmp_path: Path) -> None:
+    config = '{"gpt": "a.ckpt", "sovits": "a.pth"}'
+    role, _ = import_role(cabm(tmp_path / "x", config, f"高兴/{SAID}"), tmp_path / "roles")
+    assert ("高兴", SAID, "zh") in clips(role) and role.sheet.gpt_weights == "a.ckpt"
+
+
 # LingChat.
 
 LINGCHAT = {

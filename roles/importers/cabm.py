@@ -17,7 +17,9 @@ _KNOWN = {"ref_audio", "ref_text", "ref_lang", "gpt", "sovits", "BERTmodel", "mu
 
 def is_cabm(data: Any) -> bool:
     """Whether a JSON file is a role's config.json."""
-    return isinstance(data, dict) and bool({"ref_audio", "multiREF"} & data.keys())
+    return isinstance(data, dict) and bool(
+        {"ref_audio", "multiREF"} & data.keys() or {"gpt", "sovits"} <= data.keys()
+    )
 
 
 def read_cabm(data: dict[str, Any], file: Path) -> Draft:

@@ -48,7 +48,7 @@ def _in_png(data: BinaryIO, file: Path) -> bytes:
     if data.read(8) != _SIGNATURE:
         raise SettingsError(tr("{file} 不是 PNG。角色卡请导出成 PNG 或 JSON。", file=file))
     cards: dict[str, bytes] = {}
-    for keyword, content in _texts(data):
+    for keyword, content in _texts(data, file):
         if keyword in _KEYWORDS:
             cards.setdefault(keyword, content)
     for keyword in _KEYWORDS:
@@ -62,8 +62,8 @@ def _in_png(data: BinaryIO, file: Path) -> bytes:
     )
 
 
-def _texts(data: BinaryIO) -> Iterator[tuple[str, bytes]]:
-    """Yield keyword, in small letters, and content of each text in a PNG, of those that could be a card."""
+def _texts(data: BinaryIO, file: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield keyword, in small letters, and content of each text in a PNG, of those that could be a card. Raises SettingsError where it breaks off."""
     for _ in range(_MAX_CHUNKS):
         head = data.read(8)
         if len(head) < 8:
@@ -75,6 +75,8 @@ def _texts(data: BinaryIO) -> Iterator[tuple[str, bytes]]:
             data.seek(size + 4, 1)
             continue
         body = data.read(size)
+        if len(body) < size:
+            raise SettingsError(tr("{file} 不完整，没有下载完。请重新下载。", file=file))
         data.seek(4, 1)
         keyword, _, rest = body.partition(b"\0")
         content = _content(kind, rest)
