@@ -37,6 +37,10 @@ _NOT_REFERENCES = frozenset(
 )
 
 
+_OF_A_ROLE = (".list", ".lab", ".ckpt", ".pth")
+"""Files that lie beside what they belong to."""
+
+
 @dataclass(frozen=True)
 class FoundClip:
     """A recording that is a reference."""
@@ -104,6 +108,22 @@ def all_sounds(folder: Path) -> list[Path]:
     """Return the sound files in a folder and below it, without auxiliary references."""
     read = _Reader(folder, EmotionNames({}), frozenset(), is_foreign=False)
     return [file for _, files in read.walk(folder) for file in files]
+
+
+def unwrapped(folder: Path, names: EmotionNames) -> Path:
+    """Return the folder of a role that another one only wraps, as archives unpack to `流萤语音包/流萤/`; else the same."""
+    for _ in range(MAX_DEPTH):
+        entries = in_folder(folder)
+        inner = [path for path in entries if path.is_dir() and _plain(path.name) not in _NOT_REFERENCES]
+        is_role = any(path.suffix.lower() in (*SOUND_SUFFIXES, *_OF_A_ROLE) for path in entries)
+        if is_role or len(inner) != 1 or inner[0].is_symlink():
+            break
+        name = inner[0].name
+        is_part = _plain(name) in _CONTAINERS or is_default(name) or language_code(name)
+        if is_part or emotion_word(name, names):
+            break
+        folder = inner[0]
+    return folder
 
 
 @dataclass

@@ -258,7 +258,7 @@ def test_the_selected_section_is_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, "没有能用的音频"),
+        ({}, "认不出"),
         ({"config.yaml": "a: 1"}, "认不出"),
         ({"config.yaml": "TTS: {EdgeTTS: {type: edge}}"}, "认不出"),
         ({"role.yaml": "name: x"}, "已经是角色包"),

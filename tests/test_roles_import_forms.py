@@ -182,6 +182,39 @@ def test_a_cabm_role_that_names_only_its_weights_is_known(tmp_path: Path) -> Non
     assert ("高兴", SAID, "zh") in clips(role) and role.sheet.gpt_weights == "a.ckpt"
 
 
+# What archives unpack to.
+
+
+def test_a_folder_that_only_wraps_a_role_is_opened(tmp_path: Path) -> None:
+    pack = tmp_path / "语音包" / "roles" / "流萤"
+    for file in (f"【开心】{SAID}.wav", f"【难过】{SAID}.wav"):
+        write_clip(pack / file)
+    (pack / "流萤-e10.ckpt").write_bytes(b"x")
+    (tmp_path / "语音包" / "使用说明.txt").write_text("请勿商用", encoding="utf-8")
+    role, changes = import_role(tmp_path / "语音包", tmp_path / "out")
+    assert role.name == "流萤" and role.sheet.gpt_weights.endswith("流萤-e10.ckpt")
+    assert {label for label, _, _ in clips(role)} == {"高兴", "悲伤"}
+
+
+@pytest.mark.parametrize("inner", ["refs/高兴", "高兴", "声音/开心", "中文/sad"])
+def test_a_folder_that_holds_the_parts_of_a_role_is_the_role(tmp_path: Path, inner: str) -> None:
+    write_clip(tmp_path / "小雨" / inner / f"{SAID}.wav")
+    assert import_role(tmp_path / "小雨", tmp_path / "out")[0].name == "小雨"
+
+
+def test_recordings_without_a_feeling_are_for_pick(tmp_path: Path) -> None:
+    write_clip(tmp_path / "训练集" / "slicer_opt" / "vocal_0001.wav")
+    (tmp_path / "训练集" / "slicer_opt.list").write_text("vocal_0001.wav|x|ZH|你好", encoding="utf-8")
+    with pytest.raises(SettingsError, match="roles pick"):
+        import_role(tmp_path / "训练集", tmp_path / "out")
+
+
+def test_a_folder_of_nothing_is_told_what_can_be_imported(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with pytest.raises(SettingsError, match=r"infer_config\.json"):
+        import_role(tmp_path / "a", tmp_path / "out")
+
+
 # LingChat.
 
 LINGCHAT = {
@@ -305,12 +338,10 @@ def test_a_data_set_is_not_copied_whole(tmp_path: Path) -> None:
     assert len(role.clips) == 40 and "有 60 段" in notes(changes)
 
 
-@pytest.mark.parametrize("files", [[], ["deep/战斗/x.wav"]])
-def test_a_folder_of_which_nothing_is_used_says_so(tmp_path: Path, files: list[str]) -> None:
-    (tmp_path / "x").mkdir()
-    for file in files:
-        write_clip(tmp_path / "x" / file)
-    with pytest.raises(SettingsError, match="没有能用的音频.*" + ("有 1 个音频" if files else "")):
+def test_a_folder_of_which_nothing_is_used_says_so(tmp_path: Path) -> None:
+    for file in ("战斗/x.wav", "待机/y.wav"):
+        write_clip(tmp_path / "x" / "deep" / file)
+    with pytest.raises(SettingsError, match="没有能用的音频.*有 2 个音频"):
         import_role(tmp_path / "x", tmp_path / "roles")
 
 

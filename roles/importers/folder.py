@@ -28,7 +28,7 @@ def unused_sounds(folder: Path) -> str:
     if not (sounds := all_sounds(folder)):
         return ""
     return tr(
-        "有 {count} 个音频，但看不出是哪种感情；放进 感情/ 这样的文件夹，或把文件名改成 感情_说的话.wav。",
+        "有 {count} 个音频，但看不出是哪种感情；放进 感情/ 这样的文件夹，或把文件名改成 感情_说的话.wav，或让 roles pick 来挑。",
         count=len(sounds),
     )
 

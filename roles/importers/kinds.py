@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from xiaozhi_persona.errors import SettingsError
 from xiaozhi_persona.language import tr
+from xiaozhi_persona.roles.clip_files import unwrapped
 from xiaozhi_persona.roles.clip_texts import SOUND_SUFFIXES, in_folder
 from xiaozhi_persona.roles.importers.cabm import is_cabm, read_cabm
 from xiaozhi_persona.roles.importers.card_files import CARD_SUFFIXES, read_card_file
@@ -27,6 +28,7 @@ from xiaozhi_persona.roles.importers.tavern import is_card, read_card
 from xiaozhi_persona.roles.importers.writing import write_pack
 from xiaozhi_persona.roles.importers.xiaozhi import is_xiaozhi, read_xiaozhi
 from xiaozhi_persona.roles.role import Role
+from xiaozhi_persona.text.emotions import built_in_names
 from xiaozhi_persona.written_paths import path_as_meant
 
 ImportKind = Literal["moechat", "cabm", "xiaozhi", "card", "infer", "lingchat", "folder"]
@@ -116,7 +118,7 @@ def _of_folder(path: Path, kind: ImportKind | None) -> Draft:
             tr("{path} 已经是角色包，不用导入：把整个文件夹复制到数据文件夹的 roles/ 下就能用。", path=path)
         )
     if kind == "folder":
-        return _recordings(path)
+        return _recordings(path, kind)
     files = [path / name for name in _FILES if (path / name).is_file()]
     for file in files:
         if draft := _recognized(file, kind):
@@ -141,13 +143,16 @@ def _of_folder(path: Path, kind: ImportKind | None) -> Draft:
         return cards[0]
     if files:
         raise _unknown(files[0])
-    return _recordings(path)
+    return _recordings(path, kind)
 
 
-def _recordings(path: Path) -> Draft:
+def _recordings(path: Path, kind: ImportKind | None) -> Draft:
+    if (inner := unwrapped(path, built_in_names())) != path:
+        return _of_folder(inner, kind)
     draft = read_folder(path)
     if not draft.clips:
-        told = unused_sounds(path)
+        if not (told := unused_sounds(path)):
+            raise _unknown(path)
         raise SettingsError(
             tr("{folder} 里没有能用的音频，也没有认得的设置文件。{told}", folder=path, told=told)
         )
