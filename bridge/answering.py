@@ -8,13 +8,13 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
-from xiaozhi_persona.bridge.link import Link
+from xiaozhi_persona.bridge.link import DeviceLog
 from xiaozhi_persona.bridge.messages import Stt
 from xiaozhi_persona.bridge.parts import Parts
 from xiaozhi_persona.bridge.reply import FILL_AFTER_S, Reply
-from xiaozhi_persona.bridge.speaking import Speaker, TurnTimeline
+from xiaozhi_persona.bridge.speaking import Sentences, TurnTimeline
 from xiaozhi_persona.bridge.tools import Toolbox
 from xiaozhi_persona.bridge.wits.wits import Doing, Wits
 from xiaozhi_persona.errors import ServiceError
@@ -37,6 +37,18 @@ class Unasked:
     """Whether it is not to be shown to the chat model as a part of the conversation."""
 
 
+class Asker(Protocol):
+    """Who has asked, as far as a turn needs to know: a bridge.link.Link, or who reads the answer."""
+
+    device_id: str
+    wants_no_words: bool
+    log: DeviceLog
+
+    async def send(self, message: Stt) -> None:
+        """Tell what was heard."""
+        ...
+
+
 class Answering:
     """Owns all that one answer needs. Cancelling the task that runs it ends all of it.
 
@@ -45,20 +57,22 @@ class Answering:
 
     def __init__(
         self,
-        link: Link,
+        link: Asker,
         conversation: Conversation,
         tools: Callable[[], Awaitable[Toolbox]],
-        wits: Wits,
+        wits: Wits | None,
         parts: Parts,
         settings: Settings,
+        speaker: Callable[[TurnTimeline], Sentences],
         *,
         tells_unheard: bool = False,
     ) -> None:
-        """`tools` tells what the chat model may call in this turn; `tells_unheard`: sound without words is answered too,
-        where the user waits for an answer.
+        """`tools` tells what the chat model may call in this turn; without `wits` all is asked of it. `speaker` makes
+        what hands the sentences on. `tells_unheard`: sound without words is answered too, where the user waits for an
+        answer.
         """
         self.timeline = TurnTimeline()
-        self.speaker = Speaker(link, settings.session, self.timeline)
+        self.speaker = speaker(self.timeline)
         self.answered = False
         """Whether it came to an answer: there were words to answer."""
         self.ends_connection = False
@@ -91,7 +105,8 @@ class Answering:
         finally:
             self._is_over = True
             said = "".join(self.speaker.said)
-            self._wits.last_said = said or self._wits.last_said
+            if self._wits:
+                self._wits.last_said = said or self._wits.last_said
             if self._exchange:
                 if self._doing and not self._exchange.is_kept:  # its answer was cut before it came
                     self._conversation.carried_out(self._exchange)
@@ -126,9 +141,9 @@ class Answering:
 
     def _begin_intent(self, transcript: Transcript) -> None:
         """Have it carried out at once, if it is one."""
-        intents = self._parts.intents
+        intents = self._parts.intents if self._wits else None
         match = intents.route(transcript.text) if intents else None
-        if intents is None or match is None:
+        if intents is None or self._wits is None or match is None:
             return
         if match.command:
             self._command = match.words

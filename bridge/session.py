@@ -6,6 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import anyio
 import numpy as np
@@ -37,7 +38,7 @@ from xiaozhi_persona.bridge.messages import (
     decode_device_message,
 )
 from xiaozhi_persona.bridge.parts import Parts
-from xiaozhi_persona.bridge.speaking import TurnTimeline
+from xiaozhi_persona.bridge.speaking import Speaker, TurnTimeline
 from xiaozhi_persona.bridge.tools import role_tools
 from xiaozhi_persona.bridge.visit import Visit
 from xiaozhi_persona.bridge.wake_words import WakeWords
@@ -361,14 +362,10 @@ class Session:
         conversation = await self._conversation.with_memory(owner, parts.memory, roles)
         if self._leaving or self._is_over:
             return
+        speaker, waits = partial(Speaker, self._link, self._settings.session), pressed_s >= SHORT_PRESS_S
+        toolbox = self._conversation.toolbox
         self._turn = turn = Answering(
-            self._link,
-            conversation,
-            self._conversation.toolbox,
-            self._wits,
-            parts,
-            self._settings,
-            tells_unheard=pressed_s >= SHORT_PRESS_S,
+            self._link, conversation, toolbox, self._wits, parts, self._settings, speaker, tells_unheard=waits
         )
         self._turn_task = asyncio.create_task(turn.run(heard), name=f"turn-{turn.timeline.turn_id}")
         self._turn_task.add_done_callback(lambda _: self._turn_ended(turn))

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 import uuid
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,16 +48,54 @@ class TurnTimeline:
         return {"turn": self.turn_id, "outcome": self.outcome, **self.marks_ms}
 
 
-class Speaker:
-    """Speaks the sentences of one reply. After `start` somebody sends the `tts stop`: `stop`, or who cancels it."""
+class Sentences(ABC):
+    """Where the sentences of one reply go."""
 
-    def __init__(self, link: Link, settings: SessionSettings, timeline: TurnTimeline) -> None:
-        self.speaking = False
-        """Whether the device was told that speaking begins, and not yet that it ended."""
+    speaking = False
+    """Whether somebody was told that speaking begins, and not yet that it ended."""
+
+    def __init__(self) -> None:
         self.said: list[str] = []
         """The sentences of the reply that were begun, with their tags, so that the chat model goes on using them."""
         self.said_characters = 0
         """How many letters and digits they have."""
+        self._label = ""
+
+    def speaks_for_s(self) -> float:
+        """Return how long ago speaking began."""
+        return 0.0
+
+    def plays_until_s(self) -> float:
+        """Return when what was handed on so far is played (time.monotonic)."""
+        return 0.0
+
+    async def start(self) -> None:  # noqa: B027 - who reads needs none of these
+        """Begin."""
+
+    @abstractmethod
+    async def speak(self, sentence: Sentence) -> None:
+        """Hand a sentence on."""
+
+    async def play_out(self, pipeline: SpeechPipeline) -> None:  # noqa: B027
+        """Wait until all of it is played."""
+
+    async def stop(self) -> None:  # noqa: B027
+        """End, if it was begun."""
+
+    def _note(self, sentence: Sentence) -> None:
+        """Note that a sentence is said."""
+        if not sentence.is_aside:
+            tag = "" if sentence.clip.emotion == self._label else f"【{sentence.clip.emotion}】"
+            self._label = sentence.clip.emotion
+            self.said.append(tag + sentence.subtitle)
+            self.said_characters += sum(map(str.isalnum, sentence.subtitle))
+
+
+class Speaker(Sentences):
+    """Speaks the sentences of one reply. After `start` somebody sends the `tts stop`: `stop`, or who cancels it."""
+
+    def __init__(self, link: Link, settings: SessionSettings, timeline: TurnTimeline) -> None:
+        super().__init__()
         self._link = link
         self._settings = settings
         self._timeline = timeline
@@ -64,7 +103,6 @@ class Speaker:
         self._since_s = time.monotonic()
         self._packets_sent = 0
         self._face = ""
-        self._label = ""
 
     def speaks_for_s(self) -> float:
         """Return how long ago the device was told that speaking begins."""
@@ -118,11 +156,7 @@ class Speaker:
             self._face = sentence.clip.face
             await self._link.send(Face(self._face, FACES[self._face]))
         await self._link.send(Tts("sentence_start", sentence.subtitle))
-        if not sentence.is_aside:
-            tag = "" if sentence.clip.emotion == self._label else f"【{sentence.clip.emotion}】"
-            self._label = sentence.clip.emotion
-            self.said.append(tag + sentence.subtitle)
-            self.said_characters += sum(map(str.isalnum, sentence.subtitle))
+        self._note(sentence)
 
     async def _send_packet(self, packet: bytes) -> None:
         await self._until_due()

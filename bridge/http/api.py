@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from xiaozhi_persona.bridge.http.asking import role_named
+from xiaozhi_persona.bridge.http.chat import Chat
 from xiaozhi_persona.bridge.http.refusals import API_PATHS, Refusal
 from xiaozhi_persona.bridge.http.speech import Speech
 from xiaozhi_persona.bridge.parts import Parts
@@ -33,12 +34,14 @@ class Api:
         self._casting = parts.casting
         self._settings = settings
         self._speech = Speech(parts, settings)
+        self._chat = Chat(parts, settings)
         self._running = 0
 
     def add_to(self, app: web.Application) -> None:
         """Add the routes."""
         routes = (
             ("POST", "/v1/audio/speech", self._speech.speak),
+            ("POST", "/v1/chat/completions", self._chat.complete),
             ("GET", "/v1/models", self._models),
             ("GET", "/v1/models/{name}", self._model),
         )
