@@ -107,7 +107,7 @@ class Bridge:
                     Doors, bridge, self._settings.data_dir, self._origins, self._own_names
                 )
                 self.api_token = doors.token
-                api = Api(self._parts, self._settings)
+                api = Api(self._parts, self._settings, lambda: [*self._sessions])
                 app = make_app(self._origins, ota, self._photos, api, lambda: len(self._sessions))
                 rooms = (self._photos.room, doors.room)
                 await stack.enter_async_context(serve_http(app, listener, self._connections, rooms))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from aiohttp import web
 
 from xiaozhi_persona.bridge.http.asking import role_named
 from xiaozhi_persona.bridge.http.chat import Chat
 from xiaozhi_persona.bridge.http.refusals import API_PATHS, Refusal
+from xiaozhi_persona.bridge.http.say import Say
 from xiaozhi_persona.bridge.http.speech import Speech
 from xiaozhi_persona.bridge.parts import Parts
+from xiaozhi_persona.bridge.wits.spoken_to import Session
 from xiaozhi_persona.errors import PersonaError, ServiceTimeout, SettingsError, own_command
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.settings import Settings
@@ -30,11 +32,12 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Api:
     """Adds the interfaces to a web application whose requests were let in by `Doors.room`."""
 
-    def __init__(self, parts: Parts, settings: Settings) -> None:
+    def __init__(self, parts: Parts, settings: Settings, sessions: Callable[[], Collection[Session]]) -> None:
+        """`sessions` are those of the connected devices."""
         self._casting = parts.casting
-        self._settings = settings
         self._speech = Speech(parts, settings)
         self._chat = Chat(parts, settings)
+        self._say = Say(sessions)
         self._running = 0
 
     def add_to(self, app: web.Application) -> None:
@@ -42,6 +45,7 @@ class Api:
         routes = (
             ("POST", "/v1/audio/speech", self._speech.speak),
             ("POST", "/v1/chat/completions", self._chat.complete),
+            ("POST", "/api/say", self._say.say),
             ("GET", "/v1/models", self._models),
             ("GET", "/v1/models/{name}", self._model),
         )
