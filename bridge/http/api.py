@@ -13,6 +13,7 @@ from xiaozhi_persona.bridge.http.chat import Chat
 from xiaozhi_persona.bridge.http.refusals import API_PATHS, Refusal
 from xiaozhi_persona.bridge.http.say import Say
 from xiaozhi_persona.bridge.http.speech import Speech
+from xiaozhi_persona.bridge.http.transcriptions import Transcriptions
 from xiaozhi_persona.bridge.parts import Parts
 from xiaozhi_persona.bridge.wits.spoken_to import Session
 from xiaozhi_persona.errors import PersonaError, ServiceTimeout, SettingsError, own_command
@@ -37,6 +38,7 @@ class Api:
         self._casting = parts.casting
         self._speech = Speech(parts, settings)
         self._chat = Chat(parts, settings)
+        self._transcriptions = Transcriptions(parts, settings)
         self._say = Say(sessions)
         self._running = 0
 
@@ -44,6 +46,7 @@ class Api:
         """Add the routes."""
         routes = (
             ("POST", "/v1/audio/speech", self._speech.speak),
+            ("POST", "/v1/audio/transcriptions", self._transcriptions.transcribe),
             ("POST", "/v1/chat/completions", self._chat.complete),
             ("POST", "/api/say", self._say.say),
             ("GET", "/v1/models", self._models),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 from aiohttp import web
 
 from xiaozhi_persona.bridge.credentials import bare_token
+from xiaozhi_persona.bridge.forms import form_parts
 from xiaozhi_persona.errors import PersonaError
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.providers.llm.vision import Picture, VisionModel
@@ -27,9 +27,6 @@ MAX_PHOTO_BYTES = 5 * 1024 * 1024
 _FORM_BYTES = 64 * 1024
 """What the form may have beside the photo."""
 _MAX_PARTS = 8
-_MAX_HEAD_BYTES = 2000
-_BOUNDARY = re.compile(r'multipart/form-data\b.*?;\s*boundary="?([^\s";]{1,70})', re.I)
-_NAME = re.compile(r'\b(file)?name="?([^";\r\n]*)', re.I)
 _MAX_COMING = 8
 
 log = logging.getLogger(__name__)
@@ -117,20 +114,12 @@ def _failure(message: str, status: int = 200) -> web.Response:
 def _form(body: bytes, content_type: str) -> tuple[str, bytes]:
     """Return the question and the photo of a form, "" and b"" for what is not in it. Raises ValueError for no form.
 
-    The photo is the part that is a file: it is named `file` by the firmware, `image` by the host's web page. It is read
-    here and not by aiohttp, whose reader goes line by line: five million empty ones would hold up every device.
-    Source of the form: RFC 7578, RFC 2046 section 5.1.1.
+    The photo is the part that is a file: it is named `file` by the firmware, `image` by the host's web page.
     """
-    match = _BOUNDARY.match(content_type)
-    if match is None:
-        raise ValueError
     question = photo = b""
-    delimiter = b"\r\n--" + match[1].encode("latin-1", "replace")
-    for part in (b"\r\n" + body).split(delimiter, _MAX_PARTS)[1:]:
-        head, _, content = part.partition(b"\r\n\r\n")
-        named = _NAME.findall(head[:_MAX_HEAD_BYTES].decode("latin-1"))
-        if any(is_file for is_file, _ in named):
-            photo = content
-        elif ("", "question") in named:
-            question = content
+    for part in form_parts(body, content_type, _MAX_PARTS):
+        if part.is_file:
+            photo = part.content
+        elif part.name == "question":
+            question = part.content
     return question.decode("utf-8", "replace"), photo
