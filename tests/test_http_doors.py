@@ -15,7 +15,7 @@ import pytest_asyncio
 from fakes.bridge import Rig, make_settings, running
 from fakes.parts import make_parts
 
-from xiaozhi_persona.bridge.admission.addresses import Source
+from xiaozhi_persona.bridge.admission.addresses import Source, source_of
 from xiaozhi_persona.bridge.admission.admission import visitor_of
 from xiaozhi_persona.bridge.credentials import Credentials
 from xiaozhi_persona.bridge.http import doors as doors_module
@@ -65,6 +65,24 @@ async def test_others_need_the_token(rig: Rig) -> None:
     assert (await ask(rig, headers={**OTHERS, **bearer(rig.bridge.api_token)})).status_code == 200
     named = bearer(rig.bridge.api_token + ":%E5%B0%8F%E6%98%8E")
     assert (await ask(rig, headers={**OTHERS, **named})).status_code == 200
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via", "x-forwarded-proto"])
+async def test_who_comes_through_a_proxy_is_not_of_this_machine_whatever_it_says(
+    rig: Rig, header: str
+) -> None:
+    assert (await ask(rig, headers={header: "127.0.0.1"})).status_code == 401
+
+
+async def test_made_up_addresses_do_not_make_more_guesses(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doors_module, "WRONG_TOKENS_A_MINUTE", 3)
+
+    def from_a_neighbour(peer: Any, forwarded_for: Any, forwarded: Any) -> Source:
+        return source_of(("192.168.1.66", 5), forwarded_for, forwarded)
+
+    monkeypatch.setattr(doors_module, "source_of", from_a_neighbour)
+    made_up = [{"X-Forwarded-For": f"10.0.0.{n}", **bearer(f"guess {n}")} for n in range(5)]
+    assert [(await ask(rig, headers=one)).status_code for one in made_up] == [401, 401, 401, 429, 429]
 
 
 async def test_an_open_bridge_lets_the_local_network_in_and_nobody_else() -> None:

@@ -44,6 +44,7 @@ MAX_RECORDING_BYTES = 25 * 1024 * 1024
 _FORM_BYTES = 64 * 1024
 _MAX_RECORDINGS_COMING = 2
 _SHORTEST_TOKEN = 16
+_OF_PROXIES = ("x-forwarded-", "forwarded", "x-real-ip", "via")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{1,253})(?::\d{1,5})?")
 _MOST_BYTES = {"/v1/chat/completions": MAX_CHAT_BYTES}
 _RECORDINGS = "/v1/audio/transcriptions"
@@ -128,18 +129,19 @@ class Doors:
 
     def _let_in(self, request: web.BaseRequest) -> Caller:
         """Raises Refusal."""
-        source = _source(request)
-        most = REQUESTS_A_MINUTE * (10 if is_loopback(source.address) else 1)
-        if self._requests.count(source.address) > most:
+        source, is_ours = _source(request), _is_of_this_machine(request)
+        # Only a proxy on this machine is believed whom it speaks for: others may write any number of addresses.
+        address = source.address if is_loopback(source.peer) else source.peer
+        most = REQUESTS_A_MINUTE * (10 if is_ours else 1)
+        if self._requests.count(address) > most:
             raise _too_many(request)
         self._check_page(request)
         key, _, named = bare_token(request.headers.get("Authorization", "")).partition(":")
         has_token = False
-        if self._wrong.counted(source.address) < WRONG_TOKENS_A_MINUTE:
+        if self._wrong.counted(address) < WRONG_TOKENS_A_MINUTE:
             has_token = equal(key, self.token)
-        needs_none = is_loopback(source.peer) and is_loopback(source.address)
-        if not (has_token or needs_none or (self._is_open and source.is_local)):
-            if key and self._wrong.count(source.address) > WRONG_TOKENS_A_MINUTE:
+        if not (has_token or is_ours or (self._is_open and source.is_local)):
+            if key and self._wrong.count(address) > WRONG_TOKENS_A_MINUTE:
                 raise _too_many(request)
             raise Refusal(
                 request,
@@ -191,6 +193,12 @@ def _source(request: web.BaseRequest) -> Source:
         request.headers.getall("X-Forwarded-For", []),
         request.headers.getall("Forwarded", []),
     )
+
+
+def _is_of_this_machine(request: web.BaseRequest) -> bool:
+    """Whether a program on this machine asks, and no proxy for somebody else."""
+    by_proxy = any(name.lower().startswith(_OF_PROXIES) for name in request.headers)
+    return is_loopback(_source(request).peer) and not by_proxy
 
 
 def _too_many(request: web.BaseRequest) -> Refusal:
