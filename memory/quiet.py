@@ -7,6 +7,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from xiaozhi_persona.tasks import cancel_and_wait
 
@@ -36,7 +37,7 @@ class Quiet:
         if owner_id not in self._waiting:
             task = asyncio.get_running_loop().create_task(self._wait(owner_id), name="memory-quiet")
             self._waiting[owner_id] = task
-            task.add_done_callback(lambda _: self._waiting.pop(owner_id, None))
+            task.add_done_callback(partial(self._ended, owner_id))
 
     async def aclose(self) -> None:
         """End the waiting: the next start goes on."""
@@ -58,6 +59,11 @@ class Quiet:
                     more = False
             more = more or self._spoke_at_s[owner_id] > began_s  # he spoke while that was done
         self._spoke_at_s.pop(owner_id, None)
+        self._waiting.pop(owner_id, None)  # at once: who speaks next is waited for anew
+
+    def _ended(self, owner_id: str, task: asyncio.Task[None]) -> None:
+        if self._waiting.get(owner_id) is task:  # it was cancelled
+            del self._waiting[owner_id]
 
     async def _room(self) -> None:
         """Wait until there were fewer than so many in the last hour."""

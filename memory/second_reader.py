@@ -34,6 +34,7 @@ from xiaozhi_persona.memory.facts.kinds import (
     PETS,
     PROFILE,
     SELF,
+    SHAPES,
     Fact,
     Finding,
     subject_of,
@@ -64,7 +65,6 @@ _ORDER = re.compile(
     r"忘[掉记了]|删|清空|忽略|重置|记忆|指令|系统提示|\b(?:forget|delete|erase|ignore|reset|memory|instructions?)\b",
     re.IGNORECASE,
 )
-_SHAPES = {kind.name: pattern(kind.shape) for kind in BY_NAME.values() if kind.shape}
 _BEING = pattern(f"{KIN}|{OTHERS}|{PETS}|兄弟|姐妹")
 _NEGATIVE = (DISLIKES, AVOIDS, DIET)
 _NOT = re.compile(r"没(?!错|事)|并[非不]|不是|\b(?:not|never)\b|n't\b", re.IGNORECASE)
@@ -240,7 +240,7 @@ def _finding(item: Mapping[str, Any], value: str, turn: Entry, read: Reading) ->
 
 
 def _has_shape(finding: Finding) -> bool:
-    shape = _SHAPES.get(finding.attribute)
+    shape = SHAPES.get(finding.attribute)
     return shape is None or bool(shape.fullmatch(finding.value))
 
 

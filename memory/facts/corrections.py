@@ -19,10 +19,10 @@ from xiaozhi_persona.memory.facts.kinds import (
     HOMETOWN,
     JOBS,
     KIN,
-    KINDS,
     NAME,
     PETS,
     PLACES,
+    SHAPES,
     Fact,
     Finding,
     N,
@@ -64,7 +64,6 @@ _DATE_WORDS = pattern("[年月日号岁点]")
 _NUMERAL = pattern(N)
 _PLACE_ENDS = pattern("[市省区县镇乡村州岛湾港城路街巷里园国]$|[A-Za-z]$")
 _NAMES = pattern(r"[\u4e00-\u9fff·]{2,5}|[A-Za-z][A-Za-z .'-]{0,30}")
-_SHAPES = {kind.name: pattern(kind.shape) for kind in KINDS if kind.shape}
 
 
 @dataclass(frozen=True)
@@ -169,7 +168,7 @@ def _corrected(fact: Fact, correction: Correction, now: datetime) -> Finding | N
 
 def _may_be(attribute: str, old: str, right: str, sure: bool) -> bool:
     """Whether a value can stand in the place of another; `sure` when the other was named."""
-    shape = _SHAPES.get(attribute)
+    shape = SHAPES.get(attribute)
     if shape:
         return bool(shape.fullmatch(right))
     if any(char.isdigit() for char in old):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from xiaozhi_persona.memory.patterns import followed
+from xiaozhi_persona.memory.patterns import followed, pattern
 from xiaozhi_persona.text.measures import normalized
 
 RULES_VERSION = "5"
@@ -135,6 +135,8 @@ KINDS = (
 )
 """In the order in which a question is searched for them. Others are asked for and told by their own names."""
 BY_NAME = {kind.name: kind for kind in KINDS}
+SHAPES = {kind.name: pattern(kind.shape) for kind in KINDS if kind.shape}
+"""What a whole value looks like, by kind."""
 
 
 @dataclass(frozen=True)

@@ -10,21 +10,16 @@ from collections.abc import Sequence
 
 from xiaozhi_persona.memory.facts.clauses import OF_ONESELF, SUBJECT, TAIL
 from xiaozhi_persona.memory.facts.kinds import (
-    ALLERGY,
     APPOINTMENT,
-    AVOIDS,
     BIRTHDAY,
-    DISLIKES,
     FAMILY,
     KIN,
-    LIKES,
+    KINDS,
     OTHERS,
     PET,
     PETS,
     PROFILE_WORDS,
-    SCHOOL,
     SELF,
-    WORKPLACE,
     Finding,
     subject_of,
 )
@@ -50,7 +45,7 @@ _SAYS_NOTHING_ELSE = Words(
     "我|这个人|这人|自己|本人|呢|吧|啊|嘛|其实|真的|很|也|都|就|已经|刚刚|刚|才|最近|今年|去年|今天|昨天|又|还|搬家|换工作|毕业|回国|下班|上班|放假|工作|上学"
     "|过生日|长大|老|胖|瘦|累|忙|开心|高兴|认识你|你好|大家好|好|谢谢|谢谢你|请多关照|多多关照|单身|已婚|未婚|可爱|漂亮|帅|乖|聪明|调皮|活泼|了|的"
 )
-_OF_A_THING = frozenset((LIKES, DISLIKES, AVOIDS, ALLERGY, WORKPLACE, SCHOOL, APPOINTMENT))
+_OF_A_THING = frozenset((APPOINTMENT, *(kind.name for kind in KINDS if kind.is_thing)))
 _NAMES_IT = pattern("(?:名字|现在|就|是|它|他|她)*(?:叫|姓|名叫)")
 _ONE_OF_THEM = pattern(
     "(?:其中|另外?|还有)*(?:一(?:只|条|个|头|位)|[大小公母]的|老[大二三四五])(?:就?叫|名叫|是叫)(?P<n>.+)"
