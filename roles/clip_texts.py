@@ -17,7 +17,7 @@ from xiaozhi_persona.text.emotions import EmotionNames
 from xiaozhi_persona.text_files import read_text
 
 SOUND_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".m4a", ".aac", ".opus")
-"""What GPT-SoVITS reads through ffmpeg; only WAV can be checked and mended here."""
+"""What GPT-SoVITS reads through ffmpeg. What is no WAV is checked and mended here where open_recording() reads it."""
 
 _BESIDE = (".txt", ".lab", ".normalized.txt", ".text")
 _LISTS = (".list", ".txt", ".csv", ".tsv", ".lst")

@@ -8,7 +8,7 @@ import unicodedata
 ARMS_BEFORE = frozenset("ヽヾ٩ᕙΣლ໒＼ψom凸ଘ")
 """What may stand before the bracket of a face and belongs to it; lines, as in `╮(╯▽╰)╭`, are left out anywhere."""
 
-ARMS_AFTER = frozenset("ノﾉو۶✧づっง゛ﾞ〃彡╭╯╰╮︵┻━┓┛┗┏♡♥☆★✿♪ゞシｼ゜/／\\＼ψ〜~～ლ¯_σ︴︶੭ა")
+ARMS_AFTER = frozenset("ノﾉو۶✧づっง゛ﾞ〃彡╭╯╰╮︵┻━┓┛┗┏♡♥☆★✿♪ゞシｼ゜/／\\＼ψ〜~～ლ¯_σ︴︶੭აᕗ")
 """What may stand behind it."""
 
 HANDS = frozenset("obdmqOnつ")
@@ -20,8 +20,8 @@ _WORDS = re.compile(
 _EYES = re.compile(
     r"([\^TQ;；><oO0uUxX@='\"~*\-。・•￣–≧≦＞＜])\s?([_.oOvVwWｗ^～\-ω﹏3з。,‿▽∀△д]{0,3})\s?([\^TQ;；><oO0uUxX@='\"~*\-。・•￣–≧≦＞＜])"
 )
-_BARE = re.compile(r"(?:[TQ][_^.]{1,4}[TQ]|>_{1,4}<|\^_{0,4}\^|Q[AwWUu]Q|TAT|TwT)")
-_BARE_BEGUN = re.compile(r"[TQ][_^.]{0,4}|>_{0,4}|\^_{0,4}|Q[AwWUu]|TA|Tw")
+_BARE = re.compile(r"(?:[TQ][_^.]{1,4}[TQ]|>_{1,4}<|\^_{0,4}\^|Q[AwWUu]Q|TAT|T[wv]T)")
+_BARE_BEGUN = re.compile(r"[TQ][_^.]{0,4}|>_{0,4}|\^_{0,4}|Q[AwWUu]|TA|T[wv]")
 _LETTERS = re.compile(r"([TQUOo])[oOwWvAa_.]\1")
 _ALIKE = re.compile(r"([^\x00-\x7f])[_.‿▽ωㅅ皿]{1,3}\1")  # 눈_눈, 艹皿艹
 _BOWED = re.compile(r"_{1,2} _{1,2}")
