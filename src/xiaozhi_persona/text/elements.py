@@ -37,7 +37,7 @@ _BLOCK = re.compile(
     r"(?:br|p|div|li|ul|ol|dl|dt|dd|tr|hr|h[1-6]|table|blockquote|section|article)$", re.IGNORECASE
 )
 _HTML = re.compile(r"(?:a|b|big|center|code|del|details|em|font|i|img|ins|kbd|mark|pre|s|small|span|strike|strong|sub|summary|sup|tbody|td|th|thead|u)$", re.IGNORECASE)  # fmt: skip
-_MAX_CONTENT, _MAX_ATTRIBUTES = 40, 2000
+_MAX_CONTENT, _MAX_ATTRIBUTES, _MAX_CHANNEL = 40, 2000, 24
 
 
 class Element(Skip):
@@ -128,7 +128,7 @@ class Channel(Skip):
 
     def take(self, buffer: str) -> int:
         """Read one word."""
-        if len(self._name) < _MAX_NAME and (buffer[0].isascii() and buffer[0].isalpha()):
+        if len(self._name) < _MAX_CHANNEL and (buffer[0].isascii() and buffer[0].isalpha()):
             self._name += buffer[0]
             return 1
         self.ended = True

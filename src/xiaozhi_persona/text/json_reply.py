@@ -116,24 +116,25 @@ class JsonReader:
             begun = _KEY_BEGUN.fullmatch(self._held, opened.end())
             known = begun is not None and _is_key(begun[1], whole=bool(begun[2]))
             if self._leading or (begun and begun[3] and known):
-                walk = self._walk = _Walk()
-                held, self._held, self._leading = self._held, "", False
-                return [piece for c in held.lstrip("`json JSON\n") for piece in walk.step(c)]
+                return self._walked()
             if begun and known and not begun[3]:
                 return []
         elif bare := _BARE_OPENED.match(self._held):
             if _is_key(bare[1], whole=True):
-                self._walk, held, self._held, self._leading = _Walk(), self._held, "", False
-                return [piece for c in held for piece in self._walk.step(c)]
-        elif (
-            _OPENING.fullmatch(self._held)
-            or (begun := _BARE_BEGUN.fullmatch(self._held))
-            and _is_key(begun[1], whole=bool(begun[2]))
-        ):
+                return self._walked()
+        elif _OPENING.fullmatch(self._held):
+            return []
+        elif (begun := _BARE_BEGUN.fullmatch(self._held)) and _is_key(begun[1], whole=bool(begun[2])):
             return []
         held, self._held = self._held, ""
         self._leading = self._line_start = self._after = False
         return [Piece("text", held)]
+
+    def _walked(self) -> list[Piece]:
+        """Begin to walk through what was held back."""
+        walk = self._walk = _Walk()
+        held, self._held, self._leading = self._held, "", False
+        return [piece for c in held.lstrip("`json JSON\n") for piece in walk.step(c)]
 
 
 class _Walk:
