@@ -115,16 +115,19 @@ class JsonReader:
         if opened:
             begun = _KEY_BEGUN.fullmatch(self._held, opened.end())
             known = begun is not None and _is_key(begun[1], whole=bool(begun[2]))
-            if self._leading or (begun and begun[3] and known):
+            is_json = self._leading and opened.group()[-1] in "\"'"  # `{“天下”` may be words
+            if is_json or (begun and begun[3] and known):
                 return self._walked()
             if begun and known and not begun[3]:
                 return []
         elif bare := _BARE_OPENED.match(self._held):
             if _is_key(bare[1], whole=True):
                 return self._walked()
-        elif _OPENING.fullmatch(self._held):
-            return []
-        elif (begun := _BARE_BEGUN.fullmatch(self._held)) and _is_key(begun[1], whole=bool(begun[2])):
+        elif (
+            _OPENING.fullmatch(self._held)
+            or (begun := _BARE_BEGUN.fullmatch(self._held))
+            and _is_key(begun[1], whole=bool(begun[2]))
+        ):
             return []
         held, self._held = self._held, ""
         self._leading = self._line_start = self._after = False
