@@ -214,3 +214,20 @@ async def test_another_role_answers_as_itself(rig: Rig) -> None:
     prompt = rig.parts.chat_model.asked[-1][0].content  # type: ignore[attr-defined]
     assert rig.parts.casting.named(other).character_prompt() in prompt
     assert rig.parts.casting.role("aa:bb").id == "default"  # no device was switched
+
+
+async def test_the_memory_knows_which_role_is_talked_with(tmp_path: Any) -> None:
+    talked_at: list[str] = []
+
+    def role_of(owner: Owner) -> tuple[str, None]:
+        talked_at.append(owner.talks_at)
+        return "", None
+
+    memory = PersonaMemory(MemorySettings(), tmp_path / "memory", role_of=role_of)
+    async with running(make_parts(memory=memory)) as rig:
+        casting = rig.parts.casting
+        other = next(role_id for role_id in casting.roles() if role_id != "default")
+        await chat(rig, said("你好", model=other))
+        assert talked_at and set(talked_at) == {casting.seat(casting.named(other))}
+        assert casting.role(talked_at[0]) is casting.named(other)
+        await memory.aclose()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from fakes.bridge import Rig, running
 from fakes.parts import FakeSynthesizer, make_parts
 
 from xiaozhi_persona.audio.ogg_opus import HEAD
+from xiaozhi_persona.bridge.http import api, asking
 
 TEXT = "【高兴】今天真好！我们去公园吧。"
 
@@ -180,3 +182,28 @@ async def test_the_pace_is_what_is_asked_for_within_what_the_voice_can(rig: Rig)
         await speak(rig, input="你好。", speed=speed, response_format="pcm")
         clip = rig.parts.synthesizer.asked[-1][1]  # type: ignore[attr-defined]
         assert clip.speed == pytest.approx(expected * rig.parts.casting.role().speed(None))
+
+
+async def test_a_client_that_reads_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "WRITE_TIMEOUT_S", 0.05)
+    synthesizer = FakeSynthesizer()
+    async with running(make_parts(synthesizer=synthesizer)) as rig:
+        _, writer = await asyncio.open_connection("127.0.0.1", rig.bridge.http_port, limit=1024)
+        body = json.dumps({"input": "今天天气真的很好。" * 450, "response_format": "pcm"}).encode()
+        head = f"POST /v1/audio/speech HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+        writer.write(head.encode() + body)
+        await eventually(lambda: len(synthesizer.asked) > 5)
+        await eventually(lambda: "speech-pipeline" not in running_tasks())
+        assert len(synthesizer.asked) < 450  # before all of it was made
+        writer.close()
+
+
+async def test_only_so_many_are_answered_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "MAX_AT_ONCE", 1)
+    synthesizer = HeldAtSecond()
+    async with running(make_parts(synthesizer=synthesizer)) as rig:
+        first = asyncio.create_task(speak(rig, input=TEXT * 2, response_format="pcm"))
+        await eventually(lambda: len(synthesizer.asked) > 1)
+        assert (await speak(rig)).status_code == 503
+        synthesizer.go_on.set()
+        assert (await first).status_code == 200 and (await speak(rig)).status_code == 200

@@ -148,6 +148,32 @@ async def test_a_recognizer_that_fails_is_an_error_with_the_next_step() -> None:
                 assert answer.status_code == status and answer.json()["error"]["message"] == str(error)
 
 
+async def test_of_a_client_that_has_gone_nothing_is_heard_any_more() -> None:
+    recognizer = Held()
+    async with running(make_parts(recognizer=recognizer)) as rig:
+        for form in ("json", "srt"):
+            recognizer.ended.clear()
+            recognizer.asked.clear()
+            asking = asyncio.create_task(transcribe(rig, response_format=form))
+            await asyncio.wait_for(recognizer.asked.wait(), 10)
+            asking.cancel()
+            await asyncio.wait_for(recognizer.ended.wait(), 10)
+
+
+class Held(FakeRecognizer):
+    """Hears for ever, and tells when it was cancelled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hold, self.ended = asyncio.Event(), asyncio.Event()
+
+    async def transcribe(self, pcm16k: Samples) -> Any:
+        try:
+            return await super().transcribe(pcm16k)
+        finally:
+            self.ended.set()
+
+
 async def test_only_so_many_are_heard_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transcriptions, "MAX_AT_ONCE", 1)
     recognizer = FakeRecognizer()

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from xiaozhi_persona.bridge.http.asking import role_named
 from xiaozhi_persona.bridge.http.chat import Chat
+from xiaozhi_persona.bridge.http.doors import caller_of
 from xiaozhi_persona.bridge.http.refusals import API_PATHS, Refusal
 from xiaozhi_persona.bridge.http.say import Say
 from xiaozhi_persona.bridge.http.speech import Speech
@@ -65,6 +66,7 @@ class Api:
                 )
             self._running += 1
             try:
+                caller_of(request)  # nobody comes here who was not let in
                 return await handler(request)
             except PersonaError as exc:
                 log.warning("%s", exc)

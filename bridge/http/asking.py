@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -76,10 +77,10 @@ class Stream:
         )
 
     async def write(self, data: bytes) -> None:
-        """Send a piece. A client that takes none is cut off, which ends its request."""
+        """Send a piece. A client that takes none is cut off; of one that has gone the request is cancelled."""
         if not data:
             return
-        with anyio.move_on_after(WRITE_TIMEOUT_S) as waiting:
+        with contextlib.suppress(ConnectionError), anyio.move_on_after(WRITE_TIMEOUT_S) as waiting:
             if not self.begun:
                 self.begun = True
                 await self._response.prepare(self._request)
