@@ -15,6 +15,7 @@ import pytest_asyncio
 from fakes.bridge import Rig, running
 from fakes.parts import FakeChatModel, FakeMemory, FakeSynthesizer, make_parts
 
+from xiaozhi_persona.bridge.http import chat as chat_module
 from xiaozhi_persona.errors import ServiceUnavailable
 from xiaozhi_persona.memory.persona_memory import PersonaMemory
 from xiaozhi_persona.settings import MemorySettings
@@ -108,6 +109,15 @@ async def test_each_user_has_a_memory_and_only_the_token_opens_that_of_a_device(
     assert kept(rig, device)[::2] == ["用 user", "用头", "用钥匙"]
     await chat(rig, said("小明的"), **{"X-Owner": "%E5%B0%8F%E6%98%8E", "Authorization": right})
     assert kept(rig, "小明")[:1] == ["小明的"] and kept(rig, "http") == []
+
+
+async def test_made_up_names_fill_no_disk(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat_module, "NEW_OWNERS_A_MINUTE", 2)
+    answers = [await chat(rig, said("你好", user=f"u{n}")) for n in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429, 429]
+    assert (await chat(rig, said("你好"))).status_code == 200
+    right = f"Bearer {rig.bridge.api_token}"
+    assert (await chat(rig, said("你好", user="u9"), Authorization=right)).status_code == 200
 
 
 async def test_a_command_to_the_memory_is_obeyed_without_the_chat_model(rig: Rig) -> None:

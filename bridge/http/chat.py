@@ -13,16 +13,23 @@ from pydantic import BaseModel, Field
 
 from xiaozhi_persona.bridge.http.asking import Stream, asked, role_named
 from xiaozhi_persona.bridge.http.doors import caller_of
+from xiaozhi_persona.bridge.http.rates import Rates
 from xiaozhi_persona.bridge.http.reading import Reader, answer_in_writing
 from xiaozhi_persona.bridge.http.refusals import Refusal
 from xiaozhi_persona.bridge.parts import Parts
+from xiaozhi_persona.device_ids import HTTP_OWNER
 from xiaozhi_persona.errors import ServiceUnavailable
 from xiaozhi_persona.language import tr
+from xiaozhi_persona.memory.spellings import is_remembered
+from xiaozhi_persona.roles.role import Role
 from xiaozhi_persona.settings import Settings
+from xiaozhi_persona.spine import Owner
 
 MAX_MESSAGES = 2000
 MAX_INSTRUCTIONS_CHARACTERS = 8000
 """Of what the program itself tells the chat model, more is not taken."""
+NEW_OWNERS_A_MINUTE = 60
+"""So many memories are made for names that come without the token."""
 
 _LOG_NAME = "HTTP"
 
@@ -61,6 +68,7 @@ class Chat:
     def __init__(self, parts: Parts, settings: Settings) -> None:
         self._parts = parts
         self._settings = settings
+        self._new_owners = Rates()
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         """Answer the last message; what stands before it the memory knows by itself.
@@ -93,7 +101,7 @@ class Chat:
             last.words(),
             reader,
             role,
-            caller_of(request).owner_id(wanted.user or ""),
+            await self._owner_id(request, role, wanted.user or ""),
             self._parts,
             self._settings,
             "\n".join(told).strip()[:MAX_INSTRUCTIONS_CHARACTERS],
@@ -104,6 +112,24 @@ class Chat:
             return web.json_response(answer.whole(), dumps=_json)
         await stream.write(answer.chunk({}, "stop") + b"data: [DONE]\n\n")
         return await stream.end()
+
+    async def _owner_id(self, request: web.Request, role: Role, user: str) -> str:
+        """Return whose memory is used. Raises Refusal where too many are made for names that anybody can make up."""
+        caller = caller_of(request)
+        owner_id = caller.owner_id(user)
+        if not (caller.has_token or owner_id == HTTP_OWNER):
+            whose = self._settings.memory.owner_of(role.memory_of(Owner(owner_id)).id)
+            folder = self._settings.memory_dir
+            is_new = not await asyncio.to_thread(is_remembered, folder, whose)
+            if is_new and self._new_owners.count("") > NEW_OWNERS_A_MINUTE:
+                raise Refusal(
+                    request,
+                    429,
+                    tr("一分钟里新的名字太多。"),
+                    tr("过一分钟再试，或带上令牌。"),
+                    headers={"Retry-After": "60"},
+                )
+        return owner_id
 
 
 class _Answer:
