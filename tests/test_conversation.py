@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
+from fakes.live_card import LATENCY_S, FakeCard
 from fakes.xiaozhi_server import FakeXiaozhi, Session, tone
 
 from xiaozhi_persona.bridge.client.conversation import Conversation
@@ -16,66 +17,6 @@ from xiaozhi_persona.bridge.client.staying import LinkEvent
 from xiaozhi_persona.bridge.client.talk import TalkOptions
 from xiaozhi_persona.bridge.client.timeline import Timeline, TurnEvent
 from xiaozhi_persona.bridge.messages import ListenMode
-from xiaozhi_persona.spine import Samples
-
-LATENCY_S = 0.3
-
-
-class FakePlayer:
-    """A loudspeaker with a buffer and a device behind it, which take `LATENCY_S`."""
-
-    queue_packets = 1000
-
-    def __init__(self) -> None:
-        self.on_begin = lambda at: None
-        self.packets: list[bytes] = []
-        self.log: list[str] = []
-        self._ends_at = 0.0
-
-    def begin(self, sample_rate_hz: int, at: float) -> None:
-        self.log.append("begin")
-        self.packets.clear()
-
-    def play(self, packet: bytes, at: float) -> None:
-        if not self.packets:
-            self.on_begin(at + LATENCY_S)
-        self.packets.append(packet)
-        self._ends_at = max(self._ends_at, at + LATENCY_S) + 0.06
-
-    def end(self) -> None:
-        self.log.append("end")
-
-    def stop(self) -> None:
-        self.log.append("stop")
-        self._ends_at = asyncio.get_running_loop().time()
-
-    def ends_at(self) -> float:
-        return self._ends_at
-
-    def holes_s(self) -> list[float]:
-        return [0.25]
-
-
-class FakeCard:
-    """A microphone that hears what the test says, in pieces as they come."""
-
-    def __init__(self) -> None:
-        self.player = FakePlayer()
-        self.heard: asyncio.Queue[Samples] = asyncio.Queue()
-
-    async def listen(self) -> AsyncGenerator[Samples, None]:
-        while True:
-            yield await self.heard.get()
-            self.heard.task_done()
-
-    def sounds_until(self) -> float:
-        return 0.0
-
-    def speak(self, seconds: float = 0.6) -> None:
-        """Sound, with the beginning that is left out while the microphone opens, and silence behind it."""
-        self.heard.put_nowait(
-            np.concatenate((np.zeros(1920, np.int16), tone(seconds), np.zeros(4800, np.int16)))
-        )
 
 
 @contextlib.asynccontextmanager

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from fakes.sound_system import LOUDSPEAKER, MICROPHONE, FakeSystem
 
 from xiaozhi_persona.bridge.client.card import portaudio
@@ -97,6 +98,35 @@ def test_microphone_and_files_do_not_go_together():
     result = CliRunner().invoke(xiaozhi_persona, ["talk", "--mic", "--text", "你好"])
     assert result.exit_code == 2
     assert "--mic" in result.output
+
+
+def run_talk(monkeypatch: pytest.MonkeyPatch, *words: str, keys: bool = False) -> Result:
+    monkeypatch.setattr(sound, "PortAudio", FakeSystem)
+    monkeypatch.setattr(sound, "has_keys", lambda: keys)
+    return CliRunner().invoke(xiaozhi_persona, ["talk", "--mic", *words])
+
+
+def test_push_to_talk_without_keys_is_told(monkeypatch: pytest.MonkeyPatch):
+    assert "终端" in str(run_talk(monkeypatch, "--mode", "manual").exception)
+
+
+@pytest.mark.parametrize("keys", [True, False])
+def test_a_wake_word_that_cannot_be_had_leaves_push_to_talk_where_there_is_a_key(
+    monkeypatch: pytest.MonkeyPatch, keys: bool
+):
+    monkeypatch.setenv("XZP_AUDIO__WAKE_WORD", "okay_nabu")
+    monkeypatch.setitem(sys.modules, "pymicro_wakeword", None)
+    opened: list[str] = []
+
+    def open_card(system: object, options: object) -> None:
+        opened.append("card")
+        raise NoCard("as far as the card")
+
+    monkeypatch.setattr(sound.SoundCard, "open", open_card)
+    result = run_talk(monkeypatch, keys=keys)
+    assert bool(opened) is keys
+    assert "pip install pymicro-wakeword" in (result.output if keys else str(result.exception))
+    assert ("空格" in result.output) is keys
 
 
 @pytest.mark.parametrize(

@@ -8,17 +8,20 @@ from collections.abc import Callable
 from typing import Any
 
 from xiaozhi_persona.bridge.client.connection import DeviceConnection
-from xiaozhi_persona.bridge.client.device import Gap
+from xiaozhi_persona.bridge.client.device import WAKE_WORD, Gap
 from xiaozhi_persona.bridge.client.link import cancel
 from xiaozhi_persona.bridge.client.sound import Microphone
 from xiaozhi_persona.bridge.client.timeline import Timeline, TurnLog
 from xiaozhi_persona.bridge.client.uplink import Uplink
-from xiaozhi_persona.bridge.messages import ServerMessage, Stt, Tts
+from xiaozhi_persona.bridge.messages import Listen, ServerMessage, Stt, Tts
 
 SETTLE_MS = 120
 """So much is left out after the microphone opens, as the firmware does (audio_service.cc): on its way to us is what
 was heard before, which is our own voice.
 """
+
+PRE_ROLL_S = 2.0
+"""So much of what was heard before the wake word was found goes to the server ahead of it, as the firmware sends."""
 
 
 class Conversation(DeviceConnection):
@@ -33,29 +36,41 @@ class Conversation(DeviceConnection):
     def __init__(self, *connected: Any) -> None:
         super().__init__(*connected)
         self._on_turn: Callable[[Timeline], None] = lambda turn: None
+        self._uplink: Uplink | None = None
         self._ended = asyncio.Event()
         self._spoken_at = -math.inf
         self._interrupted = False
 
     async def converse(
-        self, microphone: Microphone, on_turn: Callable[[Timeline], None] = lambda turn: None
+        self,
+        microphone: Microphone,
+        on_turn: Callable[[Timeline], None] = lambda turn: None,
+        stands_by: bool = False,
     ) -> None:
         """Send what the microphone hears whenever it is open, and play the replies, until the connection ends.
 
-        `on_turn` gets every turn when its sound has ended.
+        `on_turn` gets every turn when its sound has ended. One that `stands_by` opens the microphone when it is woken;
+        in manual mode it is opened by a button.
         """
         self._on_turn = on_turn
         if self.closed:
             return
         self._turn = TurnLog("", False, self._now(), self._on_event)
-        if self.model.mode == "manual":
+        if self.model.mode == "manual" or stands_by:
             self.model.stand_by(self._now())
         else:
             self.model.start_listening(self._now())
         self._update()
-        uplink = Uplink(self._send_packet, lambda: self.model.mic_open, self._note_speech, self.frame_ms)
+        self._uplink = Uplink(
+            self._send_packet,
+            lambda: self.model.mic_open,
+            self._note_speech,
+            self.frame_ms,
+            PRE_ROLL_S if stands_by else 0.0,
+        )
         streaming = asyncio.create_task(
-            uplink.stream(microphone, 0 if self.model.mode == "manual" else SETTLE_MS), name="device-uplink"
+            self._uplink.stream(microphone, 0 if self.model.mode == "manual" else SETTLE_MS),
+            name="device-uplink",
         )
         ending = asyncio.create_task(self._ended.wait(), name="device-ending")
         try:
@@ -69,10 +84,7 @@ class Conversation(DeviceConnection):
         if not self.closed:
             now = self._now()
             if self.model.state == "speaking":
-                self._be_silent()
-                self._turn.tts_stop(
-                    now, self.model.playback
-                )  # the server sends none where a button was pressed
+                self._cut_reply(now)
             self.model.press_to_talk(now)
             self._update()
 
@@ -83,11 +95,34 @@ class Conversation(DeviceConnection):
             self.model.stop_listening(self._now())
             self._update()
 
+    def wake(self, word: str = "") -> bool:
+        """The wake word was heard, or "" for a button: begin to listen. What is being said stops.
+
+        Return False where that changes nothing: the device listens already, or does not talk yet.
+        """
+        now = self._now()
+        if self.closed or self._uplink is None or self.model.state not in ("idle", "speaking"):
+            return False
+        if self.model.state == "speaking":
+            self._cut_reply(now)
+            self.model.press_to_talk(now, WAKE_WORD if word else "")
+        else:
+            if word:
+                self._uplink.send_kept()
+                self.send(Listen("detect", text=word))
+            self.model.start_listening(now)
+        self._update()
+        return True
+
     def interrupt(self) -> None:
         """Somebody speaks into the reply: it stops at once, and the server is asked to stop."""
         if not self.closed and self.model.state == "speaking" and self.model.drained_at is None:
             self._be_silent()
             self.abort()
+
+    def _cut_reply(self, now: float) -> None:
+        self._be_silent()
+        self._turn.tts_stop(now, self.model.playback)  # what the server sends for it comes too late to count
 
     def _be_silent(self) -> None:
         if self._player is not None:

@@ -139,12 +139,13 @@ class DeviceModel:
             self._to_send.append(Listen("stop"))
             self.state, self.mic_open = "idle", False
 
-    def press_to_talk(self, at: float) -> None:
-        """The button of push to talk goes down: any state -> listening, whatever is being said."""
+    def press_to_talk(self, at: float, reason: str = "") -> None:
+        """The button goes down, or with a `reason` the wake word is heard: any state -> listening, whatever is being said."""
         self.advance(at)
         if self.state == "speaking":
-            self._to_send.append(Abort(""))
+            self._to_send.append(Abort(reason))
             self.drained_at = None
+            self.mic_open = False  # it is opened anew in realtime too, and `listen start` sent
         self._listen(at)
 
     def stand_by(self, at: float) -> None:

@@ -95,6 +95,7 @@ class Timeline:
 
 
 EventKind = Literal[
+    "woken",
     "speaking",
     "spoken",
     "typed",
@@ -113,7 +114,7 @@ EventKind = Literal[
 class TurnEvent:
     """What happened in a turn, told when it happens.
 
-    speaking: a recording begins; spoken: it has been sent; typed: a text was sent; heard: the server understood it;
+    woken: by the wake word, which is its text, or by a button; speaking: a recording begins; spoken: it has been sent; typed: a text was sent; heard: the server understood it;
     no_words: it understood none; waiting: it has been silent for long; start, first_audio, sentence, stop: of the
     reply; played: its sound has ended.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable
 
 import numpy as np
@@ -31,13 +32,20 @@ class Uplink:
         is_open: Callable[[], bool],
         on_speech: Callable[[], None],
         frame_ms: int = FRAME_MS,
+        kept_s: float = 0.0,
     ) -> None:
-        """`send` takes Opus packets, as long as `is_open`; `on_speech` is told of each frame sent that holds speech."""
+        """`send` takes Opus packets, as long as `is_open`; `on_speech` is told of each frame sent that holds speech.
+        So much of what is streamed while it is closed is kept for `send_kept`.
+        """
         self._send = send
         self._is_open = is_open
         self._on_speech = on_speech
         self._encoder = OpusEncoder(MIC_RATE_HZ, frame_ms, _COMPLEXITY)
         self._due_at: float | None = None
+        self._kept: deque[Samples] = deque()
+        self._kept_samples = round(kept_s * MIC_RATE_HZ)
+        self._framer = Framer(self._encoder.frame_samples)
+        self._unsettled = 0
 
     async def speak(self, microphone: Microphone) -> bool:
         """Send everything that the microphone gives; return False when it was closed before the end."""
@@ -62,21 +70,35 @@ class Uplink:
 
         What is heard while it is closed is left out, and `settle_ms` after it opens: that was heard before.
         """
-        framer, unsettled = Framer(self._encoder.frame_samples), 0
         async with contextlib.aclosing(microphone.listen()) as pieces:
             async for piece in pieces:
                 if not self._is_open():
-                    framer = Framer(self._encoder.frame_samples)
-                    unsettled = settle_ms * MIC_RATE_HZ // 1000
+                    self._framer = Framer(self._encoder.frame_samples)
+                    self._unsettled = settle_ms * MIC_RATE_HZ // 1000
+                    self._keep(piece)
                     continue
-                settled = piece[unsettled:]
-                unsettled -= len(piece) - len(settled)
-                for frame in framer.feed(settled):
+                self._kept.clear()
+                settled = piece[self._unsettled :]
+                self._unsettled -= len(piece) - len(settled)
+                for frame in self._framer.feed(settled):
                     if self._is_open():
                         # A short frame takes 90 µs, less than to hand it to a thread and back.
                         self._send(self._encoder.encode(frame))
                         if is_speech(frame):
                             self._on_speech()
+
+    def send_kept(self) -> None:
+        """Send at once what was heard before the microphone opens; what is streamed from then on adjoins."""
+        kept, self._unsettled = list(self._kept), 0
+        self._kept.clear()
+        for piece in kept:
+            for frame in self._framer.feed(piece):
+                self._send(self._encoder.encode(frame))
+
+    def _keep(self, piece: Samples) -> None:
+        self._kept.append(piece)
+        while self._kept and sum(map(len, self._kept)) > self._kept_samples:
+            self._kept.popleft()
 
     async def _send_frames(self, frames: list[Samples]) -> bool:
         for frame, packet in zip(frames, await self._encode(frames), strict=True):

@@ -325,6 +325,14 @@ class AudioSettings(Section):
         le=1000,
         description="一句回答先存多少声音再开始放，之后随网络自己增减；网络差就调大，越大开口越慢",
     )
+    wake_word: str = Field(
+        "",
+        description="唤醒词，听到它才开始听；留空时一直听。自带英文的 okay_nabu、hey_jarvis、hey_mycroft、alexa，别的要写 wake_word_model",
+    )
+    wake_word_model: str = Field(
+        "",
+        description="唤醒词的模型：sherpa-onnx 的 kws 模型的文件夹（中文，如“你好小智”），或 microWakeWord 的 .json；留空时用自带的",
+    )
 
 
 class Settings(VoiceSections):

@@ -16,6 +16,7 @@ Sign = Literal["offline", "idle", "listening", "thinking", "speaking"]
 NEUTRAL = "neutral"
 
 _SIGN_AFTER: dict[EventKind, Sign] = {
+    "woken": "listening",
     "speaking": "listening",
     "typed": "thinking",
     "heard": "thinking",
@@ -41,10 +42,14 @@ class Signs:
         show: Sequence[Callable[[Sign], None]] = (),
         faces: Sequence[Face] = (),
         play: Callable[[Samples, int], None] = lambda samples, rate_hz: None,
+        stands_by: bool = False,
     ) -> None:
-        """`show` are told what the device does; `play` plays a sound of a sample rate in Hz."""
+        """`show` are told what the device does; `play` plays a sound of a sample rate in Hz. A device that `stands_by`
+        is idle until it is woken.
+        """
         self.sign: Sign = "offline"
         self._waiting: Sign = "idle" if mode == "manual" else "listening"
+        self._connected: Sign = "idle" if stands_by else self._waiting
         self._show = show
         self._faces = faces
         self._face = NEUTRAL
@@ -67,7 +72,7 @@ class Signs:
         if event.kind == "connected":
             if self.sign == "offline":
                 self._play(ready_tone(), RATE_HZ)
-            self.become(self._waiting)
+            self.become(self._connected)
         elif event.kind == "offline":
             self.become("offline")
             self._play(offline_phrase(), RATE_HZ)

@@ -119,7 +119,7 @@ def command(
     )
     card = None if files_only else find_card(mic, settings.audio)
     if card is not None:
-        asyncio.run(converse(options, device, card, settings.audio, as_json))
+        asyncio.run(converse(options, device, card, settings, as_json))
         return
     chats = not wavs and not texts and sys.stdin.isatty()
     if as_json:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import click
 
+from xiaozhi_persona.bridge.client.buttons.presses import Presses
 from xiaozhi_persona.bridge.client.card.devices import Block, Device, NoCard, choose_input, choose_output
 from xiaozhi_persona.bridge.client.card.echo_delay import following_delay, measure_delay
 from xiaozhi_persona.bridge.client.card.interface import SILENT_DBFS
@@ -23,14 +25,16 @@ from xiaozhi_persona.bridge.client.spoken import talk_by_microphone
 from xiaozhi_persona.bridge.client.staying import LinkEvent
 from xiaozhi_persona.bridge.client.talk import TalkOptions
 from xiaozhi_persona.bridge.client.timeline import TurnEvent
+from xiaozhi_persona.bridge.client.wake_word.spotter import Spotter, open_spotter
+from xiaozhi_persona.bridge.messages import ListenMode
 from xiaozhi_persona.commands.common import print_json
 from xiaozhi_persona.commands.tables import print_table
 from xiaozhi_persona.commands.talk.device_options import DeviceOptions
-from xiaozhi_persona.commands.talk.keys import presses
+from xiaozhi_persona.commands.talk.keys import has_keys, space_bar
 from xiaozhi_persona.commands.talk.view import JsonView, open_view
-from xiaozhi_persona.errors import PersonaError
+from xiaozhi_persona.errors import PersonaError, SettingsError
 from xiaozhi_persona.language import tr
-from xiaozhi_persona.settings import AudioSettings
+from xiaozhi_persona.settings import AudioSettings, Settings
 
 _METERED_S = 0.4
 _BAR_CELLS = 12
@@ -116,9 +120,15 @@ def print_devices(audio: AudioSettings, as_json: bool) -> None:
 
 
 async def converse(
-    options: TalkOptions, device: DeviceOptions, system: PortAudio, audio: AudioSettings, as_json: bool
+    options: TalkOptions, device: DeviceOptions, system: PortAudio, settings: Settings, as_json: bool
 ) -> None:
     """Talk by microphone until interrupted."""
+    audio = settings.audio
+    spotter = await _spotter(options.mode, settings)
+    if audio.wake_word and spotter is None:
+        options = replace(options, mode="manual")
+    if options.mode == "manual" and not has_keys():
+        raise SettingsError(tr("--mode manual 的按键要在 Linux 或 macOS 的终端里用。请在终端里运行"))
     cancels_echo = options.mode == "realtime" and audio.echo == "webrtc"
     system.steady = cancels_echo
     card_options = CardOptions(audio.input, audio.output, audio.buffer_ms, cancels_echo)
@@ -127,15 +137,13 @@ async def converse(
         click.echo(
             tr("话筒 {input}，喇叭 {output}", input=card.input_name, output=card.output_name), err=True
         )
-        pressed: AsyncIterator[None] | None = None
-        if options.mode == "manual":
-            pressed = await stack.enter_async_context(presses())
-            click.echo(tr("按空格开始说，说完再按一次。Ctrl+C 结束。"), err=True)
-        else:
-            if card.echo is not None:
-                click.echo(_delay(await measure_delay(card, card.echo)), err=True)
-                await stack.enter_async_context(following_delay(card, card.echo))
-            click.echo(tr("请说话。Ctrl+C 结束。"), err=True)
+        presses = Presses()
+        if has_keys() and (options.mode == "manual" or spotter is not None):
+            stack.enter_context(space_bar(presses))
+        if card.echo is not None:
+            click.echo(_delay(await measure_delay(card, card.echo)), err=True)
+            await stack.enter_async_context(following_delay(card, card.echo))
+        click.echo(_what_to_do(options.mode, spotter), err=True)
         view = JsonView() if as_json else stack.enter_context(open_view(lambda: card.levels))
         card.on_event = lambda event: view.note(event.text)
         show: list[Callable[[Sign], None]] = [view.show]
@@ -144,7 +152,7 @@ async def converse(
         faces = []
         if device.face:
             faces.append(await stack.enter_async_context(contextlib.aclosing(FaceCommand(device.face))))
-        signs = Signs(options.mode, show, faces, card.sound)
+        signs = Signs(options.mode, show, faces, card.sound, spotter is not None)
 
         def on_event(event: TurnEvent) -> None:
             view.turn_event(event)
@@ -157,7 +165,31 @@ async def converse(
         tools = device.all_tools(card, audio.output, options.device_id, options.client_id)
         options = replace(options, tools=tools)
         is_own_voice = card.echo.is_own_voice if card.echo is not None else lambda: False
-        await talk_by_microphone(options, card, view.turn_ended, on_event, on_link, pressed, is_own_voice)
+        await talk_by_microphone(
+            options, card, view.turn_ended, on_event, on_link, presses, is_own_voice, spotter
+        )
+
+
+async def _spotter(mode: ListenMode, settings: Settings) -> Spotter | None:
+    """Return what hears the wake word; None where none is set or wanted, or it cannot be had, which is told."""
+    word, model = settings.audio.wake_word, settings.audio.wake_word_model
+    if mode == "manual" or not word:
+        return None
+    try:
+        return await asyncio.to_thread(open_spotter, word, settings.path(model) if model else None)
+    except PersonaError as exc:
+        if not has_keys():
+            raise
+        click.echo(tr("唤醒词用不了，先按空格说话。{reason}", reason=exc), err=True)
+        return None
+
+
+def _what_to_do(mode: ListenMode, spotter: Spotter | None) -> str:
+    if mode == "manual":
+        return tr("按空格开始说，说完再按一次。Ctrl+C 结束。")
+    if spotter is not None:
+        return tr("说“{word}”叫醒它。Ctrl+C 结束。", word=spotter.word)
+    return tr("请说话。Ctrl+C 结束。")
 
 
 def _choices(audio: AudioSettings) -> Any:

@@ -44,7 +44,9 @@ class PlainView:
 
     def turn_event(self, event: TurnEvent) -> None:
         """Print what was heard, and each sentence of the reply with its feeling."""
-        if event.kind == "heard":
+        if event.kind == "woken" and event.text:
+            self._echo(tr("听到“{word}”，请说", word=event.text))
+        elif event.kind == "heard":
             self._echo(tr("你：{text}", text=event.text))
         elif event.kind == "sentence":
             self._echo(tr("它{value}：{value2}", value=feeling(event), value2=event.text))
