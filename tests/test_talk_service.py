@@ -80,6 +80,7 @@ def test_installing_again_takes_the_new_words_and_uninstalling_leaves_nothing(sy
         ["--no-mic"],
         ["--list-devices"],
         ["--mode", "manual"],
+        ["--mode", "auto", "--wav", "a.wav", "--button", "17"],
         ["--tool", "x"],
         ["--camera", "'"],
         ["--led", "1,2"],
@@ -89,6 +90,13 @@ def test_words_that_make_no_service_are_refused_before_anything_is_written(syste
     done = run("install-service", URL, *words)
     assert isinstance(done.exception, SettingsError)
     assert not service.unit_file().exists()
+
+
+@pytest.mark.parametrize("button", [["--button", "17"], ["--key", "playpause"]])
+def test_push_to_talk_is_a_service_with_a_button(systemd, button):
+    done = run("install-service", URL, "--mode", "manual", *button)
+    assert done.exit_code == 0, done.output
+    assert f'"--mode" "manual" "{button[0]}" "{button[1]}" "--mic"' in unit()
 
 
 def test_an_option_that_talk_has_not_is_refused(systemd):

@@ -126,7 +126,7 @@ def test_a_wake_word_that_cannot_be_had_leaves_push_to_talk_where_there_is_a_key
     result = run_talk(monkeypatch, keys=keys)
     assert bool(opened) is keys
     assert "pip install pymicro-wakeword" in (result.output if keys else str(result.exception))
-    assert ("空格" in result.output) is keys
+    assert ("按键" in result.output) is keys
 
 
 @pytest.mark.parametrize(

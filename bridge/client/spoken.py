@@ -52,19 +52,18 @@ async def talk_by_microphone(
             microphone = GatedMicrophone(card, device.interrupt, is_own_voice)
         async with contextlib.AsyncExitStack() as stack:
             if presses is not None:
-                await stack.enter_async_context(
-                    _meanwhile(_press(device, presses, on_event), "device-presses")
-                )
+                await stack.enter_async_context(running(_press(device, presses, on_event), "device-presses"))
             if spotter is not None:
                 hearing = hear_wake_word(card, spotter, lambda word: _wake(device, word, on_event))
-                await stack.enter_async_context(_meanwhile(hearing, "device-wake-word"))
+                await stack.enter_async_context(running(hearing, "device-wake-word"))
             await device.converse(microphone, on_turn, stands_by=spotter is not None)
 
     await stay_connected(options.where, connection, converse, on_link)
 
 
 @contextlib.asynccontextmanager
-async def _meanwhile(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
+async def running(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
+    """Have a task do `work` for as long as the block lasts."""
     task = asyncio.create_task(work, name=name)
     try:
         yield

@@ -1,4 +1,4 @@
-"""The options of `talk` for what the device has beside its sound: tools, a camera, a light, a face."""
+"""The options of `talk` for what the device has beside its sound: tools, a camera, a light, a face, buttons."""
 
 from __future__ import annotations
 
@@ -30,6 +30,15 @@ class DeviceOptions:
     """The command that shows an emotion."""
     led: Sequence[int] = ()
     """The pins of the light."""
+    button: int | None = None
+    """The pin of the button to talk with."""
+    key: str = ""
+    """The name of the key to talk with."""
+
+    @property
+    def has_button(self) -> bool:
+        """Whether there is a button beside the terminal's space bar."""
+        return self.button is not None or bool(self.key)
 
     def all_tools(
         self, card: HasGain | None, output: str, device_id: str, client_id: str
@@ -73,6 +82,18 @@ def device_options(function: _Command) -> _Command:
         callback=lambda ctx, option, text: () if text is None else pins_of(text),
         help="用灯表示在做什么：一个 BCM 引脚号，或红、绿、蓝三个，如 17,27,22",
     )
+    @click.option(
+        "--button",
+        type=click.IntRange(0, 63),
+        metavar="引脚",
+        help="按住说话、叫醒、打断的按钮，接在这个 BCM 引脚和地之间",
+    )
+    @click.option(
+        "--key",
+        default="",
+        metavar="键名",
+        help="同 --button，用键盘、遥控器、蓝牙按钮的一个键，如 KEY_PLAYPAUSE（Linux，要 evdev）",
+    )
     @functools.wraps(function)
     def with_device(
         *args: Any,
@@ -80,9 +101,11 @@ def device_options(function: _Command) -> _Command:
         camera: Sequence[str],
         face: Sequence[str],
         led: Sequence[int],
+        button: int | None,
+        key: str,
         **options: Any,
     ) -> Any:
-        return function(*args, device=DeviceOptions(tools, camera, face, led), **options)
+        return function(*args, device=DeviceOptions(tools, camera, face, led, button, key), **options)
 
     return with_device  # type: ignore[return-value]
 

@@ -46,8 +46,10 @@ def command(
         raise SettingsError(
             tr("服务用话筒说话，不能带 --wav、--text、--save、--no-mic、--list-devices。请去掉")
         )
-    if parsed["mode"] == "manual":
-        raise SettingsError(tr("服务没有终端，没有键可按，不能用 --mode manual。请用 auto 或 realtime"))
+    if parsed["mode"] == "manual" and parsed["button"] is None and not parsed["key"]:
+        raise SettingsError(
+            tr("服务没有终端，--mode manual 要用 --button 或 --key 给一个按钮。不要按钮就用 auto 或 realtime")
+        )
     require_systemd()
     of_common = [*(["--config", str(config.absolute())] if config else []), *(["--debug"] if debug else [])]
     # Without --mic it would take a sound card that is not there yet for none, and have nothing to say.

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 import click
 
+from xiaozhi_persona.bridge.client.buttons.gpio import GpioButton
+from xiaozhi_persona.bridge.client.buttons.key import Key
 from xiaozhi_persona.bridge.client.buttons.presses import Presses
 from xiaozhi_persona.bridge.client.card.devices import Block, Device, NoCard, choose_input, choose_output
 from xiaozhi_persona.bridge.client.card.echo_delay import following_delay, measure_delay
@@ -21,7 +23,7 @@ from xiaozhi_persona.bridge.client.card.sound_card import CardOptions, SoundCard
 from xiaozhi_persona.bridge.client.signs.face import FaceCommand
 from xiaozhi_persona.bridge.client.signs.light import Light
 from xiaozhi_persona.bridge.client.signs.sign import Sign, Signs
-from xiaozhi_persona.bridge.client.spoken import talk_by_microphone
+from xiaozhi_persona.bridge.client.spoken import running, talk_by_microphone
 from xiaozhi_persona.bridge.client.staying import LinkEvent
 from xiaozhi_persona.bridge.client.talk import TalkOptions
 from xiaozhi_persona.bridge.client.timeline import TurnEvent
@@ -124,11 +126,16 @@ async def converse(
 ) -> None:
     """Talk by microphone until interrupted."""
     audio = settings.audio
-    spotter = await _spotter(options.mode, settings)
+    has_button = device.has_button or has_keys()
+    spotter = await _spotter(options.mode, settings, has_button)
     if audio.wake_word and spotter is None:
         options = replace(options, mode="manual")
-    if options.mode == "manual" and not has_keys():
-        raise SettingsError(tr("--mode manual 的按键要在 Linux 或 macOS 的终端里用。请在终端里运行"))
+    if options.mode == "manual" and not has_button:
+        raise SettingsError(
+            tr(
+                "--mode manual 没有键可按：空格要在 Linux 或 macOS 的终端里用。请在终端里运行，或用 --button、--key 给一个按钮"
+            )
+        )
     cancels_echo = options.mode == "realtime" and audio.echo == "webrtc"
     system.steady = cancels_echo
     card_options = CardOptions(audio.input, audio.output, audio.buffer_ms, cancels_echo)
@@ -138,6 +145,10 @@ async def converse(
             tr("话筒 {input}，喇叭 {output}", input=card.input_name, output=card.output_name), err=True
         )
         presses = Presses()
+        if device.button is not None:
+            stack.enter_context(contextlib.closing(GpioButton(device.button, presses)))
+        if device.key:
+            await stack.enter_async_context(running(Key(device.key, presses).watch(), "device-key"))
         if has_keys() and (options.mode == "manual" or spotter is not None):
             stack.enter_context(space_bar(presses))
         if card.echo is not None:
@@ -170,7 +181,7 @@ async def converse(
         )
 
 
-async def _spotter(mode: ListenMode, settings: Settings) -> Spotter | None:
+async def _spotter(mode: ListenMode, settings: Settings, has_button: bool) -> Spotter | None:
     """Return what hears the wake word; None where none is set or wanted, or it cannot be had, which is told."""
     word, model = settings.audio.wake_word, settings.audio.wake_word_model
     if mode == "manual" or not word:
@@ -178,15 +189,15 @@ async def _spotter(mode: ListenMode, settings: Settings) -> Spotter | None:
     try:
         return await asyncio.to_thread(open_spotter, word, settings.path(model) if model else None)
     except PersonaError as exc:
-        if not has_keys():
+        if not has_button:
             raise
-        click.echo(tr("唤醒词用不了，先按空格说话。{reason}", reason=exc), err=True)
+        click.echo(tr("唤醒词用不了，先按键说话。{reason}", reason=exc), err=True)
         return None
 
 
 def _what_to_do(mode: ListenMode, spotter: Spotter | None) -> str:
     if mode == "manual":
-        return tr("按空格开始说，说完再按一次。Ctrl+C 结束。")
+        return tr("按空格（或按钮）开始说，说完再按一次；按钮也可以按住说。Ctrl+C 结束。")
     if spotter is not None:
         return tr("说“{word}”叫醒它。Ctrl+C 结束。", word=spotter.word)
     return tr("请说话。Ctrl+C 结束。")
