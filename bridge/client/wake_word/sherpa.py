@@ -6,6 +6,7 @@ Source: sherpa-onnx 2.0, keyword_spotter.py and utils.py (text2token: how Chines
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from xiaozhi_persona.language import tr
 from xiaozhi_persona.spine import Samples
 
 _PARTS = ("encoder", "decoder", "joiner")
+_WEIGHTS = ":#"
+"""How the score and the threshold of a keyword begin, which may stand behind its tokens."""
 
 
 class SherpaSpotter:
@@ -67,14 +70,12 @@ def _part(folder: Path, part: str) -> Path:
 
 
 def _keyword(folder: Path, word: str, known: set[str]) -> str:
-    """Return the line that tells the engine the word: its tokens, and behind @ its name."""
-    if (folder / "keywords.txt").is_file():
-        for line in _read(folder, folder / "keywords.txt").splitlines():
-            tokens, _, name = line.strip().partition("@")
-            if WakeWords([word]).has(name or tokens):
-                return line.strip()
-    sounds = _pinyin(word)
-    strange = [sound for sound in sounds if sound not in known]
+    """Return the line that tells the engine the word: its tokens, and behind @ its name.
+
+    What is wrong in it would end the process, and is told before.
+    """
+    words = next(_written(folder, word), None) or _pinyin(word)
+    strange = [token for token in words if token not in known and token[0] not in _WEIGHTS]
     if strange:
         raise SettingsError(
             tr(
@@ -84,7 +85,16 @@ def _keyword(folder: Path, word: str, known: set[str]) -> str:
                 tokens=" ".join(strange),
             )
         )
-    return " ".join(sounds) + " @" + "".join(word.split())
+    return " ".join(words) + " @" + "".join(word.split())
+
+
+def _written(folder: Path, word: str) -> Iterator[list[str]]:
+    """Yield the tokens of a word as the folder's keywords.txt has them."""
+    if (folder / "keywords.txt").is_file():
+        for line in _read(folder, folder / "keywords.txt").splitlines():
+            tokens, _, name = line.partition("@")
+            if WakeWords([word]).has(name or tokens):
+                yield tokens.split()
 
 
 def _pinyin(word: str) -> list[str]:
