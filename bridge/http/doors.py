@@ -44,6 +44,7 @@ MAX_RECORDING_BYTES = 25 * 1024 * 1024
 _FORM_BYTES = 64 * 1024
 _MAX_RECORDINGS_COMING = 2
 _SHORTEST_TOKEN = 16
+_TOKEN = re.compile(r"[!-9;-~]+")
 _OF_PROXIES = ("x-forwarded-", "forwarded", "x-real-ip", "via")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{1,253})(?::\d{1,5})?")
 _MOST_BYTES = {"/v1/chat/completions": MAX_CHAT_BYTES}
@@ -89,7 +90,7 @@ class Doors:
         file = data_dir / TOKEN_FILE
         kept = read_or_make(file, lambda: secrets.token_urlsafe(24).encode())
         self.token = kept.decode("utf-8", "replace").strip()
-        if len(self.token) < _SHORTEST_TOKEN or not re.fullmatch(r"[!-9;-~]+", self.token):
+        if len(self.token) < _SHORTEST_TOKEN or not _TOKEN.fullmatch(self.token):
             raise SettingsError(
                 tr(
                     "{file} 里的令牌不能用：要至少 {shortest} 个字母、数字或符号，没有空格和冒号。"

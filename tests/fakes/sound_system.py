@@ -15,6 +15,7 @@ from xiaozhi_persona.bridge.client.card.devices import Block, Device, NoCard, St
 from xiaozhi_persona.bridge.client.card.sound_card import CardOptions, SoundCard
 
 BLOCK_S = 0.02
+_STEP_REAL_S = 0.0005
 MICROPHONE = Device(0, "USB Mic: Audio (hw:1,0)", 1, 0, 48000.0, default_input=True)
 LOUDSPEAKER = Device(1, "Headphones: bcm2835 (hw:0,0)", 0, 2, 44100.0, default_output=True)
 
@@ -119,11 +120,11 @@ class FakeSystem:
             stream.blocked = True
 
     async def run_while(self, waited: Awaitable[_T], step_s: float = BLOCK_S) -> _T:
-        """Let time pass until `waited` is done."""
+        """Let time pass until `waited` is done; not so fast that what a thread does for the card takes seconds of it."""
         task = asyncio.ensure_future(waited)
-        while not task.done():
+        while not task.done():  # noqa: ASYNC110
             self.run(step_s)
-            await asyncio.sleep(0)
+            await asyncio.sleep(_STEP_REAL_S)
         return task.result()
 
     @contextlib.asynccontextmanager

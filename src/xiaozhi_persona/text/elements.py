@@ -8,7 +8,6 @@ from xiaozhi_persona.text.emotions import FEELING_KEYS, EmotionNames
 from xiaozhi_persona.text.marks import ADDRESSES
 from xiaozhi_persona.text.skips import MAX_LOOKAHEAD, TEXT, Address, Cut, Place, Skip, Until
 
-_MAX_NAME = 24
 _COMMENT = "<!--"
 _WHOLE = re.compile(r"<(/?)\s?([A-Za-z_][\w:.\-]{0,23})\s{0,3}(/?)>")
 _BEGUN = re.compile(r"</?\s?(?:[A-Za-z_][\w:.\-]{0,23}(?:\s{1,3}[A-Za-z_:\-]{0,16}\s?|\s{0,3}/)?)?")
