@@ -106,8 +106,8 @@ class Meaning:
 def _unit(data: NDArray[np.int8]) -> NDArray[np.float32]:
     vectors = data.astype(np.float32)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: NDArray[np.float32] = vectors / np.where(lengths > 0, lengths, 1)
-    return unit
+    vectors /= np.where(lengths > 0, lengths, 1)
+    return vectors
 
 
 def _words(signs: NDArray[np.bool_]) -> NDArray[np.uint16]:

@@ -92,7 +92,8 @@ class OutputPath:
                 self._sounds.popleft()
         if mixed is None:
             return None
-        return np.clip(mixed * self.gain, -32768, 32767).astype(np.int16)
+        played: Samples = np.clip(mixed * self.gain, -32768, 32767).astype(np.int16)
+        return played
 
     def sound(self, samples: Samples, sample_rate_hz: int) -> None:
         """As Card.sound()."""
