@@ -274,7 +274,7 @@ class PersonaMemory:
         asks = self.asks_model
         if asks is None or self._closed:
             return False
-        work = QuietWork(asks, partial(self._change, owner_id))
+        work = QuietWork(asks, self._quiet.room, partial(self._change, owner_id))
         try:
             if self._settings.facts != "rules" and (done := await work.read_for_facts()):
                 return done

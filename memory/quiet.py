@@ -39,6 +39,16 @@ class Quiet:
             self._waiting[owner_id] = task
             task.add_done_callback(partial(self._ended, owner_id))
 
+    async def room(self) -> None:
+        """Wait until fewer than `at_most_an_hour` were made room for in the last hour: `work` calls it for each request."""
+        while len(self._done_at_s) >= self._at_most:
+            rest_s = self._done_at_s[0] + _HOUR_S - time.monotonic()
+            if rest_s > 0:
+                await asyncio.sleep(rest_s)
+            else:
+                self._done_at_s.popleft()
+        self._done_at_s.append(time.monotonic())
+
     async def aclose(self) -> None:
         """End the waiting: the next start goes on."""
         for task in list(self._waiting.values()):
@@ -50,7 +60,6 @@ class Quiet:
             while (rest_s := self._spoke_at_s[owner_id] + self._after_s - time.monotonic()) > 0:  # noqa: ASYNC110
                 await asyncio.sleep(rest_s)
             async with self._one_at_a_time:
-                await self._room()
                 began_s = time.monotonic()
                 try:
                     more = await self._work(owner_id)
@@ -64,13 +73,3 @@ class Quiet:
     def _ended(self, owner_id: str, task: asyncio.Task[None]) -> None:
         if self._waiting.get(owner_id) is task:  # it was cancelled
             del self._waiting[owner_id]
-
-    async def _room(self) -> None:
-        """Wait until there were fewer than so many in the last hour."""
-        while len(self._done_at_s) >= self._at_most:
-            rest_s = self._done_at_s[0] + _HOUR_S - time.monotonic()
-            if rest_s > 0:
-                await asyncio.sleep(rest_s)
-            else:
-                self._done_at_s.popleft()
-        self._done_at_s.append(time.monotonic())

@@ -22,8 +22,11 @@ _Change = Callable[[Callable[[OwnerStore], Any]], Awaitable[Any]]
 class QuietWork:
     """Each of its methods asks the model once. They raise PersonaError, and TimeoutError of asyncio."""
 
-    def __init__(self, asks: AsksModel, change: _Change) -> None:
-        """`change` does something to the owner's memory, in the thread where that belongs."""
+    def __init__(self, asks: AsksModel, room: Callable[[], Awaitable[None]], change: _Change) -> None:
+        """`room` waits until the model may be asked again, and `change` does something to the owner's memory, in the
+        thread where that belongs.
+        """
+        self._room = room
         self._asks = asks
         self._change = change
 
@@ -65,4 +68,5 @@ class QuietWork:
         return True
 
     async def _ask(self, instructions: str, text: str) -> str:
+        await self._room()
         return await asyncio.wait_for(self._asks(instructions, text), DEADLINE_S)

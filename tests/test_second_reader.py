@@ -341,6 +341,7 @@ async def test_a_long_backlog_is_read_in_parts_and_not_more_often_than_is_allowe
     done: list[str] = []
 
     async def work(owner_id: str) -> bool:
+        await quiet.room()
         done.append(owner_id)
         return len(done) < 5
 
@@ -352,3 +353,12 @@ async def test_a_long_backlog_is_read_in_parts_and_not_more_often_than_is_allowe
     assert done == ["甲"] * 3
     await quiet.aclose()
     assert not quiet._waiting
+
+
+async def test_quiet_times_in_which_nothing_is_to_be_read_count_for_nothing(tmp_path: Path) -> None:
+    model = Model()
+    async with minded(tmp_path, model, reads_an_hour=2) as mind:
+        for number, text in enumerate(("我闺女迷上了陶笛", "天气不错")):
+            await tell(mind, text, NOW - timedelta(days=2 - number))
+            await until(lambda: not mind._quiet._waiting)
+    assert len(model.asked) == 2
