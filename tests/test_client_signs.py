@@ -22,7 +22,7 @@ from xiaozhi_persona.bridge.client.signs.record import PHRASES
 from xiaozhi_persona.bridge.client.signs.sign import Sign, Signs
 from xiaozhi_persona.bridge.client.staying import LinkEvent
 from xiaozhi_persona.bridge.client.timeline import EventKind, TurnEvent, TurnLog
-from xiaozhi_persona.commands.talk.view import LiveView, PlainView, _meter
+from xiaozhi_persona.commands.talk.view import LiveView, PlainView, level_bar
 from xiaozhi_persona.errors import PackageMissing, SettingsError
 from xiaozhi_persona.spine import Samples
 
@@ -263,5 +263,5 @@ def test_what_was_said_is_never_taken_for_markup(tmp_path: Path):
 
 
 @pytest.mark.parametrize(("dbfs", "full"), [(SILENT_DBFS, 0), (-60.0, 0), (-30.0, 10), (0.0, 20), (-80.0, 0)])
-def test_the_meter(dbfs, full):
-    assert _meter(dbfs).count("▮") == full
+def test_thelevel_bar(dbfs, full):
+    assert level_bar(dbfs).count("▮") == full

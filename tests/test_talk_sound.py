@@ -130,7 +130,7 @@ def test_a_wake_word_that_cannot_be_had_leaves_push_to_talk_where_there_is_a_key
 
 
 @pytest.mark.parametrize(
-    ("dbfs", "shown"), [(None, "打不开"), (-100.0, "全是零"), (-30.0, "██████░░░░░░ -30")]
+    ("dbfs", "shown"), [(None, "打不开"), (-100.0, "全是零"), (-30.0, "▮▮▮▮▮▮▯▯▯▯▯▯ -30")]
 )
 def test_the_level_meter(dbfs: float | None, shown: str):
     assert sound._bar(dbfs).startswith(shown)

@@ -33,14 +33,13 @@ from xiaozhi_persona.commands.common import print_json
 from xiaozhi_persona.commands.tables import print_table
 from xiaozhi_persona.commands.talk.device_options import DeviceOptions
 from xiaozhi_persona.commands.talk.keys import has_keys, space_bar
-from xiaozhi_persona.commands.talk.view import JsonView, open_view
+from xiaozhi_persona.commands.talk.view import JsonView, level_bar, open_view
 from xiaozhi_persona.errors import PersonaError, SettingsError
 from xiaozhi_persona.language import tr
 from xiaozhi_persona.settings import AudioSettings, Settings
 
 _METERED_S = 0.4
 _BAR_CELLS = 12
-_BAR_FROM_DBFS = -60.0
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -239,8 +238,7 @@ def _bar(dbfs: float | None) -> str:
         return tr("打不开")
     if dbfs <= SILENT_DBFS:
         return tr("全是零")
-    cells = round(_BAR_CELLS * min(max(1 - dbfs / _BAR_FROM_DBFS, 0.0), 1.0))
-    return "█" * cells + "░" * (_BAR_CELLS - cells) + f" {dbfs:.0f} dBFS"
+    return f"{level_bar(dbfs, _BAR_CELLS)} {dbfs:.0f} dBFS"
 
 
 def _delay(measured_s: float | None) -> str:

@@ -12,7 +12,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from xiaozhi_persona.bridge.client.card.interface import SILENT_DBFS, Levels
+from xiaozhi_persona.bridge.client.card.interface import Levels
 from xiaozhi_persona.bridge.client.signs.sign import Sign
 from xiaozhi_persona.bridge.client.staying import LinkEvent
 from xiaozhi_persona.bridge.client.timeline import Timeline, TurnEvent
@@ -114,7 +114,7 @@ class LiveView(PlainView):
         word, color = _WORDS[self._sign]
         levels = self._levels()
         level_dbfs = levels.output_dbfs if self._sign == "speaking" else levels.input_dbfs
-        line = Text.assemble(("● ", color), (tr(word), f"bold {color}"), "  ", (_meter(level_dbfs), color))
+        line = Text.assemble(("● ", color), (tr(word), f"bold {color}"), "  ", (level_bar(level_dbfs), color))
         return Group(line)
 
 
@@ -138,8 +138,7 @@ def feeling(event: TurnEvent) -> str:
     return tr("（{label}）", label=emotion.label if language() == "zh" else emotion.face)
 
 
-def _meter(level_dbfs: float) -> str:
-    """Return a bar, empty for SILENT_DBFS and full for 0 dBFS."""
-    level = max(level_dbfs, _QUIETEST_DBFS) if level_dbfs > SILENT_DBFS else _QUIETEST_DBFS
-    cells = round(_METER_CELLS * (1 - level / _QUIETEST_DBFS))
-    return "▮" * cells + "▯" * (_METER_CELLS - cells)
+def level_bar(level_dbfs: float, cells: int = _METER_CELLS) -> str:
+    """Return a bar of so many cells, empty at -60 dBFS and below, full at 0 dBFS and above."""
+    full = round(cells * min(max(1 - level_dbfs / _QUIETEST_DBFS, 0.0), 1.0))
+    return "▮" * full + "▯" * (cells - full)
